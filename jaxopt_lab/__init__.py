@@ -1,0 +1,1 @@
+"""The optimization of deep networks in JAX."""

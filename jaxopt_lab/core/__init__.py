@@ -1,0 +1,1 @@
+"""The ground floor: type aliases, pytree maths, argument ranges, names and errors."""

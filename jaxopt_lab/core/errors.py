@@ -1,0 +1,17 @@
+"""Errors that are the user's to mend: shown as one message, without a traceback."""
+
+
+class InputError(ValueError):
+    """What the user gave is wrong; the message says what came, what was expected and the remedy."""
+
+
+class ArgumentError(InputError):
+    """One or more arguments of a function are out of their range.
+
+    Attributes:
+      faults: `{argument name: message}`, in the order of the function's signature.
+    """
+
+    def __init__(self, function: str, faults: dict[str, str]):
+        self.faults = faults
+        super().__init__("; ".join(f"{function}: {name} {text}" for name, text in faults.items()))

@@ -1,0 +1,26 @@
+"""Names to functions, with the nearest known name where one is unknown."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from jaxopt_lab.core.errors import InputError
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`", did you mean 'adam'?"`, or nothing where no known name is near."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def lookup(table: Mapping[str, Callable[..., Any]], name: str, kind: str) -> Callable[..., Any]:
+    """The entry of a family's table.
+
+    Raises:
+      InputError: naming the nearest known name and all that there are.
+    """
+    if name in table:
+        return table[name]
+    raise InputError(
+        f"unknown {kind} {name!r}{nearest(name, table)} Known: {', '.join(sorted(table))}."
+    )

@@ -1,0 +1,40 @@
+"""Pytree maths that optax's own does not have."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def cast_floating(tree: Any, dtype: Any) -> Any:
+    """Floating leaves as `dtype`, all others as they are."""
+    return jax.tree.map(
+        lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree
+    )
+
+
+def accumulator_dtype(dtype: Any) -> Any:
+    """float32 for narrower floats, the dtype itself otherwise: what an optimizer's state holds."""
+    return jnp.promote_types(dtype, jnp.float32)
+
+
+def zeros_accumulator(params: Any) -> Any:
+    """Zeros of the parameters' shapes and sharding in `accumulator_dtype`."""
+    return jax.tree.map(lambda p: jnp.zeros_like(p, accumulator_dtype(p.dtype)), params)
+
+
+def all_finite(tree: Any) -> jax.Array:
+    """Whether every floating leaf holds finite numbers only: a bool scalar."""
+    leaves = [jnp.isfinite(x).all() for x in jax.tree.leaves(tree)]
+    return jnp.stack(leaves).all() if leaves else jnp.array(True)
+
+
+def size_bytes(tree: Any) -> int:
+    """Bytes of all leaves, arrays or `ShapeDtypeStruct`s."""
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def flatten_with_names(tree: Any) -> dict[str, Any]:
+    """`{"params/Dense_0/kernel": leaf}`: the leaves by a readable path, in tree order."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}

@@ -1,0 +1,24 @@
+"""The names that every family shares."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+Params = Any
+"""A pytree of arrays: Linen, NNX, Equinox or bare."""
+
+Batch = dict[str, jax.Array]
+"""`{"image": (B, ...), "label": (B,) or (B, K)}`, any further arrays with the same leading axis."""
+
+Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
+"""`step -> float32 scalar`, for every step >= 0."""
+
+ScalarOrSchedule = float | jax.Array | Schedule
+
+
+class Metric(NamedTuple):
+    """A measured number given to a transformation, and whether it is new at this call."""
+
+    value: jax.Array
+    ready: jax.Array
