@@ -1,1 +1,37 @@
-"""The optimization of deep networks in JAX."""
+"""The optimization of deep networks in JAX, from ridge regression to K-FAC.
+
+Compose the transformations of `jaxopt_lab.optimizers` and its neighbours with `optax.chain`, or
+train from one TOML file with `train(load_config(path))`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxopt_lab.config.load import load_config
+    from jaxopt_lab.run.train import Result, train
+
+__version__ = "0.1.0"
+__all__ = ["Result", "load_config", "train"]
+
+# Found when first asked for: `import jaxopt_lab` does no work and needs no extra.
+_HOMES = {
+    "load_config": "jaxopt_lab.config.load",
+    "train": "jaxopt_lab.run.train",
+    "Result": "jaxopt_lab.run.train",
+}
+_FAMILIES = frozenset(
+    "augment data engine losses nn optimizers plots problems schedules".split()  # noqa: SIM905
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _FAMILIES:
+        return importlib.import_module(f"jaxopt_lab.{name}")
+    raise AttributeError(f"module 'jaxopt_lab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES, *_FAMILIES])

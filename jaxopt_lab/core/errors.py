@@ -15,3 +15,10 @@ class ArgumentError(InputError):
     def __init__(self, function: str, faults: dict[str, str]):
         self.faults = faults
         super().__init__("; ".join(f"{function}: {name} {text}" for name, text in faults.items()))
+
+
+def missing_extra(module: str, extra: str) -> InputError:
+    """The error for a library that an extra of this package brings."""
+    return InputError(
+        f'this needs {module}, which is not installed: pip install "jaxopt_lab[{extra}]"'
+    )

@@ -1,7 +1,7 @@
-"""Ranges of numeric arguments, written once, in the signature.
+"""What an argument may be, written once, in the signature.
 
-A function's annotations say what each number may be, `@checked` holds Python numbers to it when the
-function is called, and the config reads the same annotations before anything is called.
+A function's annotations say which numbers and which words it takes; `@checked` holds Python values
+to them when the function is called, and the config reads the same annotations before anything is.
 """
 
 import functools
@@ -9,11 +9,12 @@ import inspect
 import math
 import numbers
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from jaxopt_lab.core.errors import ArgumentError
+from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.types import ScalarOrSchedule
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,41 +35,31 @@ class Range:
         return bool(above and below)
 
     def __str__(self) -> str:
-        left = "<" if self.low_open else "<="
-        right = "<" if self.high_open else "<="
         if self.high == math.inf:
             return f"{'>' if self.low_open else '>='} {self.low:g}"
-        if self.low == -math.inf:
-            return f"{right} {self.high:g}"
-        return f"{self.low:g} {left} x {right} {self.high:g}"
-
-
-POSITIVE = Range(0, low_open=True)
-NON_NEGATIVE = Range(0)
-BELOW_ONE = Range(0, 1, high_open=True)
-UNIT = Range(0, 1)
-
-# A learning rate may be 0 at a point of a schedule; as a number it must move.
-LearningRate = Annotated[ScalarOrSchedule, POSITIVE]
-Decay = Annotated[ScalarOrSchedule, BELOW_ONE]
-Positive = Annotated[float, POSITIVE]
-NonNegative = Annotated[float, NON_NEGATIVE]
-Probability = Annotated[float, UNIT]
-Count = Annotated[int, Range(1)]
+        left, right = "(["[not self.low_open], ")]"[not self.high_open]
+        return f"in {left}{self.low:g}, {self.high:g}{right}"
 
 
 @dataclass(frozen=True)
 class Duration:
-    """Marks an `int` argument that counts steps, which a config may give in epochs or percent."""
+    """Marks an `int` that counts steps, which a config may also give in epochs or percent."""
 
 
+# A rate may pass through 0 on a schedule; as one number it must move.
+LearningRate = Annotated[ScalarOrSchedule, Range(0, math.inf, low_open=True, high_open=True)]
+Momentum = Annotated[ScalarOrSchedule, Range(0, 1, high_open=True)]
+Decay = Annotated[float, Range(0, 1, high_open=True)]
+Positive = Annotated[float, Range(0, math.inf, low_open=True, high_open=True)]
+NonNegative = Annotated[float, Range(0, math.inf, high_open=True)]
+Probability = Annotated[float, Range(0, 1)]
+Count = Annotated[int, Range(1)]
 Steps = Annotated[int, Range(1), Duration()]
 
 
 def hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function or class, with their ranges."""
-    target = function.__init__ if inspect.isclass(function) else inspect.unwrap(function)
-    return typing.get_type_hints(target, include_extras=True)
+    """The annotations of a function, with their ranges."""
+    return typing.get_type_hints(inspect.unwrap(function), include_extras=True)
 
 
 def marks(hint: Any) -> tuple[Any, ...]:
@@ -77,20 +68,28 @@ def marks(hint: Any) -> tuple[Any, ...]:
 
 
 def fault(hint: Any, value: Any) -> str | None:
-    """What is wrong with a number under its annotation, or None.
+    """What is wrong with a value under its annotation, or None.
 
-    Only Python and NumPy numbers are looked at: arrays may be traced, schedules are functions.
+    Looks at Python and NumPy numbers, at words where only some are allowed, and into sequences of
+    these; never at arrays, which may be traced, nor at schedules, which are functions.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Number):
-        return None
-    for mark in marks(hint):
-        if isinstance(mark, Range) and value not in mark:
-            return f"must be {mark}, got {value!r}"
+    origin = typing.get_origin(hint)
+    if origin is Literal and value not in typing.get_args(hint):
+        words = typing.get_args(hint)
+        allowed = " or ".join(repr(word) for word in words)
+        return f"must be {allowed}, got {value!r}{nearest(str(value), map(str, words))}"
+    if origin is Sequence and isinstance(value, list | tuple):
+        (item,) = typing.get_args(hint)
+        found = (fault(item, v) for v in value)
+        return next((f"holds a value that {text}" for text in found if text), None)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        wrong = [m for m in marks(hint) if isinstance(m, Range) and value not in m]
+        return f"must be {wrong[0]}, got {value!r}" if wrong else None
     return None
 
 
 def checked(function: F) -> F:
-    """Hold the numbers given to `function` to the ranges in its annotations.
+    """Hold the values given to `function` to its annotations.
 
     Raises:
       ArgumentError: from the decorated function, naming every argument that is out of range.

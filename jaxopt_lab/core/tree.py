@@ -20,7 +20,7 @@ def accumulator_dtype(dtype: Any) -> Any:
 
 def zeros_accumulator(params: Any) -> Any:
     """Zeros of the parameters' shapes and sharding in `accumulator_dtype`."""
-    return jax.tree.map(lambda p: jnp.zeros_like(p, accumulator_dtype(p.dtype)), params)
+    return jax.tree.map(lambda p: jnp.zeros_like(p, accumulator_dtype(jnp.result_type(p))), params)
 
 
 def all_finite(tree: Any) -> jax.Array:

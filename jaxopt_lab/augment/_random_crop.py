@@ -1,0 +1,44 @@
+"""Random crop of the padded image."""
+
+from typing import Annotated, Literal
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lab.augment._op import Op
+from jaxopt_lab.core.ranges import Range, checked
+
+
+@checked
+def random_crop(
+    padding: Annotated[int, Range(0)] = 4,
+    *,
+    mode: Literal["constant", "reflect", "edge"] = "constant",
+) -> Op:
+    """Pad on every side and cut the original size out at a random place.
+
+    The standard augmentation of small natural images: 4 pixels at 32x32.
+
+        offset ~ U{0, ..., 2 padding}^2
+
+    Args:
+      padding: pixels added on each side, >= 0.
+      mode: what fills them: "constant" (zeros), "reflect" (without the border) or "edge".
+
+    Returns:
+      An `Op` on (H, W, C) images of any dtype and size.
+
+    Raises:
+      ArgumentError: for a negative padding or an unknown mode.
+
+    Reference: Krizhevsky, 2009; He et al., 2016, https://arxiv.org/abs/1512.03385, section 4.2.
+    """
+
+    def sample(key):
+        return jax.random.randint(key, (2,), 0, 2 * padding + 1)
+
+    def apply(offset, image):
+        padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), mode=mode)
+        return jax.lax.dynamic_slice(padded, (offset[0], offset[1], 0), image.shape)
+
+    return Op(sample, apply)

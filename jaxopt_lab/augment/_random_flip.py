@@ -1,0 +1,36 @@
+"""Random horizontal flip."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lab.augment._op import Op
+from jaxopt_lab.core.ranges import Probability, checked
+
+
+@checked
+def random_flip(probability: Probability = 0.5) -> Op:
+    """Mirror left and right with a probability.
+
+    For images whose class has no handedness; not for digits or letters.
+
+        x[h, w] <- x[h, W - 1 - w]    with probability p
+
+    Args:
+      probability: p in [0, 1].
+
+    Returns:
+      An `Op` on (H, W, C) images of any dtype and size.
+
+    Raises:
+      ArgumentError: for a probability out of [0, 1].
+
+    Reference: Krizhevsky et al., 2012, section 4.1.
+    """
+
+    def sample(key):
+        return jax.random.bernoulli(key, probability)
+
+    def apply(flip, image):
+        return jnp.where(flip, image[:, ::-1], image)
+
+    return Op(sample, apply)

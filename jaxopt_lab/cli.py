@@ -1,0 +1,127 @@
+"""`jaxopt-lab`: the command line. Exit codes: 0 done, 2 wrong input, 130 interrupted, 1 other."""
+
+import argparse
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    # Imported here: `--help` must not wait for JAX, nor a family be imported for nothing.
+    from jaxopt_lab.core.errors import InputError
+
+    try:
+        return options.command(options)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("aborted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"{error.strerror or error}{where}: what was saved before is kept", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jaxopt-lab", description="Train networks in JAX from one TOML file."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    train = commands.add_parser("train", help="train from a configuration, or resume a run")
+    train.add_argument("config", nargs="?", metavar="CONFIG", help="a TOML file")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a value, optimizer.learning_rate=3e-4 for one; may be repeated",
+    )
+    train.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
+    train.add_argument("--resume", metavar="RUN", help="continue the run in this folder")
+    train.add_argument(
+        "--data-dir", metavar="DIR", help="where data sets lie; default: $JAXOPT_LAB_DATA"
+    )
+    train.add_argument("--dry-run", action="store_true", help="shapes and memory, no training")
+    train.add_argument("--print-config", action="store_true", help="print every setting and stop")
+    train.set_defaults(command=_train)
+
+    names = commands.add_parser("list", help="the names that a configuration may use")
+    names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
+    names.set_defaults(command=_list)
+    return parser
+
+
+def _train(options: argparse.Namespace) -> int:
+    from jaxopt_lab.config.load import load_config
+    from jaxopt_lab.core.errors import InputError
+
+    _use_compilation_cache()
+    if options.config is None and options.resume is None:
+        raise InputError("train: give a CONFIG, or a run folder with --resume")
+    if options.resume and options.run_dir:
+        raise InputError("train: --resume names the run folder; leave out --run-dir")
+    if options.set and options.config is None:
+        raise InputError("train: --set needs a CONFIG; a resumed run keeps its own configuration")
+    config = None if options.config is None else load_config(options.config, options.set)
+    if options.print_config or options.dry_run:
+        return _look(options, config)
+
+    from jaxopt_lab.run.folder import next_folder
+    from jaxopt_lab.run.train import train
+
+    run_dir = options.resume or options.run_dir
+    if run_dir is None:
+        run_dir = next_folder(pathlib.Path(options.config).stem)
+    result = train(config, run_dir, resume=options.resume is not None, data_dir=options.data_dir)
+    return {"finished": DONE, "interrupted": INTERRUPTED}.get(result.stopped_by, FAILED)
+
+
+def _look(options: argparse.Namespace, config) -> int:
+    """`--print-config` and `--dry-run`."""
+    from jaxopt_lab.config.build import build
+    from jaxopt_lab.config.dump import to_toml
+    from jaxopt_lab.config.load import load_config
+    from jaxopt_lab.run.dry_run import dry_run
+    from jaxopt_lab.run.folder import RunFolder
+    from jaxopt_lab.run.progress import Progress
+
+    if config is None:
+        config = load_config(RunFolder(options.resume).config)
+    if options.print_config:
+        print(to_toml(config), end="")
+    if options.dry_run:
+        dry_run(build(config, data_dir=options.data_dir), Progress())
+    return DONE
+
+
+def _list(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.listing import list_names
+    from jaxopt_lab.run.progress import Progress
+
+    list_names(options.family, Progress())
+    return DONE
+
+
+def _use_compilation_cache() -> None:
+    """Keep compiled programs between runs, unless the user has said where, or not to."""
+    import jax
+
+    if (
+        jax.config.jax_compilation_cache_dir is None
+        and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ
+    ):
+        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(home) / "jaxopt_lab"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

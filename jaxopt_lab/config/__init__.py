@@ -1,0 +1,1 @@
+"""One TOML file, checked whole, made into objects."""

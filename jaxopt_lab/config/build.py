@@ -1,0 +1,228 @@
+"""A checked configuration to the objects that train: here names become functions, only here."""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxopt_lab.augment import batched, compose
+from jaxopt_lab.config.parse import ConfigError
+from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.config.values import in_steps
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.ranges import Duration, marks
+from jaxopt_lab.core.types import Schedule
+from jaxopt_lab.engine import (
+    TrainState,
+    channel_statistics,
+    in_batches,
+    init_state,
+    make_evaluate,
+    make_normalize,
+    make_step,
+)
+from jaxopt_lab.engine.step import Step
+from jaxopt_lab.losses import METRICS
+
+Split = dict[str, np.ndarray]
+
+# The held-out samples are a property of the data set, the same for every seed of a run.
+SPLIT_SEED = 0
+
+
+class Experiment(NamedTuple):
+    """All that a configuration means, ready to compile.
+
+    Attributes:
+      config: what it was built from.
+      train, validation, test: raw splits on the host; `validation` may be None.
+      classes: names of the classes.
+      model: with `init` and `apply`.
+      optimizer: the whole chain.
+      normalize: raw images to the model's input.
+      init: `key -> TrainState`, pure.
+      step: `(state, batch) -> (state, metrics)`, pure.
+      measure: `in_loop -> evaluate(params, model_state, batches)`.
+      batch_size: rows a step.
+      steps_per_epoch, total_steps, evaluate_every, checkpoint_every: in steps.
+    """
+
+    config: Config
+    train: Split
+    validation: Split | None
+    test: Split
+    classes: tuple[str, ...]
+    model: Any
+    optimizer: optax.GradientTransformationExtraArgs
+    normalize: Callable[[jax.Array], jax.Array]
+    init: Callable[[jax.Array], TrainState]
+    step: Step
+    measure: Callable[[bool], Callable[..., dict[str, jax.Array]]]
+    batch_size: int
+    steps_per_epoch: int
+    total_steps: int
+    evaluate_every: int
+    checkpoint_every: int
+
+    def batches(self, split: Split) -> Split:
+        """A split as its evaluation wants it."""
+        size = min(self.config.train.evaluation_batch_size, len(split["label"]))
+        return in_batches(split, size)
+
+
+def build(
+    config: Config, *, data_dir: str | os.PathLike[str] | None = None, model: Any = None
+) -> Experiment:
+    """Read the data and make every object that a configuration names.
+
+    Args:
+      config: from `load_config`.
+      data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      model: used in place of the configuration's; with `init` and `apply` as Linen modules have.
+
+    Returns:
+      An `Experiment`.
+
+    Raises:
+      InputError: where the data is missing, or settings do not fit it or each other.
+    """
+    source = config.data.source
+    loader = FAMILIES["data"].functions[source.name]
+    given = {"data_dir": data_dir} if "data_dir" in inspect.signature(loader).parameters else {}
+    dataset = loader(**given, **source.arguments)
+    train, validation = split_off(dataset.train, config.data.validation)
+    train, batch_size = sized(train, config)
+
+    steps_per_epoch = len(train["label"]) // batch_size
+    epochs, steps = config.train.epochs, config.train.steps
+    total = steps if steps is not None else max(1, round((epochs or 0) * steps_per_epoch))
+    length = functools.partial(in_steps, total=total, steps_per_epoch=steps_per_epoch)
+
+    schedule = build_schedule(config.schedule, length, total)
+    optimizer, learning_rate = build_optimizer(config.optimizer, schedule)
+    if model is None:
+        model = _call("model", config.model, classes=len(dataset.classes))
+    loss = functools.partial(FAMILIES["loss"].functions[config.loss.name], **config.loss.arguments)
+    normalize = make_normalize(*channel_statistics(train["image"]))
+    augment = None
+    if config.augment:
+        augment = batched(compose(*(_call("augment", c) for c in config.augment)))
+    dtype = jnp.dtype(config.train.dtype)
+    shape = train["image"].shape[1:]
+
+    def init(key: jax.Array) -> TrainState:
+        x = jnp.zeros((1, *shape), jnp.float32)
+        names = [f"val_{name}" for name in ("loss", *METRICS)] if validation is not None else []
+        return init_state(key, model, optimizer, x, evaluation=names)
+
+    return Experiment(
+        config=config,
+        train=train,
+        validation=validation,
+        test=dataset.test,
+        classes=dataset.classes,
+        model=model,
+        optimizer=optimizer,
+        normalize=normalize,
+        init=init,
+        step=make_step(
+            model,
+            loss,
+            optimizer,
+            normalize=normalize,
+            augment=augment,
+            metrics=METRICS,
+            learning_rate=learning_rate,
+            dtype=dtype,
+        ),
+        measure=lambda in_loop: make_evaluate(
+            model, {"loss": loss, **METRICS}, normalize=normalize, dtype=dtype, in_loop=in_loop
+        ),
+        batch_size=batch_size,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total,
+        evaluate_every=length(config.train.evaluate_every),
+        checkpoint_every=length(config.train.checkpoint_every),
+    )
+
+
+def split_off(train: Split, share: float) -> tuple[Split, Split | None]:
+    """What remains of the training split, and a random share of it for validation."""
+    if share == 0:
+        return train, None
+    n = len(train["label"])
+    order = np.random.default_rng(SPLIT_SEED).permutation(n)
+    held = max(1, round(share * n))
+    if held >= n:
+        fault = f"{share} of {n} samples leaves none to train on; lower it"
+        raise ConfigError("configuration", [("data.validation", fault)])
+    take = lambda rows: {k: v[rows] for k, v in train.items()}  # noqa: E731
+    return take(order[held:]), take(order[:held])
+
+
+def sized(train: Split, config: Config) -> tuple[Split, int]:
+    """The training split limited to `train_size`, and the batch size as a number."""
+    n = len(train["label"])
+    size = config.data.train_size or n
+    if size > n:
+        fault = f"{size} is more than the {n} training samples that there are"
+        raise ConfigError("configuration", [("data.train_size", fault)])
+    batch = size if config.data.batch_size == "full" else config.data.batch_size
+    if batch > size:
+        fault = f'{batch} is more than the {size} training samples; "full" takes all of them'
+        raise ConfigError("configuration", [("data.batch_size", fault)])
+    return {k: v[:size] for k, v in train.items()}, batch
+
+
+def build_schedule(
+    chosen: tuple[Choice, ...], length: Callable[[int | str], int], total: int
+) -> Schedule | None:
+    """The schedules of a file, joined in order; one without `steps` takes what is left."""
+    schedules, ends, begin = [], [], 0
+    for i, choice in enumerate(chosen):
+        known = FAMILIES["schedule"].arguments(choice.name)
+        arguments = {
+            k: length(v) if any(isinstance(m, Duration) for m in marks(known[k].hint)) else v
+            for k, v in choice.arguments.items()
+        }
+        if begin >= total:
+            fault = f"begins at step {begin}, but the run ends at {total}; shorten those before it"
+            raise ConfigError("configuration", [(f"schedule.{i}", fault)])
+        if "steps" in known:
+            arguments.setdefault("steps", total - begin)
+        schedules.append(FAMILIES["schedule"].functions[choice.name](**arguments))
+        begin += arguments.get("steps", total - begin)
+        ends.append(begin)
+    if not schedules:
+        return None
+    return schedules[0] if len(schedules) == 1 else optax.join_schedules(schedules, ends[:-1])
+
+
+def build_optimizer(
+    chosen: Choice, schedule: Schedule | None
+) -> tuple[optax.GradientTransformationExtraArgs, Schedule | None]:
+    """The optimizer with its rate on the schedule, and that rate as a function of the step."""
+    known = FAMILIES["optimizer"].arguments(chosen.name)
+    arguments = dict(chosen.arguments)
+    if "learning_rate" not in known:
+        if schedule is not None:
+            raise InputError(f"{chosen.name} takes no learning rate: remove [schedule]")
+        return _call("optimizer", chosen), None
+    peak = arguments.get("learning_rate", known["learning_rate"].default)
+
+    def learning_rate(step):
+        return peak * (schedule(step) if schedule is not None else jnp.ones([], jnp.float32))
+
+    arguments["learning_rate"] = peak if schedule is None else learning_rate
+    return FAMILIES["optimizer"].functions[chosen.name](**arguments), learning_rate
+
+
+def _call(family: str, chosen: Choice, **given: Any) -> Any:
+    return FAMILIES[family].functions[chosen.name](**given, **chosen.arguments)

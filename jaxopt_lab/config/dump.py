@@ -1,0 +1,62 @@
+"""A `Config` back to TOML, with every default filled in."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.tables import FAMILIES
+
+
+def to_toml(config: Config) -> str:
+    """The resolved configuration as a TOML file; `load_config` reads it back as it was."""
+    lines: list[str] = []
+    for name, table in to_tables(config).items():
+        if not isinstance(table, dict | list):
+            lines.append(f"{name} = {_value(table)}")
+        for item in table if isinstance(table, list) else [table]:
+            if isinstance(item, dict):
+                lines += ["", f"[[{name}]]" if isinstance(table, list) else f"[{name}]"]
+                lines += [f"{key} = {_value(value)}" for key, value in item.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    """A TOML value; JSON writes strings, numbers, booleans and lists of them just so."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def config_hash(config: Config) -> str:
+    """SHA-256 of the resolved configuration, in hex."""
+    return hashlib.sha256(json.dumps(to_tables(config), sort_keys=True).encode()).hexdigest()
+
+
+def to_tables(config: Config) -> dict[str, Any]:
+    """The configuration as plain tables, every default filled in; `parse_config` reads it back."""
+
+    def choice(family: str, chosen: Choice) -> dict[str, Any]:
+        known = FAMILIES[family].arguments(chosen.name)
+        values = {
+            name: chosen.arguments.get(name, argument.default) for name, argument in known.items()
+        }
+        return {"name": chosen.name} | {
+            k: list(v) if isinstance(v, tuple) else v
+            for k, v in values.items()
+            if isinstance(v, bool | int | float | str | tuple | list)
+        }
+
+    def fields(section: Any) -> dict[str, Any]:
+        values = {f.name: getattr(section, f.name) for f in dataclasses.fields(section)}
+        return {k: v for k, v in values.items() if v is not None and not isinstance(v, Choice)}
+
+    tables: dict[str, Any] = {"seed": config.seed}
+    tables["data"] = choice("data", config.data.source) | fields(config.data)
+    tables["model"] = choice("model", config.model)
+    tables["loss"] = choice("loss", config.loss)
+    tables["augment"] = [choice("augment", c) for c in config.augment]
+    tables["optimizer"] = choice("optimizer", config.optimizer)
+    schedules = [choice("schedule", c) for c in config.schedule]
+    tables["schedule"] = schedules[0] if len(schedules) == 1 else schedules
+    tables["train"] = fields(config.train)
+    return {k: v for k, v in tables.items() if v != []}

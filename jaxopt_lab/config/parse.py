@@ -1,0 +1,169 @@
+"""Tables as `tomllib` gives them to a `Config`, with every fault in one error."""
+
+import dataclasses
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from jaxopt_lab.config.schema import Choice, Config, DataConfig, TrainConfig
+from jaxopt_lab.config.tables import FAMILIES, Argument, Family
+from jaxopt_lab.config.values import conform, expected
+from jaxopt_lab.core.errors import ArgumentError, InputError
+from jaxopt_lab.core.registry import nearest
+
+LISTS = ("augment", "schedule")  # [[tables]]; one may be written as [table]
+REQUIRED = ("data", "model", "optimizer", "train")
+
+
+class ConfigError(InputError):
+    """A configuration with faults.
+
+    Attributes:
+      faults: `(dotted path, message)` of each.
+    """
+
+    def __init__(self, source: str, faults: Sequence[tuple[str, str]]):
+        self.source, self.faults = source, tuple(faults)
+        count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+        super().__init__("\n".join([f"{source}: {count}", *(f"  {p}: {m}" for p, m in faults)]))
+
+
+def parse_config(tables: Mapping[str, Any], *, source: str = "config") -> Config:
+    """Check tables as `tomllib` gives them; see `load.load_config`.
+
+    Raises:
+      ConfigError: naming every fault, by its dotted path.
+    """
+    return _Parser(source).config(tables)
+
+
+class _Parser:
+    """Collects faults while it converts, so that all are told at once."""
+
+    def __init__(self, source: str):
+        self.source = source
+        self.faults: list[tuple[str, str]] = []
+
+    def config(self, tables: Mapping[str, Any]) -> Config:
+        known = [f.name for f in dataclasses.fields(Config)]
+        if not tables:
+            raise InputError(f"{self.source}: empty; a run needs {_listed(REQUIRED)}")
+        self.unknown("", tables, known)
+        for name in REQUIRED:
+            if name not in tables:
+                self.faults.append((name, f"missing; a run needs {_listed(REQUIRED)}"))
+        found: dict[str, Any] = {}
+        for name in known:
+            if name not in tables:
+                continue
+            if name == "seed":
+                found |= self.values("", Config, {"seed": tables["seed"]})
+            elif name in LISTS:
+                found[name] = self.choices(name, tables[name])
+            elif self.is_table(name, tables[name]):
+                found[name] = self.section(name, tables[name])
+        if self.faults:
+            raise ConfigError(self.source, self.faults)
+        return Config(**found)
+
+    def section(self, name: str, table: dict[str, Any]) -> Any:
+        if name == "data":
+            fields = {f.name for f in dataclasses.fields(DataConfig)} - {"source"}
+            own = {k: v for k, v in table.items() if k in fields}
+            rest = {k: v for k, v in table.items() if k not in fields}
+            source = self.choice(name, "data", rest, beside=fields)
+            return DataConfig(source=source, **self.values(name, DataConfig, own))
+        if name == "train":
+            self.unknown(name, table, [f.name for f in dataclasses.fields(TrainConfig)])
+            train = TrainConfig(**self.values(name, TrainConfig, table))
+            if (train.epochs is None) == (train.steps is None) and not (
+                {"epochs", "steps"} & {p.split(".")[-1] for p, _ in self.faults}
+            ):
+                given = "both are" if train.epochs else "neither is"
+                self.faults.append((name, f"needs epochs or steps, one of the two; {given} given"))
+            return train
+        return self.choice(name, name, table)
+
+    def choices(self, name: str, value: Any) -> tuple[Choice, ...]:
+        if isinstance(value, dict):
+            return (self.choice(name, name, value),)
+        if not isinstance(value, list):
+            self.is_table(name, value)
+            return ()
+        return tuple(
+            self.choice(f"{name}.{i}", name, item)
+            for i, item in enumerate(value)
+            if self.is_table(f"{name}.{i}", item)
+        )
+
+    def choice(
+        self, path: str, family_name: str, table: dict[str, Any], beside: Iterable[str] = ()
+    ) -> Choice:
+        family = FAMILIES[family_name]
+        name = table.get("name")
+        if name not in family.functions or not isinstance(name, str):
+            names = ", ".join(sorted(family.functions))
+            came = f"unknown: {name!r}{nearest(str(name), family.functions)}" if name else "missing"
+            self.faults.append((f"{path}.name", f"{came}; one of {names}"))
+            return Choice("")
+        known = family.arguments(name)
+        given = {k: v for k, v in table.items() if k != "name"}
+        self.unknown(path, given, [*known, *beside])
+        for key, argument in known.items():
+            if argument.required and key not in given:
+                text = f"missing; {name} needs it: {expected(argument.hint)}"
+                self.faults.append((f"{path}.{key}", text))
+        before = len(self.faults)
+        arguments = self.conformed(path, known, given)
+        if len(self.faults) == before and family_name in ("model", "augment"):
+            self.constructible(path, family, name, arguments)
+        return Choice(name, arguments)
+
+    def constructible(
+        self, path: str, family: Family, name: str, arguments: dict[str, Any]
+    ) -> None:
+        """Call the function, which costs nothing before data, for what only it can check."""
+        given = {"classes": 2} if "classes" in family.given else {}
+        missing = [k for k, a in family.arguments(name).items() if a.required]
+        if set(missing) - set(arguments):
+            return
+        try:
+            family.functions[name](**given, **arguments)
+        except ArgumentError as error:
+            self.faults += [(f"{path}.{k}", text) for k, text in error.faults.items()]
+        except InputError as error:
+            self.faults.append((path, str(error)))
+
+    def values(self, path: str, section: type, table: dict[str, Any]) -> dict[str, Any]:
+        annotations = typing.get_type_hints(section, include_extras=True)
+        known = {k: Argument(hint, None, True) for k, hint in annotations.items()}
+        return self.conformed(path, known, table)
+
+    def conformed(
+        self, path: str, known: Mapping[str, Argument], given: dict[str, Any]
+    ) -> dict[str, Any]:
+        found = {}
+        for key in known.keys() & given.keys():
+            found[key], wrong = conform(known[key].hint, given[key])
+            if wrong:
+                self.faults.append((_joined(path, key), wrong))
+        return {key: found[key] for key in given if key in found}  # in the file's order
+
+    def unknown(self, path: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
+        for key in table:
+            if key not in known:
+                text = f"unknown{nearest(key, known)}; known here: {', '.join(known)}"
+                self.faults.append((_joined(path, key), text))
+
+    def is_table(self, path: str, value: Any) -> bool:
+        if not isinstance(value, dict):
+            self.faults.append((path, f"must be a table, [{path}], got {value!r}"))
+        return isinstance(value, dict)
+
+
+def _joined(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"[{name}]" for name in names)

@@ -1,0 +1,72 @@
+"""The tables of a configuration. Field names are the file's keys; annotations are their checks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from jaxopt_lab.core.ranges import Count, Duration, Positive, Range
+
+Length = Annotated[int | str, Range(1), Duration()]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A function of a family's table, by name, and its arguments as the file gives them."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """`[data]`: beside the data set's own arguments.
+
+    Attributes:
+      batch_size: rows a step, 1 to the size of the training split, or "full" for all of it.
+      validation: share of the training split held out for validation, in [0, 1).
+      train_size: how many of the remaining training samples to use; all unless given.
+    """
+
+    source: Choice
+    batch_size: Count | Literal["full"] = 64
+    validation: Annotated[float, Range(0, 1, high_open=True)] = 0.1
+    train_size: Count | None = None
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """`[train]`: how long, and how the work is done. Lengths: steps, "2 epochs" or "10%".
+
+    Attributes:
+      epochs: passes over the training split; either this or `steps`.
+      steps: training steps.
+      dtype: of the computation; parameters and optimizer state are float32 in any case.
+      steps_per_dispatch: most steps of one compiled call; "auto" lets the engine choose.
+      evaluate_every: between evaluations on the validation split.
+      checkpoint_every: between checkpoints; one is saved at the end and at an interrupt too.
+      log_every: steps between rows of the training log.
+      evaluation_batch_size: rows of a batch of evaluation.
+    """
+
+    epochs: Positive | None = None
+    steps: Count | None = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    steps_per_dispatch: Count | Literal["auto"] = "auto"
+    evaluate_every: Length = "1 epoch"
+    checkpoint_every: Length = "10%"
+    log_every: Count = 1
+    evaluation_batch_size: Count = 1000
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole configuration, checked; `load.load_config` makes it, `build` uses it."""
+
+    data: DataConfig
+    model: Choice
+    optimizer: Choice
+    train: TrainConfig
+    loss: Choice = Choice("softmax_cross_entropy")
+    augment: tuple[Choice, ...] = ()
+    schedule: tuple[Choice, ...] = ()
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0

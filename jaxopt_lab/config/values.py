@@ -1,0 +1,101 @@
+"""A value of a TOML file against an annotation."""
+
+import re
+import types
+import typing
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from jaxopt_lab.core.ranges import Duration, Range, fault, marks
+
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(%|epochs?|steps?)")
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
+
+
+class _Mismatch(Exception):
+    """The value is of another type than the annotation."""
+
+
+def conform(hint: Any, value: Any) -> tuple[Any, str | None]:
+    """The value as its annotation wants it (int to float, list to tuple), and what is wrong.
+
+    Args:
+      hint: an annotation; of a union, the members that a TOML value can be.
+      value: a bool, int, float, str, list or dict.
+
+    Returns:
+      The value, and None or a message that says what was expected and what came.
+    """
+    try:
+        return _conform(hint, value)
+    except _Mismatch:
+        return value, f"must be {expected(hint)}, got {_shown(value)}"
+
+
+def expected(hint: Any) -> str:
+    """What a value of this annotation may be, in words."""
+    return _word(hint) or "a value"
+
+
+def in_steps(value: int | str, *, total: int, steps_per_epoch: int) -> int:
+    """A length in steps, at least 1: a count as it is; epochs and percent of the run converted."""
+    if isinstance(value, int):
+        return value
+    match = _LENGTH.fullmatch(value.strip())
+    assert match, value  # `conform` has let it through
+    number, unit = float(match[1]), match[2]
+    one = total / 100 if unit == "%" else steps_per_epoch if unit.startswith("epoch") else 1
+    return max(1, round(number * one))
+
+
+def _conform(hint: Any, value: Any) -> tuple[Any, str | None]:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        if isinstance(value, str) and any(isinstance(m, Duration) for m in marks(hint)):
+            if not _LENGTH.fullmatch(value.strip()):
+                raise _Mismatch
+            return value, None
+        value, wrong = _conform(arguments[0], value)
+        return value, wrong or fault(hint, value)
+    if _is_union(hint):
+        for member in arguments:
+            try:
+                return _conform(member, value)
+            except _Mismatch:
+                continue
+        raise _Mismatch
+    if origin is Literal and isinstance(value, type(arguments[0])):
+        return value, fault(hint, value)
+    if origin is Sequence and isinstance(value, list | tuple):
+        found = [_conform(arguments[0], v) for v in value]
+        wrong = next((text for _, text in found if text), None)
+        return tuple(v for v, _ in found), wrong and f"holds a value that {wrong}"
+    if hint is float and type(value) in (int, float):
+        return float(value), None
+    if hint in (bool, int, str) and type(value) is hint:
+        return value, None
+    raise _Mismatch
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _word(hint: Any) -> str | None:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        ranges = [str(m) for m in marks(hint) if isinstance(m, Range)]
+        lengths = ['or a length, "5 epochs" or "10%"' for m in marks(hint) if m == Duration()]
+        return " ".join([_word(arguments[0]) or "a value", *ranges, *lengths])
+    if _is_union(hint):
+        return " or ".join(dict.fromkeys(filter(None, map(_word, arguments)))) or None
+    if origin is Literal:
+        return " or ".join(f'"{word}"' for word in arguments)
+    if origin is Sequence:
+        return f"a list, each {_word(arguments[0])}"
+    return _WORDS.get(hint)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"

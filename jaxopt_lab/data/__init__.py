@@ -1,0 +1,12 @@
+"""Standard archives to arrays: read where they lie, checked, never downloaded."""
+
+from jaxopt_lab.data._cifar10 import cifar10
+from jaxopt_lab.data._cifar100 import cifar100
+from jaxopt_lab.data._dataset import Dataset
+from jaxopt_lab.data._digits import digits
+from jaxopt_lab.data._fashion_mnist import fashion_mnist
+from jaxopt_lab.data._mnist import mnist
+
+DATASETS = {f.__name__: f for f in (digits, mnist, fashion_mnist, cifar10, cifar100)}
+
+__all__ = ["DATASETS", "Dataset", "cifar10", "cifar100", "digits", "fashion_mnist", "mnist"]

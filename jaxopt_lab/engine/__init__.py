@@ -1,0 +1,26 @@
+"""Training: state, step, loop, evaluation, checkpoint. Objects and callables in, never names."""
+
+from jaxopt_lab.engine.evaluation import in_batches, make_evaluate
+from jaxopt_lab.engine.fit import Chunk, fit
+from jaxopt_lab.engine.loop import make_run_steps
+from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
+from jaxopt_lab.engine.program import Program, compile_program, fits_on_device
+from jaxopt_lab.engine.state import TrainState, init_state, with_evaluation
+from jaxopt_lab.engine.step import make_step
+
+__all__ = [
+    "Chunk",
+    "Program",
+    "TrainState",
+    "channel_statistics",
+    "compile_program",
+    "fit",
+    "fits_on_device",
+    "in_batches",
+    "init_state",
+    "make_evaluate",
+    "make_normalize",
+    "make_run_steps",
+    "make_step",
+    "with_evaluation",
+]

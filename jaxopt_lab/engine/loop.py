@@ -1,0 +1,81 @@
+"""Many steps in one dispatch, and the order in which a run sees its data.
+
+Batches are a function of (key, step) alone: epoch e shuffles with its own key, and step k takes the
+k-th slice of that order. So the data's place in a run is one integer, and a chunk of steps may
+begin and end anywhere.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lab.core.types import Batch
+from jaxopt_lab.engine.keys import Stream, stream_key
+from jaxopt_lab.engine.state import TrainState
+from jaxopt_lab.engine.step import Step
+
+Rows = dict[str, jax.Array]
+RunSteps = Callable[[TrainState, Batch, jax.Array, jax.Array], tuple[TrainState, Rows]]
+
+
+def epoch_order(key: jax.Array, epoch: jax.Array, examples: int) -> jax.Array:
+    """The order of the training split in an epoch: a permutation, (examples,) int32."""
+    return jax.random.permutation(stream_key(key, Stream.ORDER, epoch), examples)
+
+
+def take_batch(data: Batch, order: jax.Array, step: jax.Array, batch_size: int) -> Batch:
+    """The rows of `data` that a step of this epoch's order sees.
+
+    What is left of an epoch after its last full batch is not seen in that epoch; the next order
+    is another.
+    """
+    first = (step % (len(order) // batch_size)) * batch_size
+    rows = jax.lax.dynamic_slice_in_dim(order, first, batch_size)
+    return {name: jnp.take(array, rows, axis=0, mode="clip") for name, array in data.items()}
+
+
+def make_run_steps(step: Step, batch_size: int, capacity: int) -> RunSteps:
+    """A chunk of steps as one loop: `(state, data, start, count) -> (state, rows)`.
+
+    `start` and `count` are arguments and not read from the state, so that under `vmap` they stay
+    scalars and the loop is one loop for all lanes. One compilation serves every length.
+
+    Args:
+      step: from `make_step`.
+      batch_size: rows a batch; the whole split, in its own order, where it is the split's size.
+      capacity: the largest count.
+
+    Returns:
+      A pure function of a state, the training split on the device (arrays of one leading axis),
+      the state's step as an integer and the number of steps to take. Its rows are the metrics,
+      (capacity,) each, of which the first `count` are filled.
+    """
+
+    def run_steps(state, data, start, count):
+        examples = len(data["label"])
+        steps_per_epoch = examples // batch_size
+        full = batch_size == examples
+        first_batch = {k: v[:batch_size] for k, v in data.items()}
+        shapes = jax.eval_shape(step, state, first_batch)[1]
+        rows = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
+        key, end = state.key, start + count
+
+        def epoch(e, carry):
+            order = None if full else epoch_order(key, e, examples)
+
+            def body(k, carry):
+                state, rows = carry
+                batch = data if full else take_batch(data, order, k, batch_size)
+                state, row = step(state, batch)
+                return state, jax.tree.map(lambda a, v: a.at[k - start].set(v), rows, row)
+
+            first = jnp.maximum(start, e * steps_per_epoch)
+            last = jnp.minimum(end, (e + 1) * steps_per_epoch)
+            return jax.lax.fori_loop(first, last, body, carry)
+
+        first_epoch = start // steps_per_epoch
+        end_epoch = -(-end // steps_per_epoch)
+        return jax.lax.fori_loop(first_epoch, end_epoch, epoch, (state, rows))
+
+    return run_steps

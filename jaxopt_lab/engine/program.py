@@ -1,0 +1,147 @@
+"""A compiled run: where its data lies, and whether its steps go in a loop or one by one."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxopt_lab.engine._slow_in_loop import slow_in_loop
+from jaxopt_lab.engine.loop import epoch_order, make_run_steps, take_batch
+from jaxopt_lab.engine.state import TrainState
+from jaxopt_lab.engine.step import Step
+
+# Rows of metrics a dispatch can return, and so its longest length; a few KiB.
+CAPACITY = 4096
+
+
+class Program(NamedTuple):
+    """Compiled training.
+
+    Attributes:
+      advance: `(state, start, count) -> (state, rows)`; the state given is donated, the rows are
+        NumPy arrays of (count,).
+      most: the largest count of one call.
+      in_loop: whether the steps of a call are one dispatch.
+      compile_seconds: what compiling took.
+    """
+
+    advance: Callable[[TrainState, int, int], tuple[TrainState, dict[str, np.ndarray]]]
+    most: int
+    in_loop: bool
+    compile_seconds: float
+
+
+def fits_on_device(data: dict[str, np.ndarray]) -> bool:
+    """Whether a split may stay on the device: it takes at most half of the free memory.
+
+    True on a CPU, whose memory is the host's.
+    """
+    stats = jax.local_devices()[0].memory_stats()
+    if not stats or "bytes_limit" not in stats:
+        return True
+    free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    return sum(v.nbytes for v in data.values()) <= free // 2
+
+
+def compile_program(
+    step: Step,
+    state: TrainState,
+    data: dict[str, Any],
+    batch_size: int,
+    steps_per_dispatch: int | None = None,
+) -> Program:
+    """Compile a training step for a split of data.
+
+    Args:
+      step: from `make_step`.
+      state: a state of the run, for its shapes.
+      data: the training split; JAX arrays stay where they are, NumPy arrays stay on the host and
+        each batch travels.
+      batch_size: rows a batch, 1 to the split's size.
+      steps_per_dispatch: the most steps of one dispatch; None for as many as are asked for, or
+        one where the data is on the host, or where the step holds a convolution that the CPU
+        backend would run slowly inside a loop.
+
+    Returns:
+      A `Program`.
+    """
+    on_host = any(isinstance(v, np.ndarray) for v in data.values())
+    begin = time.perf_counter()
+    if steps_per_dispatch is None and (on_host or _slow(step, state, data, batch_size)):
+        steps_per_dispatch = 1
+    if on_host or steps_per_dispatch == 1:
+        advance = _one_by_one(step, state, data, batch_size, on_host)
+        return Program(advance, CAPACITY, False, time.perf_counter() - begin)
+    most = steps_per_dispatch or CAPACITY
+    return Program(
+        _looped(step, state, data, batch_size, most), most, True, time.perf_counter() - begin
+    )
+
+
+def _slow(step, state, data, batch_size) -> bool:
+    if jax.default_backend() != "cpu":
+        return False
+    batch = {k: jax.ShapeDtypeStruct((batch_size, *v.shape[1:]), v.dtype) for k, v in data.items()}
+    return slow_in_loop(jax.make_jaxpr(step)(state, batch))
+
+
+def _looped(step, state, data, batch_size, most):
+    run_steps = jax.jit(make_run_steps(step, batch_size, most), donate_argnums=0)
+    compiled = run_steps.lower(state, data, np.int32(0), np.int32(0)).compile()
+
+    def advance(state, start, count):
+        state, rows = compiled(state, data, np.int32(start), np.int32(count))
+        return state, {name: np.asarray(v)[:count] for name, v in rows.items()}
+
+    return advance
+
+
+def _one_by_one(step, state, data, batch_size, on_host):
+    examples = len(data["label"])
+    steps_per_epoch = examples // batch_size
+    order_of = jax.jit(epoch_order, static_argnums=2)
+
+    if on_host:
+        first = {k: v[:batch_size] for k, v in data.items()}
+        compiled = jax.jit(step, donate_argnums=0).lower(state, first).compile()
+
+        def one(state, order, k):
+            place = (k % steps_per_epoch) * batch_size
+            rows = order[place : place + batch_size]
+            return compiled(state, {name: v[rows] for name, v in data.items()})
+    else:
+        full = batch_size == examples
+
+        def on_device(state, data, order, k):
+            return step(state, data if full else take_batch(data, order, k, batch_size))
+
+        order = jax.ShapeDtypeStruct((examples,), np.int32)
+        compiled = (
+            jax.jit(on_device, donate_argnums=0).lower(state, data, order, np.int32(0)).compile()
+        )
+
+        def one(state, order, k):
+            return compiled(state, data, order, np.int32(k))
+
+    # The order of the epoch in progress, kept between calls.
+    cache: dict[int, Any] = {}
+
+    def order_at(state, k):
+        epoch = k // steps_per_epoch
+        if epoch not in cache:
+            cache.clear()
+            order = order_of(state.key, epoch, examples)
+            cache[epoch] = np.asarray(order) if on_host else order
+        return cache[epoch]
+
+    def advance(state, start, count):
+        rows = []
+        for k in range(start, start + count):
+            state, row = one(state, order_at(state, k), k)
+            rows.append(row)
+        rows = jax.device_get(rows)
+        return state, {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    return advance

@@ -1,0 +1,75 @@
+"""What a training step carries to the next."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.types import Metric, Params
+from jaxopt_lab.engine.keys import Stream, stream_key
+
+
+class TrainState(NamedTuple):
+    """A run between two steps: all of it, so that a saved one continues as if never stopped.
+
+    Attributes:
+      step: steps taken, int32 scalar.
+      key: the run's PRNG key; constant, see `keys`.
+      params: the trained pytree.
+      model_state: the model's other collections, such as batch statistics.
+      opt_state: the optimizer's state.
+      evaluation: the last evaluation's metrics; `ready` until the next step has seen them.
+    """
+
+    step: jax.Array
+    key: jax.Array
+    params: Params
+    model_state: dict[str, Any]
+    opt_state: Any
+    evaluation: dict[str, Metric]
+
+
+def init_state(
+    key: jax.Array,
+    model: Any,
+    optimizer: optax.GradientTransformation,
+    x: jax.Array,
+    *,
+    evaluation: Sequence[str] = (),
+) -> TrainState:
+    """A run's first state; pure, so it runs under `jit` and `vmap` over keys.
+
+    Args:
+      key: the run's PRNG key.
+      model: with `init(rngs, x, train=...)`, such as a Linen module.
+      optimizer: an optax transformation.
+      x: a batch of normalized inputs, of any size; only its shape and dtype matter to most models.
+      evaluation: names of the metrics that `with_evaluation` will give, such as "val_loss".
+
+    Returns:
+      A `TrainState` at step 0.
+
+    Raises:
+      InputError: where the model has no parameters.
+    """
+    variables = dict(model.init(stream_key(key, Stream.INIT), x, train=False))
+    params = variables.pop("params", None)
+    if not jax.tree.leaves(params):
+        raise InputError(f"{type(model).__name__} has no parameters: there is nothing to train")
+    return TrainState(
+        step=jnp.zeros([], jnp.int32),
+        key=key,
+        params=params,
+        model_state=variables,
+        opt_state=optimizer.init(params),
+        evaluation={k: Metric(jnp.array(jnp.nan), jnp.array(False)) for k in evaluation},
+    )
+
+
+def with_evaluation(state: TrainState, metrics: dict[str, jax.Array]) -> TrainState:
+    """The state with new metrics, which belong to its params, for the next step to see."""
+    new = {k: Metric(jnp.asarray(v, jnp.float32), jnp.array(True)) for k, v in metrics.items()}
+    return state._replace(evaluation={**state.evaluation, **new})

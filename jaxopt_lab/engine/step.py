@@ -1,0 +1,95 @@
+"""One training step, pure."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.core.tree import cast_floating
+from jaxopt_lab.core.types import Batch, Metric, Schedule
+from jaxopt_lab.engine.keys import Stream, stream_key
+from jaxopt_lab.engine.state import TrainState
+
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
+
+
+def make_step(
+    model: Any,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    *,
+    normalize: Callable[[jax.Array], jax.Array] = lambda x: x,
+    augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+    metrics: dict[str, Loss] | None = None,
+    learning_rate: Schedule | None = None,
+    dtype: Any = jnp.float32,
+) -> Step:
+    """A training step `(state, batch) -> (state, metrics)` for jit, scan, vmap and sharding.
+
+    The optimizer's `update` is given the extras `value`, `metrics`, `key` and `grad_fn`.
+
+    Args:
+      model: with `apply(variables, x, train=..., rngs=..., mutable=...)`, such as a Linen module.
+      loss: `(outputs, labels) -> (B,)`.
+      optimizer: an optax transformation.
+      normalize: raw images to the model's input, inside the differentiated function.
+      augment: `(key, images) -> images` on raw images.
+      metrics: `{name: (outputs, labels) -> (B,)}`, means of which are returned beside the loss.
+      learning_rate: `step -> scalar`, returned among the metrics.
+      dtype: of the computation; parameters, statistics and the loss stay float32.
+
+    Returns:
+      The step. A batch is `{"image": (B, H, W, C), "label": (B,) or (B, K)}`; the metrics are
+      float32 scalars: `loss`, `learning_rate` where given, and those of `metrics`.
+    """
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+        image, label = batch["image"], batch["label"]
+        if augment is not None:
+            image = augment(stream_key(state.key, Stream.AUGMENT, state.step), image)
+        model_key = stream_key(state.key, Stream.MODEL, state.step)
+
+        def objective(params):
+            x = normalize(image).astype(dtype)
+            outputs, model_state = model.apply(
+                {"params": cast_floating(params, dtype), **state.model_state},
+                x,
+                train=True,
+                rngs={"params": model_key, "dropout": jax.random.fold_in(model_key, 1)},
+                mutable=list(state.model_state),
+            )
+            return loss(outputs, label).mean(), (outputs, dict(model_state))
+
+        (value, (outputs, model_state)), grads = jax.value_and_grad(objective, has_aux=True)(
+            state.params
+        )
+        row = {"loss": value.astype(jnp.float32)}
+        row |= {name: f(outputs, label).mean() for name, f in (metrics or {}).items()}
+        new = jnp.array(True)
+        updates, opt_state = optimizer.update(
+            grads,
+            state.opt_state,
+            state.params,
+            value=value,
+            metrics=state.evaluation | {name: Metric(v, new) for name, v in row.items()},
+            key=stream_key(state.key, Stream.OPTIMIZER, state.step),
+            grad_fn=lambda params: jax.grad(objective, has_aux=True)(params)[0],
+        )
+        if learning_rate is not None:
+            row["learning_rate"] = jnp.asarray(learning_rate(state.step), jnp.float32)
+        seen = {k: m._replace(ready=jnp.zeros_like(m.ready)) for k, m in state.evaluation.items()}
+        state = TrainState(
+            step=state.step + 1,
+            key=state.key,
+            params=optax.apply_updates(state.params, updates),
+            model_state=model_state,
+            opt_state=opt_state,
+            evaluation=seen,
+        )
+        return state, row
+
+    return step

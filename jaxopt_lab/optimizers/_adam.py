@@ -1,0 +1,81 @@
+"""Adam: adaptive moment estimation."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.tree import zeros_accumulator
+from jaxopt_lab.core.types import Params
+
+
+class AdamState(NamedTuple):
+    """Steps taken and the moving averages of g and g^2, float32 or wider."""
+
+    count: jax.Array
+    mean: Params
+    square: Params
+
+
+@checked
+def adam(
+    learning_rate: LearningRate, beta1: Decay = 0.9, beta2: Decay = 0.999, eps: Positive = 1e-8
+) -> optax.GradientTransformationExtraArgs:
+    """Adam: momentum, scaled for each parameter by the size of its recent gradients.
+
+    The default to try first; little tuning, at the price of two accumulators.
+
+        m <- beta1 m + (1 - beta1) g
+        v <- beta2 v + (1 - beta2) g^2
+        m^ = m / (1 - beta1^t),    v^ = v / (1 - beta2^t)
+        theta <- theta - eta m^ / (sqrt(v^) + eps)
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta1: 0 <= beta1 < 1, decay of the first moment.
+      beta2: 0 <= beta2 < 1, decay of the second moment.
+      eps: > 0, added to the root.
+
+    Returns:
+      A transformation; state `AdamState(count, mean, square)`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980, Algorithm 1.
+
+    Differs from: Keras adds its epsilon (1e-7) before the bias correction, which at t = 1 acts as
+    one of 3e-6; PyTorch and optax are as here.
+    """
+
+    def init(params):
+        zeros = zeros_accumulator(params)
+        return AdamState(jnp.zeros([], jnp.int32), zeros, zeros)
+
+    def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
+        del params, extra
+        eta = value_at(learning_rate, state.count, learning_rate_scale)
+        count = optax.safe_increment(state.count)
+        correction1 = 1 - jnp.asarray(beta1, jnp.float32) ** count
+        correction2 = 1 - jnp.asarray(beta2, jnp.float32) ** count
+
+        def moving_average(decay, average, new):
+            return (decay * average + (1 - decay) * new).astype(average.dtype)
+
+        def step(g, m, v):
+            direction = (m / correction1) / (jnp.sqrt(v / correction2) + eps)
+            return (-eta * direction).astype(g.dtype)
+
+        mean = jax.tree.map(lambda g, m: moving_average(beta1, m, g), grads, state.mean)
+        square = jax.tree.map(
+            lambda g, v: moving_average(beta2, v, jnp.square(g.astype(v.dtype))),
+            grads,
+            state.square,
+        )
+        updates = jax.tree.map(step, grads, mean, square)
+        return updates, AdamState(count, mean, square)
+
+    return optax.GradientTransformationExtraArgs(init, update)

@@ -1,0 +1,1 @@
+"""Runs as a person sees them: the run folder, progress, the report."""

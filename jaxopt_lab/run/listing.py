@@ -1,0 +1,37 @@
+"""`jaxopt-lab list`: every name that a configuration may use."""
+
+import inspect
+
+from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.config.values import expected
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.registry import nearest
+from jaxopt_lab.run.progress import Progress
+
+
+def list_names(family: str | None, see: Progress) -> None:
+    """Print the names of one family or of all, with their arguments and defaults.
+
+    Raises:
+      InputError: for an unknown family.
+    """
+    if family is not None and family not in FAMILIES:
+        raise InputError(
+            f"list: unknown family {family!r}{nearest(family, FAMILIES)}; "
+            f"one of {', '.join(FAMILIES)}"
+        )
+    for name in [family] if family else FAMILIES:
+        rows = []
+        for entry, function in FAMILIES[name].functions.items():
+            about = (inspect.getdoc(function) or "").partition("\n")[0]
+            rows.append((entry, about, ""))
+            for key, argument in FAMILIES[name].arguments(entry).items():
+                text = "required" if argument.required else _default(argument.default)
+                rows.append((f"  {key} = {text}", expected(argument.hint), ""))
+        see.columns(f"[{name}]", ("name", "what it is, what it takes"), [r[:2] for r in rows])
+
+
+def _default(value: object) -> str:
+    if value is inspect.Parameter.empty:
+        return "(rest of the run)"
+    return repr(list(value)) if isinstance(value, tuple) else repr(value)

@@ -1,0 +1,94 @@
+"""`report.html`: one self-contained file that shows a run."""
+
+import base64
+import html
+import io
+from typing import Any
+
+import numpy as np
+
+from jaxopt_lab.config.dump import to_toml
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.core.errors import missing_extra
+from jaxopt_lab.engine.checkpoint import write_atomically
+from jaxopt_lab.run.folder import RunFolder
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; color: #1f2430; background: #fff;
+        max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+h1 {{ font-size: 1.5rem; margin: 0; }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .5rem; }}
+.verdict {{ color: #555; margin: .2rem 0 1.5rem; }}
+.figures {{ display: grid; gap: 1rem;
+            grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); }}
+.figure {{ border: 1px solid #e3e6ec; border-radius: .5rem; padding: .7rem 1rem; }}
+.figure b {{ display: block; font-size: 1.4rem; }}
+.figure span {{ color: #667; font-size: .85rem; }}
+.plots {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem; }}
+img {{ width: 100%; }}
+pre {{ background: #f6f7f9; border-radius: .5rem; padding: 1rem; overflow-x: auto;
+       font-size: .85rem; line-height: 1.4; }}
+</style></head><body>
+<h1>{title}</h1><p class="verdict">{verdict}</p>
+<div class="figures">{figures}</div>
+<h2>Curves</h2><div class="plots">{plots}</div>
+<h2>Configuration</h2><pre>{config}</pre>
+</body></html>
+"""
+
+
+def write_report(
+    folder: RunFolder, config: Config, history: dict[str, np.ndarray], summary: dict[str, Any]
+) -> None:
+    """Draw `plots/*.png` and write `report.html` with the plots inside."""
+    try:
+        from jaxopt_lab.plots import PLOTS
+    except ImportError:
+        raise missing_extra("matplotlib", "lab") from None
+    images = []
+    for name, plot in PLOTS.items():
+        buffer = io.BytesIO()
+        plot(history).savefig(buffer, format="png")
+        write_atomically(folder.plots / f"{name}.png", buffer.getvalue())
+        data = base64.b64encode(buffer.getvalue()).decode()
+        text = name.replace("_", " ")
+        images.append(f'<img alt="{text}" src="data:image/png;base64,{data}">')
+    page = _PAGE.format(
+        title=html.escape(
+            f"{config.data.source.name} / {config.model.name} / {config.optimizer.name}"
+        ),
+        verdict=html.escape(_verdict(summary)),
+        figures="".join(_figure(*figure) for figure in _figures(summary)),
+        plots="".join(images),
+        config=html.escape(to_toml(config)),
+    )
+    write_atomically(folder.report, page.encode())
+
+
+def _verdict(summary: dict[str, Any]) -> str:
+    return (
+        f"{summary['stopped_by'].capitalize()} after {summary['steps']:,} steps "
+        f"({summary['epochs']:g} epochs) on {summary['device']}."
+    )
+
+
+def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    figures = []
+    if summary["test"]:
+        figures.append((f"{summary['test']['accuracy']:.2%}", "test accuracy"))
+        figures.append((f"{summary['test']['loss']:.4f}", "test loss"))
+    if "best_val_accuracy" in summary:
+        figures.append((f"{summary['best_val_accuracy']:.2%}", "best validation accuracy"))
+    figures.append((f"{summary['parameters']:,}", "parameters"))
+    if summary["steps_per_second"]:
+        figures.append((f"{summary['steps_per_second']:,.4g}", "steps a second, without compile"))
+    figures.append((f"{summary['compile_seconds']:.1f} s", "compile"))
+    figures.append((f"{summary['run_seconds']:.1f} s", "whole run"))
+    return figures
+
+
+def _figure(value: str, name: str) -> str:
+    return f'<div class="figure"><b>{html.escape(value)}</b><span>{name}</span></div>'

@@ -1,0 +1,320 @@
+"""Train from a configuration: the data, the compiled run, its folder, its verdict."""
+
+import errno
+import hashlib
+import json
+import math
+import os
+import pathlib
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxopt_lab.config.build import Experiment, build
+from jaxopt_lab.config.dump import config_hash
+from jaxopt_lab.config.load import load_config
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.tree import all_finite
+from jaxopt_lab.engine import checkpoint
+from jaxopt_lab.engine.fit import fit
+from jaxopt_lab.engine.program import Program, compile_program, fits_on_device
+from jaxopt_lab.engine.state import TrainState
+from jaxopt_lab.run.folder import RunFolder
+from jaxopt_lab.run.interrupt import catch_interrupts
+from jaxopt_lab.run.log import MetricsLog
+from jaxopt_lab.run.progress import Progress
+from jaxopt_lab.run.report import write_report
+
+
+class Result(NamedTuple):
+    """What a run leaves.
+
+    Attributes:
+      params: the trained parameters.
+      model_state: the model's other collections, such as batch statistics.
+      history: NumPy columns `step`, `loss`, `accuracy`, `learning_rate`, and `eval_step`,
+        `val_loss`, `val_accuracy` where there is a validation split.
+      test: `{"loss": ..., "accuracy": ...}` on the test split; empty where interrupted.
+      run_dir: the run folder, or None.
+      stopped_by: "finished", "interrupted" or "diverged".
+      summary: what `summary.json` holds.
+    """
+
+    params: Any
+    model_state: dict[str, Any]
+    history: dict[str, np.ndarray]
+    test: dict[str, float]
+    run_dir: pathlib.Path | None
+    stopped_by: str
+    summary: dict[str, Any]
+
+
+def train(
+    config: Config | str | os.PathLike[str] | None,
+    run_dir: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    data_dir: str | os.PathLike[str] | None = None,
+    model: Any = None,
+    progress: bool = True,
+) -> Result:
+    """Train from a configuration.
+
+    Args:
+      config: from `load_config`, or the path of a TOML file; None to resume with the run's own.
+      run_dir: a folder for the log, checkpoints, plots and report; nothing is written without one.
+      resume: continue the run that `run_dir` holds, exactly as if it had never stopped.
+      data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      model: a model to train in place of the configuration's, with `init(rngs, x, train=...)` and
+        `apply(variables, x, train=...)` as Linen modules have them.
+      progress: whether to draw the run.
+
+    Returns:
+      A `Result`. Ctrl-C ends the run early with `stopped_by="interrupted"`, after saving.
+
+    Raises:
+      InputError: where the configuration, the data or the run folder is wrong.
+      OSError: where the disk does not take what is to be saved; earlier checkpoints stay.
+    """
+    began = time.perf_counter()
+    see = Progress(show=progress)
+    if isinstance(config, str | os.PathLike):
+        config = load_config(config)
+    if run_dir is None:
+        if resume or config is None:
+            raise InputError("resume: give the run_dir of the run to continue")
+        return _train(config, None, see, began, False, data_dir, model)
+    folder = RunFolder(run_dir)
+    if resume and not folder.path.is_dir():
+        raise InputError(f"{folder.path} holds no run to resume: there is no such folder")
+    if folder.path.exists() and not folder.path.is_dir():
+        raise InputError(f"{folder.path} is a file: give a folder for the run")
+    with folder.locked():
+        if resume:
+            own = folder.resume()
+            if config is not None and config_hash(config) != config_hash(own):
+                raise InputError(
+                    f"{folder.path} holds a run of another configuration ({folder.config}): "
+                    "resume without a configuration, or give another --run-dir"
+                )
+            config = own
+        elif config is None:
+            raise InputError("train: give a configuration")
+        else:
+            folder.begin(config)
+        return _train(config, folder, see, began, resume, data_dir, model)
+
+
+def _train(
+    config: Config,
+    folder: RunFolder | None,
+    see: Progress,
+    began: float,
+    resume: bool,
+    data_dir: str | os.PathLike[str] | None,
+    model: Any,
+) -> Result:
+    experiment = build(config, data_dir=data_dir, model=model)
+    identity = config_hash(config)
+    if model is not None:
+        identity = hashlib.sha256(f"{identity} {model!r}".encode()).hexdigest()
+    with see.waiting("compiling ..."):
+        state = jax.jit(experiment.init)(jax.random.key(config.seed))
+        if resume and folder:
+            found = checkpoint.restore(folder.checkpoints, state, config_hash=identity)
+            state = state if found is None else found[1]
+        data = experiment.train
+        if fits_on_device(data):
+            data = jax.device_put(data)
+        dispatch = config.train.steps_per_dispatch
+        program = compile_program(
+            experiment.step,
+            state,
+            data,
+            experiment.batch_size,
+            dispatch if isinstance(dispatch, int) else None,
+        )
+    start = int(state.step)
+    see.say(_opening(experiment, program, state, folder, start))
+    log = MetricsLog(folder.metrics if folder else None, until=start)
+    timings = _Timings(folder.timings if folder else None)
+    timings.add(start=start, compile_seconds=program.compile_seconds)
+    try:
+        state, stopped_by, test = _run(
+            experiment, program, state, log, timings, folder, identity, see
+        )
+    finally:
+        log.close()
+        timings.close()
+    history = log.history()
+    summary = _summary(experiment, program, state, history, test, timings, began, stopped_by)
+    if folder:
+        content = json.dumps(summary, indent=2) + "\n"
+        checkpoint.write_atomically(folder.summary, content.encode())
+        write_report(folder, config, history, summary)
+    _verdict(see, summary, folder)
+    path = folder.path if folder else None
+    return Result(state.params, state.model_state, history, test, path, stopped_by, summary)
+
+
+def _run(
+    experiment: Experiment,
+    program: Program,
+    state: TrainState,
+    log: MetricsLog,
+    timings: "_Timings",
+    folder: RunFolder | None,
+    identity: str,
+    see: Progress,
+) -> tuple[TrainState, str, dict[str, float]]:
+    """Train to the end, an interrupt or divergence; log and save on the way."""
+    measure = experiment.measure(program.in_loop)
+    place = jax.device_put if program.in_loop else lambda batches: batches
+    evaluate = None
+    if experiment.validation is not None:
+        validation = place(experiment.batches(experiment.validation))
+
+        def evaluate(state):
+            values = measure(state.params, state.model_state, validation)
+            return {f"val_{name}": value for name, value in values.items()}
+
+    start, total = int(state.step), experiment.total_steps
+    saved = start if start else None
+
+    def save() -> None:
+        nonlocal saved
+        if folder and saved != int(state.step):
+            log.sync()
+            checkpoint.save(folder.checkpoints, int(state.step), state, config_hash=identity)
+            saved = int(state.step)
+
+    stopped_by = "finished"
+    chunks = fit(state, program, evaluate, total=total, evaluate_every=experiment.evaluate_every)
+    with (
+        catch_interrupts(see.say) as interrupted,
+        see.training(start=start, total=total, steps_per_epoch=experiment.steps_per_epoch) as bar,
+    ):
+        for chunk in chunks:
+            state = chunk.state
+            step = chunk.start + len(chunk.rows["loss"])
+            log.train(chunk.start, chunk.rows, experiment.config.train.log_every)
+            if chunk.evaluation is not None:
+                log.evaluation(step, chunk.evaluation)
+            timings.add(
+                step=step, seconds=chunk.seconds, evaluation_seconds=chunk.evaluation_seconds
+            )
+            last = {name: float(values[-1]) for name, values in chunk.rows.items()}
+            bar.update(step, last, chunk.evaluation, chunk.seconds)
+            every = experiment.checkpoint_every
+            if step // every > (saved or 0) // every:
+                save()
+            # A bad batch may pass; parameters that are not finite stay so.
+            if not math.isfinite(last["loss"]) and not bool(all_finite(state.params)):
+                stopped_by = "diverged"
+                break
+            if interrupted.is_set() and step < total:
+                stopped_by = "interrupted"
+                break
+    if stopped_by != "diverged":
+        save()
+    if stopped_by != "finished":
+        return state, stopped_by, {}
+    begin = time.perf_counter()
+    values = measure(state.params, state.model_state, place(experiment.batches(experiment.test)))
+    test = {name: float(str(np.float32(value))) for name, value in values.items()}
+    timings.add(test_seconds=time.perf_counter() - begin)
+    return state, stopped_by, test
+
+
+class _Timings:
+    """`timings.jsonl`: what the clock says, apart from the log, which must not differ."""
+
+    def __init__(self, path: pathlib.Path | None):
+        self.rows: list[dict[str, float]] = []
+        self._file = open(path, "a") if path else None  # noqa: SIM115 - closed by `close`
+
+    def add(self, **row: float) -> None:
+        row = {name: round(value, 6) for name, value in row.items()}
+        self.rows.append(row)
+        if self._file:
+            self._file.write(json.dumps(row) + "\n")
+
+    def total(self, name: str) -> float:
+        return sum(row.get(name, 0.0) for row in self.rows)
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+
+
+def _opening(experiment, program, state, folder, start) -> str:
+    parameters = sum(x.size for x in jax.tree.leaves(state.params))
+    source = experiment.config.data.source.name
+    held = len(experiment.validation["label"]) if experiment.validation else 0
+    how = "compiled loop" if program.in_loop else "one step a dispatch"
+    lines = [
+        f"{source}: {len(experiment.train['label']):,} train, {held:,} validation, "
+        f"{len(experiment.test['label']):,} test; {parameters:,} parameters",
+        f"compiled in {program.compile_seconds:.1f} s ({how}, {jax.default_backend()})"
+        + (f"; writing to {folder.path}" if folder else ""),
+    ]
+    if start:
+        lines.append(f"resuming at step {start:,} of {experiment.total_steps:,}")
+    return "\n".join(lines)
+
+
+def _summary(experiment, program, state, history, test, timings, began, stopped_by):
+    steps = int(state.step)
+    seconds = timings.total("seconds")
+    taken = steps - int(timings.rows[0]["start"])
+    summary: dict[str, Any] = {
+        "test": test,
+        "steps": steps,
+        "epochs": round(steps / experiment.steps_per_epoch, 3),
+        "steps_per_second": round(taken / seconds, 2) if seconds else None,
+        "compile_seconds": round(program.compile_seconds, 3),
+        "run_seconds": round(time.perf_counter() - began, 3),
+        "stopped_by": stopped_by,
+        "parameters": sum(x.size for x in jax.tree.leaves(state.params)),
+        "device": f"{jax.devices()[0].device_kind} x {jax.device_count()}",
+    }
+    if "val_accuracy" in history:
+        best = int(np.nanargmax(np.append(history["val_accuracy"], -1.0)))
+        if best < len(history["val_accuracy"]):
+            summary["best_val_accuracy"] = float(str(history["val_accuracy"][best]))
+            summary["best_val_step"] = int(history["eval_step"][best])
+    return summary
+
+
+def _verdict(see: Progress, summary: dict[str, Any], folder: RunFolder | None) -> None:
+    rows = {}
+    if summary["test"]:
+        rows["test accuracy"] = f"{summary['test']['accuracy']:.2%}"
+        rows["test loss"] = f"{summary['test']['loss']:.4f}"
+    if "best_val_accuracy" in summary:
+        best = summary["best_val_accuracy"]
+        rows["best validation"] = f"{best:.2%} at step {summary['best_val_step']:,}"
+    rows["steps"] = f"{summary['steps']:,} ({summary['epochs']:g} epochs)"
+    if summary["steps_per_second"]:
+        rows["steps a second"] = f"{summary['steps_per_second']:,.4g}"
+    rows["compile"] = f"{summary['compile_seconds']:.1f} s"
+    rows["whole run"] = f"{summary['run_seconds']:.1f} s"
+    if folder:
+        rows["report"] = str(folder.report)
+    stopped_by = summary["stopped_by"]
+    title = {
+        "finished": f"finished: test accuracy {summary['test'].get('accuracy', 0):.2%}",
+        "interrupted": f"interrupted at step {summary['steps']:,}"
+        + (f"; continue with --resume {folder.path}" if folder else ""),
+        "diverged": f"diverged at or before step {summary['steps']:,}: the parameters are not "
+        "finite; try a smaller learning rate",
+    }[stopped_by]
+    see.closing_table(title, rows, good=stopped_by == "finished")
+
+
+def disk_full(error: OSError) -> bool:
+    """Whether an error says that there is no room, by quota or by size."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
