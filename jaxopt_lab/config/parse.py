@@ -101,13 +101,15 @@ class _Parser:
     ) -> Choice:
         family = FAMILIES[family_name]
         name = table.get("name")
-        if name not in family.functions or not isinstance(name, str):
+        given = {k: v for k, v in table.items() if k != "name"}
+        if not isinstance(name, str) or name not in family.functions:
             names = ", ".join(sorted(family.functions))
             came = f"unknown: {name!r}{nearest(str(name), family.functions)}" if name else "missing"
             self.faults.append((f"{path}.name", f"{came}; one of {names}"))
+            any_entry = {key for entry in family.functions for key in family.arguments(entry)}
+            self.unknown(path, given, sorted({*any_entry, *beside}))
             return Choice("")
         known = family.arguments(name)
-        given = {k: v for k, v in table.items() if k != "name"}
         self.unknown(path, given, [*known, *beside])
         for key, argument in known.items():
             if argument.required and key not in given:

@@ -24,10 +24,11 @@ def loss_curve(history: History) -> Figure:
     Reference: none.
     """
     figure, axes = _figure("loss")
-    _training(axes, history, "loss")
-    _evaluations(axes, history, "val_loss")
     values = np.concatenate([history.get(k, np.zeros(0)) for k in ("loss", "val_loss")])
-    if np.any(values > 0) and not np.any(values <= 0):
+    log = bool(np.any(values > 0) and not np.any(values <= 0))
+    _training(axes, history, "loss", log=log)
+    _evaluations(axes, history, "val_loss")
+    if log:
         axes.set_yscale("log")
     return _finished(figure, axes)
 
@@ -92,12 +93,15 @@ def _figure(label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _training(axes: Axes, history: History, name: str) -> None:
+def _training(axes: Axes, history: History, name: str, *, log: bool = False) -> None:
     if name not in history:
         return
     step, values = history["step"], history[name]
     axes.plot(step, values, color=TRAIN, alpha=0.25, linewidth=0.8)
-    axes.plot(step, smoothed(values, len(values) // 50), color=TRAIN, linewidth=1.6, label="train")
+    # On a log scale the mean of the logarithms: one early value must not hide all that follow.
+    span = len(values) // 50
+    smooth = np.exp(smoothed(np.log(values), span)) if log else smoothed(values, span)
+    axes.plot(step, smooth, color=TRAIN, linewidth=1.6, label="train")
 
 
 def _evaluations(axes: Axes, history: History, name: str) -> None:

@@ -46,9 +46,8 @@ class Progress:
 
     def closing_table(self, title: str, rows: dict[str, str], *, good: bool = True) -> None:
         """The verdict: a title and a table of names and values."""
+        self.console.print(rich.text.Text(title, style="bold green" if good else "bold yellow"))
         table = rich.table.Table(
-            title=rich.text.Text(title, style="bold green" if good else "bold yellow"),
-            title_justify="left",
             show_header=False,
             box=rich.box.ROUNDED if self.console.is_terminal else rich.box.ASCII,
         )
@@ -125,7 +124,7 @@ class Bar:
         rate = (step - self.start) / max(self._seconds, 1e-9)
         epochs = -(-self.total // self.steps_per_epoch)
         epoch = f"{min(epochs, step // self.steps_per_epoch + 1)}/{epochs}"
-        parts = [f"loss {row['loss']:.4f}"]
+        parts = [f"loss {row['loss']:.4g}"]
         if "learning_rate" in row:
             parts.append(f"lr {row['learning_rate']:.2e}")
         if self._accuracy is not None:

@@ -1,6 +1,5 @@
 """Train from a configuration: the data, the compiled run, its folder, its verdict."""
 
-import errno
 import hashlib
 import json
 import math
@@ -125,7 +124,10 @@ def _train(
         state = jax.jit(experiment.init)(jax.random.key(config.seed))
         if resume and folder:
             found = checkpoint.restore(folder.checkpoints, state, config_hash=identity)
-            state = state if found is None else found[1]
+            if found is None:
+                see.say(f"{folder.checkpoints} holds no whole checkpoint: starting over")
+            else:
+                state = found[1]
         data = experiment.train
         if fits_on_device(data):
             data = jax.device_put(data)
@@ -313,8 +315,3 @@ def _verdict(see: Progress, summary: dict[str, Any], folder: RunFolder | None) -
         "finite; try a smaller learning rate",
     }[stopped_by]
     see.closing_table(title, rows, good=stopped_by == "finished")
-
-
-def disk_full(error: OSError) -> bool:
-    """Whether an error says that there is no room, by quota or by size."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -19,7 +19,7 @@ from jax import lax
 from jaxopt_lab.nn._convolution import canonical_convolution
 
 LABELS = ("NHWC", "HWIO", "NHWC")
-STEPS = 3  # in a scan
+STEPS = 2  # in a scan
 
 
 class Case(NamedTuple):
@@ -42,9 +42,9 @@ CASES = {
     "kernel dilation 2": Case(rhs_dilation=2),
     "input dilation 2": Case(lhs_dilation=2, padding=((2, 1), (2, 1))),
     "4 groups": Case(groups=4),
-    "128 channels, 32 groups": Case(128, 128, groups=32),
+    "64 channels, 16 groups": Case(64, 64, groups=16),
     "depthwise": Case(groups=32),
-    "depthwise, 128 channels": Case(128, 128, groups=128),
+    "depthwise, 64 channels": Case(64, 64, groups=64),
 }
 
 
@@ -109,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer repeats, a smaller batch")
     quick = parser.parse_args().quick
-    batch, size, repeats = (16, 16, 3) if quick else (64, 16, 7)
+    batch, size, repeats = (8, 16, 3) if quick else (32, 16, 5)
     print(
         f"jax {jax.__version__}, {jax.default_backend()}, batch {batch}, {size}x{size}; ms a step"
     )

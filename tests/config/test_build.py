@@ -1,0 +1,102 @@
+"""From a checked configuration to objects: lengths, splits, the rate."""
+
+import numpy as np
+import pytest
+
+from jaxopt_lab.config.build import build, build_schedule
+from jaxopt_lab.config.load import load_config
+from jaxopt_lab.config.parse import ConfigError
+from jaxopt_lab.config.schema import Choice
+from jaxopt_lab.config.values import in_steps
+
+CONFIG = """
+[data]
+name = "digits"
+[model]
+name = "mlp"
+[optimizer]
+name = "adam"
+learning_rate = 0.5
+[train]
+epochs = 2
+"""
+
+
+@pytest.fixture(name="make")
+def _make(tmp_path):
+    def make(*overrides):
+        path = tmp_path / "config.toml"
+        path.write_text(CONFIG)
+        return build(load_config(path, overrides))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("length", "steps"),
+    [
+        (7, 7),
+        ("2 epochs", 40),
+        ("1 epoch", 20),
+        ("0.25 epochs", 5),
+        ("10%", 50),
+        ("9 steps", 9),
+        ("0.01%", 1),
+    ],
+)
+def test_lengths(length, steps):
+    assert in_steps(length, total=500, steps_per_epoch=20) == steps
+
+
+def test_splits_and_lengths(make):
+    experiment = make("data.validation=0.2", "data.batch_size=50", "train.evaluate_every='10%'")
+    assert len(experiment.train["label"]) + len(experiment.validation["label"]) == 1437
+    assert len(experiment.validation["label"]) == 287
+    assert experiment.steps_per_epoch == 1150 // 50
+    assert experiment.total_steps == 46
+    assert experiment.evaluate_every == 5
+
+
+def test_the_validation_split_is_the_same_for_every_seed_and_disjoint(make):
+    a, b = make("seed=0"), make("seed=1")
+    np.testing.assert_array_equal(a.validation["image"], b.validation["image"])
+    whole = make("data.validation=0.0")
+    assert whole.validation is None
+    rows = lambda split: sorted(x.tobytes() for x in split["image"])  # noqa: E731
+    assert sorted(rows(a.train) + rows(a.validation)) == rows(whole.train)
+
+
+def test_train_size_and_full_batch(make):
+    experiment = make("data.train_size=100", "data.batch_size=full", "train.epochs=3")
+    assert experiment.batch_size == len(experiment.train["label"]) == 100
+    assert experiment.steps_per_epoch == 1 and experiment.total_steps == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ("data.train_size=5000", "data.train_size: 5000 is more than"),
+        ("data.batch_size=5000", "data.batch_size: 5000 is more than"),
+        ("data.validation=0.9999", "data.validation: 0.9999 of 1437"),
+    ],
+)
+def test_settings_that_do_not_fit_the_data(make, override, text):
+    with pytest.raises(ConfigError, match=text):
+        make(override)
+
+
+def test_a_schedule_takes_the_rest_of_the_run_and_several_are_joined():
+    length = lambda value: in_steps(value, total=100, steps_per_epoch=10)  # noqa: E731
+    (alone,) = (build_schedule((Choice("linear_decay"),), length, 100),)
+    assert alone(0) == 1 and alone(50) == pytest.approx(0.5) and alone(100) == 0
+    both = (
+        Choice("linear_decay", {"steps": "2 epochs", "end": 0.5}),
+        Choice("cosine_decay", {"peak": 0.5}),
+    )
+    joined = build_schedule(both, length, 100)
+    assert joined(19) == pytest.approx(0.525)
+    assert joined(20) == pytest.approx(0.5)
+    assert joined(60) == pytest.approx(0.25)
+    assert joined(100) == pytest.approx(0, abs=1e-7)
+    with pytest.raises(ConfigError, match=r"schedule\.1: begins at step 100"):
+        build_schedule((Choice("linear_decay"), Choice("cosine_decay")), length, 100)

@@ -1,0 +1,108 @@
+"""Checkpoints: what is saved comes back to the bit, what is damaged does not come back."""
+
+import json
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.engine import checkpoint
+
+
+def some_tree(shift=0.0):
+    return {
+        "params": {"w": jnp.linspace(0, 1, 6).reshape(2, 3) + shift, "b": jnp.zeros((0, 3))},
+        "narrow": jnp.linspace(-1, 1, 5, dtype=jnp.bfloat16),
+        "count": jnp.array(7, jnp.int32),
+        "flag": jnp.array(True),
+        "key": jax.random.key(3),
+    }
+
+
+def save(folder, step, tree, **kw):
+    checkpoint.save(folder, step, tree, config_hash="abc", **kw)
+
+
+def restore(folder, template=None):
+    return checkpoint.restore(folder, template or some_tree(), config_hash="abc")
+
+
+def assert_same(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert x.dtype == y.dtype
+        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x, y = jax.random.key_data(x), jax.random.key_data(y)
+        np.testing.assert_array_equal(x, y)
+
+
+def test_round_trip(tmp_path):
+    save(tmp_path, 5, some_tree())
+    step, tree = restore(tmp_path)
+    assert step == 5
+    assert_same(tree, some_tree())
+
+
+def test_an_empty_folder_has_none(tmp_path):
+    assert restore(tmp_path) is None
+
+
+def test_keeps_the_newest_and_restores_the_newest(tmp_path):
+    for step in (1, 2, 3):
+        save(tmp_path, step, some_tree(step), keep=2)
+    assert len(list(tmp_path.glob("*.npz"))) == len(list(tmp_path.glob("*.json"))) == 2
+    assert_same(restore(tmp_path)[1], some_tree(3))
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest", "unfinished", "step"])
+def test_a_damaged_one_is_passed_over_for_the_one_before(tmp_path, damage):
+    save(tmp_path, 1, some_tree(1))
+    save(tmp_path, 2, some_tree(2))
+    archive, manifest = tmp_path / "step-00000002.npz", tmp_path / "step-00000002.json"
+    content = bytearray(archive.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+        archive.write_bytes(content)
+    elif damage == "truncate":
+        archive.write_bytes(content[:-10])
+    elif damage == "remove":
+        archive.unlink()
+    elif damage == "manifest":
+        manifest.write_text(manifest.read_text()[:40])
+    elif damage == "unfinished":
+        manifest.unlink()
+    else:
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"step": 9}))
+    step, tree = restore(tmp_path)
+    assert step == 1
+    assert_same(tree, some_tree(1))
+
+
+def test_another_configuration_is_refused(tmp_path):
+    save(tmp_path, 1, some_tree())
+    with pytest.raises(InputError, match="another configuration"):
+        checkpoint.restore(tmp_path, some_tree(), config_hash="def")
+
+
+def test_another_structure_is_refused(tmp_path):
+    save(tmp_path, 1, some_tree())
+    with pytest.raises(InputError, match="other arrays"):
+        restore(tmp_path, some_tree() | {"more": jnp.zeros(2)})
+    with pytest.raises(InputError, match="narrow"):
+        restore(tmp_path, some_tree() | {"narrow": jnp.zeros(4, jnp.bfloat16)})
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
+    save(tmp_path, 1, some_tree(1))
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        save(tmp_path, 2, some_tree(2))
+    monkeypatch.undo()
+    assert restore(tmp_path)[0] == 1
+    assert not list(tmp_path.glob(".*.tmp"))

@@ -1,0 +1,166 @@
+"""The step against a plain loop written out with optax, and what it hands to the optimizer."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.types import Metric
+from jaxopt_lab.engine import init_state, make_step, with_evaluation
+from jaxopt_lab.losses import accuracy, softmax_cross_entropy
+from jaxopt_lab.nn import cnn, mlp
+from jaxopt_lab.optimizers import adam
+
+
+@pytest.fixture(name="batch")
+def _batch():
+    rng = np.random.default_rng(0)
+    return {
+        "image": jnp.asarray(rng.normal(size=(8, 6, 6, 1)), jnp.float32),
+        "label": jnp.asarray(rng.integers(0, 3, 8), jnp.int32),
+    }
+
+
+def recording(inner=None):
+    """An optimizer that keeps the extras of its last call outside: for eager calls only."""
+    inner = inner or optax.with_extra_args_support(optax.sgd(0.1))
+    seen = {}
+
+    def update(grads, state, params=None, **extra):
+        seen.update(extra, grads=grads, params=params)
+        return inner.update(grads, state, params)
+
+    return optax.GradientTransformationExtraArgs(inner.init, update), seen
+
+
+def start(model, tx, batch, **kw):
+    return init_state(jax.random.key(0), model, tx, batch["image"], **kw)
+
+
+def test_equals_a_plain_loop(batch):
+    model, tx = mlp(3, hidden=[5]), adam(0.01)
+    step = jax.jit(make_step(model, softmax_cross_entropy, tx))
+    state = start(model, tx, batch)
+    params, opt_state = state.params, tx.init(state.params)
+
+    @jax.jit
+    def plain(params, opt_state):
+        def loss(p):
+            logits = model.apply({"params": p}, batch["image"])
+            return optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"]).mean()
+
+        updates, opt_state = tx.update(jax.grad(loss)(params), opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    for _ in range(5):
+        state, _ = step(state, batch)
+        params, opt_state = plain(params, opt_state)
+    # The same mathematics with another formula for the loss: float32 rounding over 5 steps.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-6), state.params, params)
+    assert state.step == 5
+
+
+def test_the_optimizer_is_given_the_extras(batch):
+    tx, seen = recording()
+    model = mlp(3, hidden=[5])
+    step = make_step(model, softmax_cross_entropy, tx, metrics={"accuracy": accuracy})
+    state = start(model, tx, batch, evaluation=["val_loss"])
+    _, row = step(state, batch)
+    assert seen["value"] == row["loss"]
+    assert set(seen["metrics"]) == {"loss", "accuracy", "val_loss"}
+    assert all(isinstance(m, Metric) for m in seen["metrics"].values())
+    assert seen["metrics"]["loss"].ready and not seen["metrics"]["val_loss"].ready
+    jax.tree.map(np.testing.assert_array_equal, seen["grad_fn"](seen["params"]), seen["grads"])
+    keys = [jax.random.key_data(seen["key"])]
+    step(state._replace(step=state.step + 1), batch)
+    assert not np.array_equal(keys[0], jax.random.key_data(seen["key"]))
+
+
+def test_an_evaluation_is_new_for_one_step_only(batch):
+    tx, seen = recording()
+    model = mlp(3, hidden=[5])
+    step = make_step(model, softmax_cross_entropy, tx)
+    state = with_evaluation(start(model, tx, batch, evaluation=["val_loss"]), {"val_loss": 2.0})
+    state, _ = step(state, batch)
+    assert seen["metrics"]["val_loss"].ready and seen["metrics"]["val_loss"].value == 2.0
+    state, _ = step(state, batch)
+    assert not seen["metrics"]["val_loss"].ready and seen["metrics"]["val_loss"].value == 2.0
+
+
+def test_batch_statistics_move_in_training(batch):
+    model, tx = cnn(3, channels=[4]), adam(0.01)
+    step = jax.jit(make_step(model, softmax_cross_entropy, tx))
+    before = start(model, tx, batch)
+    after, _ = step(before, batch)
+    assert not np.allclose(
+        before.model_state["batch_stats"]["BatchNorm_0"]["mean"],
+        after.model_state["batch_stats"]["BatchNorm_0"]["mean"],
+    )
+
+
+def test_dropout_differs_between_steps_and_repeats_by_key(batch):
+    model, tx = mlp(3, hidden=[32], dropout=0.5), optax.sgd(0.0)
+    step = jax.jit(make_step(model, softmax_cross_entropy, tx))
+    state = start(model, tx, batch)
+    state1, first = step(state, batch)
+    _, second = step(state1, batch)
+    assert first["loss"] != second["loss"]
+    assert step(state, batch)[1]["loss"] == first["loss"]
+
+
+@pytest.mark.parametrize("make", [lambda: mlp(3, hidden=[5]), lambda: cnn(3, channels=[4])])
+def test_bfloat16_computes_narrow_and_keeps_float32(make, batch):
+    model, tx = make(), adam(0.01)
+    step = jax.jit(make_step(model, softmax_cross_entropy, tx, dtype=jnp.bfloat16))
+    state = start(model, tx, batch)
+    after, row = step(state, batch)
+    for tree in (after.params, after.model_state, after.opt_state):
+        floating = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
+        assert all(x.dtype == jnp.float32 for x in floating)
+    assert row["loss"].dtype == jnp.float32
+    text = str(
+        jax.make_jaxpr(make_step(model, softmax_cross_entropy, tx, dtype=jnp.bfloat16))(
+            state, batch
+        )
+    )
+    assert "bf16" in text
+    exact, _ = jax.jit(make_step(model, softmax_cross_entropy, tx))(state, batch)
+    assert row["loss"] == pytest.approx(step(state, batch)[1]["loss"])
+    # bfloat16 keeps 8 bits: the first Adam step has size 0.01, so signs decide most of it.
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=0.021), after.params, exact.params
+    )
+
+
+def test_vmap_over_seeds_and_rates_equals_a_loop(batch):
+    model = mlp(3, hidden=[5])
+
+    def final(seed, rate):
+        tx = adam(rate)
+        step = make_step(model, softmax_cross_entropy, tx)
+        state = init_state(jax.random.key(seed), model, tx, batch["image"])
+        state, rows = jax.lax.scan(lambda s, _: step(s, batch), state, None, 4)
+        return state.params, rows["loss"]
+
+    seeds, rates = jnp.arange(3), jnp.array([1e-3, 1e-2, 1e-1])
+    together = jax.jit(jax.vmap(final))(seeds, rates)
+    for i in range(3):
+        alone = jax.jit(final)(seeds[i], rates[i])
+        # Batched matrix products sum in another order.
+        jax.tree.map(
+            lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-4, atol=1e-6),
+            together,
+            alone,
+        )
+
+
+def test_a_model_without_parameters_is_refused(batch):
+    class Nothing(nn.Module):
+        def __call__(self, x, *, train=False):
+            return x.reshape(len(x), -1)
+
+    with pytest.raises(InputError, match="Nothing has no parameters"):
+        start(Nothing(), optax.sgd(0.1), batch)

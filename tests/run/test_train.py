@@ -1,0 +1,249 @@
+"""Training as a user calls it from Python: the result, the folder, resuming, refusing."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxopt_lab
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.run import progress
+
+CONFIG = """
+[data]
+name = "digits"
+batch_size = 128
+validation = 0.15
+[model]
+name = "mlp"
+hidden = [32]
+dropout = 0.1
+[optimizer]
+name = "adam"
+learning_rate = 0.02
+[schedule]
+name = "cosine_decay"
+[train]
+epochs = 6
+checkpoint_every = "1 epoch"
+"""
+
+
+@pytest.fixture(name="config")
+def _config(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    return jaxopt_lab.load_config(path)
+
+
+def contents(folder):
+    """What must not differ between two runs: the log and the last checkpoint, to the byte."""
+    last = sorted((folder / "checkpoints").glob("*.npz"))[-1]
+    return (folder / "metrics.jsonl").read_bytes(), last.name, last.read_bytes()
+
+
+def interrupted_after(monkeypatch, step):
+    """Send this process a real Ctrl-C as soon as the bar has passed `step`."""
+    update = progress.Bar.update
+
+    def update_and_interrupt(self, at, *rest):
+        update(self, at, *rest)
+        if at >= step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(progress.Bar, "update", update_and_interrupt)
+
+
+def test_learns_and_returns_what_it_did(config, tmp_path):
+    result = jaxopt_lab.train(config, tmp_path / "run", progress=False)
+    assert result.stopped_by == "finished"
+    assert result.test["accuracy"] > 0.9
+    assert set(result.history) == {
+        *("step", "loss", "accuracy", "learning_rate"),
+        *("eval_step", "val_loss", "val_accuracy"),
+    }
+    np.testing.assert_array_equal(result.history["step"], np.arange(1, 55))
+    np.testing.assert_array_equal(result.history["eval_step"], np.arange(9, 55, 9))
+    expected = 0.02 * optax.cosine_decay_schedule(1.0, 54)(np.arange(54))
+    np.testing.assert_allclose(result.history["learning_rate"], expected, rtol=1e-5, atol=1e-9)
+
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert {
+        "test",
+        "steps",
+        "steps_per_second",
+        "compile_seconds",
+        "run_seconds",
+        "stopped_by",
+    } <= set(summary)
+    assert summary["test"]["accuracy"] == result.test["accuracy"]
+    names = {p.name for p in (tmp_path / "run").iterdir()}
+    assert names >= {"config.toml", "metrics.jsonl", "timings.jsonl", "summary.json", "report.html"}
+    assert len(list((tmp_path / "run" / "plots").glob("*.png"))) == 3
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert "http" not in page.replace("http-equiv", "")
+    assert "second" not in (tmp_path / "run" / "metrics.jsonl").read_text()
+
+
+def test_without_a_folder_nothing_is_written(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    result = jaxopt_lab.train(config, progress=False)
+    assert result.run_dir is None and result.stopped_by == "finished"
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_two_runs_are_the_same_to_the_byte_and_seeds_differ(config, tmp_path):
+    jaxopt_lab.train(config, tmp_path / "a", progress=False)
+    jaxopt_lab.train(config, tmp_path / "b", progress=False)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    other = jaxopt_lab.load_config(tmp_path / "config.toml", ["seed=1"])
+    jaxopt_lab.train(other, tmp_path / "c", progress=False)
+    assert contents(tmp_path / "a")[0] != contents(tmp_path / "c")[0]
+
+
+@pytest.mark.parametrize("steps_per_dispatch", ["auto", 1, 4])
+def test_an_interrupted_run_resumes_to_the_same_bytes(
+    tmp_path, config, monkeypatch, steps_per_dispatch
+):
+    del config
+    config = jaxopt_lab.load_config(
+        tmp_path / "config.toml", [f"train.steps_per_dispatch={steps_per_dispatch}"]
+    )
+    jaxopt_lab.train(config, tmp_path / "whole", progress=False)
+    with monkeypatch.context() as patch:
+        interrupted_after(patch, 12)
+        first = jaxopt_lab.train(config, tmp_path / "parts", progress=False)
+    assert first.stopped_by == "interrupted" and first.test == {}
+    assert 12 <= first.summary["steps"] < 54
+    # What a killed process may leave behind: rows past the checkpoint, the last not whole.
+    with open(tmp_path / "parts" / "metrics.jsonl", "a") as log:
+        log.write('{"step": 53, "loss": 1.0}\n{"step": 5')
+    second = jaxopt_lab.train(None, tmp_path / "parts", resume=True, progress=False)
+    assert second.stopped_by == "finished"
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    whole = jaxopt_lab.train(config, progress=False)
+    for name, column in whole.history.items():
+        np.testing.assert_array_equal(second.history[name], column)
+    jax.tree.map(np.testing.assert_array_equal, second.params, whole.params)
+    assert second.test == whole.test
+
+
+def test_a_finished_run_resumes_to_the_same_result(config, tmp_path):
+    first = jaxopt_lab.train(config, tmp_path / "run", progress=False)
+    before = contents(tmp_path / "run")
+    again = jaxopt_lab.train(None, tmp_path / "run", resume=True, progress=False)
+    assert again.test == first.test
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(config, tmp_path):
+    overrides = ["--set", "train.epochs=120", "--set", "train.steps_per_dispatch=1"]
+    config = jaxopt_lab.load_config(
+        tmp_path / "config.toml", ["train.epochs=120", "train.steps_per_dispatch=1"]
+    )
+    run = tmp_path / "killed"
+    command = [sys.executable, "-m", "jaxopt_lab.cli", "train", str(tmp_path / "config.toml")]
+    process = subprocess.Popen(
+        [*command, *overrides, "--run-dir", str(run)],
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "0"},
+    )
+    deadline = time.monotonic() + 120
+    while not list(run.glob("checkpoints/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert not (run / "summary.json").exists(), "it was meant to be killed before it ended"
+    jaxopt_lab.train(None, run, resume=True, progress=False)
+    jaxopt_lab.train(config, tmp_path / "whole", progress=False)
+    assert contents(run) == contents(tmp_path / "whole")
+
+
+def test_resuming_without_a_whole_checkpoint_starts_over(config, tmp_path):
+    jaxopt_lab.train(config, tmp_path / "run", progress=False)
+    before = contents(tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.write_bytes(b"damaged")
+    jaxopt_lab.train(None, tmp_path / "run", resume=True, progress=False)
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_folder_in_use_is_refused(config, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    (tmp_path / "run").mkdir()
+    with open(tmp_path / "run" / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="in use by another run"):
+            jaxopt_lab.train(config, tmp_path / "run", progress=False)
+
+
+def test_a_folder_with_another_run_is_refused(config, tmp_path):
+    jaxopt_lab.train(config, tmp_path / "run", progress=False)
+    before = contents(tmp_path / "run")
+    with pytest.raises(InputError, match="already holds a run"):
+        jaxopt_lab.train(config, tmp_path / "run", progress=False)
+    other = jaxopt_lab.load_config(tmp_path / "config.toml", ["model.hidden=[8]"])
+    with pytest.raises(InputError, match="another configuration"):
+        jaxopt_lab.train(other, tmp_path / "run", resume=True, progress=False)
+    assert contents(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "file"])
+def test_nothing_to_resume(tmp_path, kind):
+    path = tmp_path / "run"
+    if kind == "empty":
+        path.mkdir()
+    elif kind == "file":
+        path.write_text("x")
+    with pytest.raises(InputError, match="no run to resume"):
+        jaxopt_lab.train(None, path, resume=True, progress=False)
+
+
+def test_a_diverging_run_stops_and_says_so(config, tmp_path):
+    wild = jaxopt_lab.load_config(
+        tmp_path / "config.toml",
+        ["optimizer.name=sgd", "optimizer.learning_rate=1e30", "train.epochs=500"],
+    )
+    result = jaxopt_lab.train(wild, tmp_path / "run", progress=False)
+    assert result.stopped_by == "diverged"
+    assert result.summary["steps"] < 4500
+    assert math.isnan(result.history["loss"][-1])
+    for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+class PlainCNN(nn.Module):
+    """A user's own model, with XLA's own convolution gradients."""
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        del train
+        return nn.Dense(10)(nn.relu(nn.Conv(4, (3, 3))(x)).mean((1, 2)))
+
+
+def test_a_users_own_model_is_dispatched_step_by_step_where_loops_are_slow(config, capsys):
+    result = jaxopt_lab.train(config, model=PlainCNN())
+    assert result.stopped_by == "finished"
+    assert result.history["loss"][-1] < result.history["loss"][0]
+    how = "one step a dispatch" if jax.default_backend() == "cpu" else "compiled loop"
+    assert how in capsys.readouterr().out
+
+
+def test_bfloat16_trains(tmp_path, config):
+    del config
+    narrow = jaxopt_lab.load_config(tmp_path / "config.toml", ["train.dtype=bfloat16"])
+    result = jaxopt_lab.train(narrow, progress=False)
+    assert result.test["accuracy"] > 0.85
+    assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(result.params))
