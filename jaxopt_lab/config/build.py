@@ -202,7 +202,7 @@ def build_schedule(
         ends.append(begin)
     if not schedules:
         return None
-    return schedules[0] if len(schedules) == 1 else optax.join_schedules(schedules, ends[:-1])
+    return schedules[0] if len(schedules) == 1 else _joined(schedules, ends[:-1])
 
 
 def build_optimizer(
@@ -222,6 +222,11 @@ def build_optimizer(
 
     arguments["learning_rate"] = peak if schedule is None else learning_rate
     return FAMILIES["optimizer"].functions[chosen.name](**arguments), learning_rate
+
+
+def _joined(schedules: list[Schedule], ends: list[int]) -> Schedule:
+    joined = optax.join_schedules(schedules, ends)
+    return lambda step: jnp.asarray(joined(step), jnp.float32)
 
 
 def _call(family: str, chosen: Choice, **given: Any) -> Any:

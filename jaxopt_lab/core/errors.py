@@ -1,5 +1,7 @@
 """Errors that are the user's to mend: shown as one message, without a traceback."""
 
+import importlib.util
+
 
 class InputError(ValueError):
     """What the user gave is wrong; the message says what came, what was expected and the remedy."""
@@ -17,8 +19,13 @@ class ArgumentError(InputError):
         super().__init__("; ".join(f"{function}: {name} {text}" for name, text in faults.items()))
 
 
-def missing_extra(module: str, extra: str) -> InputError:
-    """The error for a library that an extra of this package brings."""
-    return InputError(
-        f'this needs {module}, which is not installed: pip install "jaxopt_lab[{extra}]"'
-    )
+def require(module: str, extra: str) -> None:
+    """Make sure that a library that an extra of this package brings is there.
+
+    Raises:
+      InputError: naming the extra where it is not.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise InputError(
+            f'this needs {module}, which is not installed: pip install "jaxopt_lab[{extra}]"'
+        )

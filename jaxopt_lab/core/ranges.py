@@ -83,7 +83,7 @@ def fault(hint: Any, value: Any) -> str | None:
         found = (fault(item, v) for v in value)
         return next((f"holds a value that {text}" for text in found if text), None)
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        wrong = [m for m in marks(hint) if isinstance(m, Range) and value not in m]
+        wrong = [m for m in marks(hint) if isinstance(m, Range) and float(value) not in m]
         return f"must be {wrong[0]}, got {value!r}" if wrong else None
     return None
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxopt_lab.core.tree import cast_floating
 from jaxopt_lab.core.types import Batch, Params
 
-Evaluate = Callable[[Params, dict[str, Any], Batch], dict[str, jax.Array]]
+Evaluate = Callable[[Params, dict[str, Any], Batch], Any]
 
 
 def in_batches(data: dict[str, np.ndarray], batch_size: int) -> dict[str, np.ndarray]:

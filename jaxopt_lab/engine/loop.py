@@ -62,7 +62,7 @@ def make_run_steps(step: Step, batch_size: int, capacity: int) -> RunSteps:
         key, end = state.key, start + count
 
         def epoch(e, carry):
-            order = None if full else epoch_order(key, e, examples)
+            order = jnp.arange(examples) if full else epoch_order(key, e, examples)
 
             def body(k, carry):
                 state, rows = carry

@@ -76,7 +76,21 @@ def canonical_convolution(
       the value and the gradients are those of XLA; otherwise they agree up to rounding, and there
       a NaN or infinity in one channel may reach the other groups of its block.
 
-    Measured (MEASURED).
+    Measured on 2 CPU cores (`scripts/benchmarks/convolution_in_loop.py`; float32, 32 images of
+    16x16, 32 channels), milliseconds of both gradients: XLA's own outside a loop, XLA's own in a
+    scan, this in a scan.
+
+        3x3               5.2  113   5.0      input dilation 2      49  300   9.3
+        3x3, stride 2     2.0   20   2.4      4 groups              87   39   4.6
+        1x1               2.0   12   2.0      16 groups, 64 ch.    570  109    11
+        kernel dilation 2 4.6  107   5.0      depthwise             15   89   5.1
+
+    Second derivatives in a scan take a third of the time of XLA's own outside a loop (3x3: 15 ms
+    against 43 ms, and 281 ms in a scan). They were slow because XLA exchanges image and kernel
+    where the kernel is the larger, by a reversed window that its fast convolution cannot do; so
+    here they are exchanged before XLA would. Groups run one after another in small blocks: XLA's
+    grouped convolution takes 2 to 10 times as long. Under a `vmap` over kernels JAX makes it one
+    grouped convolution again (ENSEMBLE).
     """
     spatial = lhs.ndim - 2
     given = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)

@@ -1,7 +1,4 @@
-"""The log of a run: rows in memory, and a line of JSON each where the run has a folder.
-
-Rows hold nothing that differs between two runs of the same configuration: no clock, no machine.
-"""
+"""The log of a run: rows in memory, and a line of JSON each where the run has a folder."""
 
 import json
 import math
@@ -18,7 +15,8 @@ Row = dict[str, float | int | None]
 class MetricsLog:
     """Rows of training, `{"step": 20, "loss": ...}`, and of evaluation, `{"eval_step": 20, ...}`.
 
-    A step is the number of steps taken, so row 20 is the state after 20 steps.
+    A step is the number of steps taken, so row 20 is the state after 20 steps. Rows hold nothing
+    that differs between two runs of the same configuration: no clock, no machine.
     """
 
     def __init__(self, path: pathlib.Path | None, *, until: int = 0):
@@ -46,7 +44,7 @@ class MetricsLog:
     def evaluation(self, step: int, values: dict[str, float]) -> None:
         """Add the row of an evaluation after `step` steps."""
         row: Row = {"eval_step": step}
-        self._add([row | {name: _shortest(np.float32([v]))[0] for name, v in values.items()}])
+        self._add([row | {name: _shortest([v])[0] for name, v in values.items()}])
 
     def history(self) -> dict[str, np.ndarray]:
         """`{"step": ..., "loss": ..., "eval_step": ..., "val_loss": ...}`: a column a name."""
@@ -78,9 +76,9 @@ class MetricsLog:
             self._file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
-def _shortest(values: np.ndarray) -> list[float | None]:
+def _shortest(values: Any) -> list[float | None]:
     """float32 as the shortest decimals that read back as it; what is not finite as None."""
-    return [float(str(v)) if np.isfinite(v) else None for v in np.float32(values)]
+    return [float(str(v)) if np.isfinite(v) else None for v in np.asarray(values, np.float32)]
 
 
 def _step(row: Row) -> float:
@@ -101,3 +99,24 @@ def _read(path: pathlib.Path) -> list[Row]:
             break
         rows.append(row)
     return rows
+
+
+class Timings:
+    """`timings.jsonl`: what the clock says, apart from the log, which must not differ."""
+
+    def __init__(self, path: pathlib.Path | None):
+        self.rows: list[dict[str, float]] = []
+        self._file = open(path, "a") if path else None  # noqa: SIM115 - closed by `close`
+
+    def add(self, **row: float) -> None:
+        row = {name: round(value, 6) for name, value in row.items()}
+        self.rows.append(row)
+        if self._file:
+            self._file.write(json.dumps(row) + "\n")
+
+    def total(self, name: str) -> float:
+        return sum(row.get(name, 0.0) for row in self.rows)
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()

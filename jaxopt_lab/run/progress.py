@@ -3,16 +3,11 @@
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
-from jaxopt_lab.core.errors import missing_extra
-
-try:
-    import rich.box
-    import rich.console
-    import rich.progress
-    import rich.table
-    import rich.text
-except ImportError:
-    raise missing_extra("rich", "lab") from None
+import rich.box
+import rich.console
+import rich.progress
+import rich.table
+import rich.text
 
 # Plain lines a run, where there is no terminal to draw on.
 PLAIN_LINES = 20

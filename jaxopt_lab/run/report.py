@@ -9,7 +9,6 @@ import numpy as np
 
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.schema import Config
-from jaxopt_lab.core.errors import missing_extra
 from jaxopt_lab.engine.checkpoint import write_atomically
 from jaxopt_lab.run.folder import RunFolder
 
@@ -44,10 +43,8 @@ def write_report(
     folder: RunFolder, config: Config, history: dict[str, np.ndarray], summary: dict[str, Any]
 ) -> None:
     """Draw `plots/*.png` and write `report.html` with the plots inside."""
-    try:
-        from jaxopt_lab.plots import PLOTS
-    except ImportError:
-        raise missing_extra("matplotlib", "lab") from None
+    from jaxopt_lab.plots import PLOTS  # here: matplotlib takes long to import, and not all need it
+
     images = []
     for name, plot in PLOTS.items():
         buffer = io.BytesIO()

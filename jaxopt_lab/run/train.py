@@ -15,7 +15,7 @@ from jaxopt_lab.config.build import Experiment, build
 from jaxopt_lab.config.dump import config_hash
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.engine.fit import fit
@@ -23,9 +23,10 @@ from jaxopt_lab.engine.program import Program, compile_program, fits_on_device
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.run.folder import RunFolder
 from jaxopt_lab.run.interrupt import catch_interrupts
-from jaxopt_lab.run.log import MetricsLog
+from jaxopt_lab.run.log import MetricsLog, Timings
 from jaxopt_lab.run.progress import Progress
 from jaxopt_lab.run.report import write_report
+from jaxopt_lab.run.verdict import opening, summarize, verdict
 
 
 class Result(NamedTuple):
@@ -86,6 +87,7 @@ def train(
         if resume or config is None:
             raise InputError("resume: give the run_dir of the run to continue")
         return _train(config, None, see, began, False, data_dir, model)
+    require("matplotlib", "lab")  # for the report: told before the run, not after it
     folder = RunFolder(run_dir)
     if resume and not folder.path.is_dir():
         raise InputError(f"{folder.path} holds no run to resume: there is no such folder")
@@ -140,9 +142,9 @@ def _train(
             dispatch if isinstance(dispatch, int) else None,
         )
     start = int(state.step)
-    see.say(_opening(experiment, program, state, folder, start))
+    see.say(opening(experiment, program, state, folder))
     log = MetricsLog(folder.metrics if folder else None, until=start)
-    timings = _Timings(folder.timings if folder else None)
+    timings = Timings(folder.timings if folder else None)
     timings.add(start=start, compile_seconds=program.compile_seconds)
     try:
         state, stopped_by, test = _run(
@@ -151,13 +153,14 @@ def _train(
     finally:
         log.close()
         timings.close()
+    seconds = time.perf_counter() - began
+    summary = summarize(experiment, program, state, log, timings, test, stopped_by, seconds)
     history = log.history()
-    summary = _summary(experiment, program, state, history, test, timings, began, stopped_by)
     if folder:
         content = json.dumps(summary, indent=2) + "\n"
         checkpoint.write_atomically(folder.summary, content.encode())
         write_report(folder, config, history, summary)
-    _verdict(see, summary, folder)
+    verdict(see, summary, folder)
     path = folder.path if folder else None
     return Result(state.params, state.model_state, history, test, path, stopped_by, summary)
 
@@ -167,7 +170,7 @@ def _run(
     program: Program,
     state: TrainState,
     log: MetricsLog,
-    timings: "_Timings",
+    timings: Timings,
     folder: RunFolder | None,
     identity: str,
     see: Progress,
@@ -175,13 +178,11 @@ def _run(
     """Train to the end, an interrupt or divergence; log and save on the way."""
     measure = experiment.measure(program.in_loop)
     place = jax.device_put if program.in_loop else lambda batches: batches
-    evaluate = None
-    if experiment.validation is not None:
-        validation = place(experiment.batches(experiment.validation))
+    validation = experiment.validation and place(experiment.batches(experiment.validation))
 
-        def evaluate(state):
-            values = measure(state.params, state.model_state, validation)
-            return {f"val_{name}": value for name, value in values.items()}
+    def evaluate(state: TrainState) -> dict[str, jax.Array]:
+        values = measure(state.params, state.model_state, validation)
+        return {f"val_{name}": value for name, value in values.items()}
 
     start, total = int(state.step), experiment.total_steps
     saved = start if start else None
@@ -194,7 +195,13 @@ def _run(
             saved = int(state.step)
 
     stopped_by = "finished"
-    chunks = fit(state, program, evaluate, total=total, evaluate_every=experiment.evaluate_every)
+    chunks = fit(
+        state,
+        program,
+        evaluate if validation else None,
+        total=total,
+        evaluate_every=experiment.evaluate_every,
+    )
     with (
         catch_interrupts(see.say) as interrupted,
         see.training(start=start, total=total, steps_per_epoch=experiment.steps_per_epoch) as bar,
@@ -229,89 +236,3 @@ def _run(
     test = {name: float(str(np.float32(value))) for name, value in values.items()}
     timings.add(test_seconds=time.perf_counter() - begin)
     return state, stopped_by, test
-
-
-class _Timings:
-    """`timings.jsonl`: what the clock says, apart from the log, which must not differ."""
-
-    def __init__(self, path: pathlib.Path | None):
-        self.rows: list[dict[str, float]] = []
-        self._file = open(path, "a") if path else None  # noqa: SIM115 - closed by `close`
-
-    def add(self, **row: float) -> None:
-        row = {name: round(value, 6) for name, value in row.items()}
-        self.rows.append(row)
-        if self._file:
-            self._file.write(json.dumps(row) + "\n")
-
-    def total(self, name: str) -> float:
-        return sum(row.get(name, 0.0) for row in self.rows)
-
-    def close(self) -> None:
-        if self._file:
-            self._file.close()
-
-
-def _opening(experiment, program, state, folder, start) -> str:
-    parameters = sum(x.size for x in jax.tree.leaves(state.params))
-    source = experiment.config.data.source.name
-    held = len(experiment.validation["label"]) if experiment.validation else 0
-    how = "compiled loop" if program.in_loop else "one step a dispatch"
-    lines = [
-        f"{source}: {len(experiment.train['label']):,} train, {held:,} validation, "
-        f"{len(experiment.test['label']):,} test; {parameters:,} parameters",
-        f"compiled in {program.compile_seconds:.1f} s ({how}, {jax.default_backend()})"
-        + (f"; writing to {folder.path}" if folder else ""),
-    ]
-    if start:
-        lines.append(f"resuming at step {start:,} of {experiment.total_steps:,}")
-    return "\n".join(lines)
-
-
-def _summary(experiment, program, state, history, test, timings, began, stopped_by):
-    steps = int(state.step)
-    seconds = timings.total("seconds")
-    taken = steps - int(timings.rows[0]["start"])
-    summary: dict[str, Any] = {
-        "test": test,
-        "steps": steps,
-        "epochs": round(steps / experiment.steps_per_epoch, 3),
-        "steps_per_second": round(taken / seconds, 2) if seconds else None,
-        "compile_seconds": round(program.compile_seconds, 3),
-        "run_seconds": round(time.perf_counter() - began, 3),
-        "stopped_by": stopped_by,
-        "parameters": sum(x.size for x in jax.tree.leaves(state.params)),
-        "device": f"{jax.devices()[0].device_kind} x {jax.device_count()}",
-    }
-    if "val_accuracy" in history:
-        best = int(np.nanargmax(np.append(history["val_accuracy"], -1.0)))
-        if best < len(history["val_accuracy"]):
-            summary["best_val_accuracy"] = float(str(history["val_accuracy"][best]))
-            summary["best_val_step"] = int(history["eval_step"][best])
-    return summary
-
-
-def _verdict(see: Progress, summary: dict[str, Any], folder: RunFolder | None) -> None:
-    rows = {}
-    if summary["test"]:
-        rows["test accuracy"] = f"{summary['test']['accuracy']:.2%}"
-        rows["test loss"] = f"{summary['test']['loss']:.4f}"
-    if "best_val_accuracy" in summary:
-        best = summary["best_val_accuracy"]
-        rows["best validation"] = f"{best:.2%} at step {summary['best_val_step']:,}"
-    rows["steps"] = f"{summary['steps']:,} ({summary['epochs']:g} epochs)"
-    if summary["steps_per_second"]:
-        rows["steps a second"] = f"{summary['steps_per_second']:,.4g}"
-    rows["compile"] = f"{summary['compile_seconds']:.1f} s"
-    rows["whole run"] = f"{summary['run_seconds']:.1f} s"
-    if folder:
-        rows["report"] = str(folder.report)
-    stopped_by = summary["stopped_by"]
-    title = {
-        "finished": f"finished: test accuracy {summary['test'].get('accuracy', 0):.2%}",
-        "interrupted": f"interrupted at step {summary['steps']:,}"
-        + (f"; continue with --resume {folder.path}" if folder else ""),
-        "diverged": f"diverged at or before step {summary['steps']:,}: the parameters are not "
-        "finite; try a smaller learning rate",
-    }[stopped_by]
-    see.closing_table(title, rows, good=stopped_by == "finished")

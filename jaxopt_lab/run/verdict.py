@@ -1,0 +1,94 @@
+"""What is said before a run and after it."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_lab.config.build import Experiment
+from jaxopt_lab.engine.program import Program
+from jaxopt_lab.engine.state import TrainState
+from jaxopt_lab.run.folder import RunFolder
+from jaxopt_lab.run.log import MetricsLog, Timings
+from jaxopt_lab.run.progress import Progress
+
+
+def opening(
+    experiment: Experiment, program: Program, state: TrainState, folder: RunFolder | None
+) -> str:
+    """What is about to be trained, on what, and where it is written."""
+    start = int(state.step)
+    parameters = sum(x.size for x in jax.tree.leaves(state.params))
+    source = experiment.config.data.source.name
+    held = len(experiment.validation["label"]) if experiment.validation else 0
+    how = "compiled loop" if program.in_loop else "one step a dispatch"
+    lines = [
+        f"{source}: {len(experiment.train['label']):,} train, {held:,} validation, "
+        f"{len(experiment.test['label']):,} test; {parameters:,} parameters",
+        f"compiled in {program.compile_seconds:.1f} s ({how}, {jax.default_backend()})"
+        + (f"; writing to {folder.path}" if folder else ""),
+    ]
+    if start:
+        lines.append(f"resuming at step {start:,} of {experiment.total_steps:,}")
+    return "\n".join(lines)
+
+
+def summarize(
+    experiment: Experiment,
+    program: Program,
+    state: TrainState,
+    log: MetricsLog,
+    timings: Timings,
+    test: dict[str, float],
+    stopped_by: str,
+    run_seconds: float,
+) -> dict[str, Any]:
+    """What `summary.json` holds."""
+    history = log.history()
+    steps = int(state.step)
+    seconds = timings.total("seconds")
+    taken = steps - int(timings.rows[0]["start"])
+    summary: dict[str, Any] = {
+        "test": test,
+        "steps": steps,
+        "epochs": round(steps / experiment.steps_per_epoch, 3),
+        "steps_per_second": round(taken / seconds, 2) if seconds else None,
+        "compile_seconds": round(program.compile_seconds, 3),
+        "run_seconds": round(run_seconds, 3),
+        "stopped_by": stopped_by,
+        "parameters": sum(x.size for x in jax.tree.leaves(state.params)),
+        "device": jax.devices()[0].device_kind,
+    }
+    if "val_accuracy" in history:
+        best = int(np.nanargmax(np.append(history["val_accuracy"], -1.0)))
+        if best < len(history["val_accuracy"]):
+            summary["best_val_accuracy"] = float(str(history["val_accuracy"][best]))
+            summary["best_val_step"] = int(history["eval_step"][best])
+    return summary
+
+
+def verdict(see: Progress, summary: dict[str, Any], folder: RunFolder | None) -> None:
+    """Print the closing table."""
+    rows = {}
+    if summary["test"]:
+        rows["test accuracy"] = f"{summary['test']['accuracy']:.2%}"
+        rows["test loss"] = f"{summary['test']['loss']:.4f}"
+    if "best_val_accuracy" in summary:
+        best = summary["best_val_accuracy"]
+        rows["best validation"] = f"{best:.2%} at step {summary['best_val_step']:,}"
+    rows["steps"] = f"{summary['steps']:,} ({summary['epochs']:g} epochs)"
+    if summary["steps_per_second"]:
+        rows["steps a second"] = f"{summary['steps_per_second']:,.4g}"
+    rows["compile"] = f"{summary['compile_seconds']:.1f} s"
+    rows["whole run"] = f"{summary['run_seconds']:.1f} s"
+    if folder:
+        rows["report"] = str(folder.report)
+    stopped_by = summary["stopped_by"]
+    title = {
+        "finished": f"finished: test accuracy {summary['test'].get('accuracy', 0):.2%}",
+        "interrupted": f"interrupted at step {summary['steps']:,}"
+        + (f"; continue with --resume {folder.path}" if folder else ""),
+        "diverged": f"diverged at or before step {summary['steps']:,}: the parameters are not "
+        "finite; try a smaller learning rate",
+    }[stopped_by]
+    see.closing_table(title, rows, good=stopped_by == "finished")

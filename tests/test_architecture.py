@@ -1,0 +1,148 @@
+"""The house holds itself: imports go down, every entry has its case, its docstring and its file."""
+
+import ast
+import importlib
+import inspect
+import pathlib
+import subprocess
+import sys
+
+import cases
+import pytest
+
+import jaxopt_lab
+from jaxopt_lab.core.errors import InputError, require
+
+PACKAGE = pathlib.Path(jaxopt_lab.__file__).parent
+
+# A family may import those in the set beside it, and itself; nothing else of the package.
+GROUND = {"core"}
+FIRST = GROUND | {"linalg", "problems", "losses"}
+ALLOWED = {
+    "core": set(),
+    **dict.fromkeys(("linalg", "problems", "losses"), GROUND),
+    **dict.fromkeys(("schedules", "optimizers", "second_order", "control"), FIRST),
+    **dict.fromkeys(("augment", "nn", "data", "linear", "diagnostics"), FIRST),
+    "compat": FIRST | {"optimizers", "schedules", "control"},
+    "engine": GROUND,
+    "sweeps": GROUND | {"engine"},
+    "plots": set(),
+}
+BELOW_CONFIG = set(ALLOWED)
+ALLOWED["config"] = BELOW_CONFIG
+ALLOWED["run"] = BELOW_CONFIG | {"config"}
+ALLOWED["cli"] = {"core", "run", "config"}  # core for the error that it prints
+ALLOWED["__init__"] = {"run", "config"}
+PLOTS_ONLY = {"numpy", "matplotlib", "collections", "jaxopt_lab"}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+TABLES = {
+    "augment": ("AUGMENTATIONS",),
+    "data": ("DATASETS",),
+    "losses": ("LOSSES", "METRICS"),
+    "nn": ("MODELS",),
+    "optimizers": ("OPTIMIZERS",),
+    "plots": ("PLOTS",),
+    "problems": ("PROBLEMS",),
+    "schedules": ("SCHEDULES",),
+}
+ENTRIES = [
+    pytest.param(family, table, name, function, id=f"{family}.{name}")
+    for family, tables in TABLES.items()
+    for table in tables
+    for name, function in getattr(importlib.import_module(f"jaxopt_lab.{family}"), table).items()
+]
+
+
+def imported(path):
+    """Dotted names that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            if node.module == "jaxopt_lab":
+                yield from (f"jaxopt_lab.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def family_of(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down_only(path):
+    family = family_of(path)
+    names = [name.split(".") for name in imported(path)]
+    used = {parts[1] for parts in names if parts[0] == "jaxopt_lab" and len(parts) > 1}
+    assert used - {family} <= ALLOWED[family]
+    if family == "plots":
+        assert {parts[0] for parts in names} <= PLOTS_ONLY
+
+
+def test_no_room_without_a_name():
+    rooms = {"utils", "util", "misc", "helpers", "common"}
+    assert not [p for p in FILES if rooms & set(p.relative_to(PACKAGE).with_suffix("").parts)]
+
+
+def test_every_table_is_in_this_test():
+    found = {
+        (family_of(path), node.targets[0].id)
+        for path in PACKAGE.glob("*/__init__.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign) and node.targets[0].id.isupper()
+    }
+    assert found == {(family, table) for family, tables in TABLES.items() for table in tables}
+
+
+@pytest.mark.parametrize(("family", "table", "name", "function"), ENTRIES)
+def test_every_entry_has_its_case_docstring_and_file(family, table, name, function):
+    assert function.__name__ == name
+    assert name in getattr(cases, table), f"tests/cases.py has no {table}[{name!r}]"
+    text = inspect.getdoc(function) or ""
+    assert text.partition("\n")[0].endswith("."), "the first line says what it is"
+    for section in ("Args:", "Returns:", "Reference:"):
+        assert section in text or (
+            section == "Args:" and not inspect.signature(function).parameters
+        )
+    documented = [p for p in inspect.signature(function).parameters if f"{p}:" not in text]
+    assert not [p for p in documented if f"{p}, " not in text and f", {p}" not in text]
+    file = pathlib.Path(inspect.getsourcefile(inspect.unwrap(function)) or "")
+    assert file.parent == PACKAGE / family
+
+
+@pytest.mark.parametrize("table", [t for tables in TABLES.values() for t in tables])
+def test_no_case_without_an_entry(table):
+    family = next(f for f, tables in TABLES.items() if table in tables)
+    assert set(getattr(cases, table)) == set(
+        getattr(importlib.import_module(f"jaxopt_lab.{family}"), table)
+    )
+
+
+def test_importing_the_package_does_no_work():
+    code = "import sys, jaxopt_lab, jaxopt_lab.cli; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_composing_needs_the_base_dependencies_only():
+    code = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("matplotlib", "sklearn"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Missing())
+import jaxopt_lab
+for name in jaxopt_lab.__all__:
+    getattr(jaxopt_lab, name)
+for family in jaxopt_lab._FAMILIES - {"plots"}:
+    getattr(jaxopt_lab, family)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_missing_extra_is_named_in_one_line():
+    with pytest.raises(InputError, match=r'pip install "jaxopt_lab\[lab\]"') as error:
+        require("a_library_that_is_not_there", "lab")
+    assert "\n" not in str(error.value)
