@@ -1,0 +1,52 @@
+"""Ranges in signatures, held to by `checked` and never by looking at an array."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_lab.core.errors import ArgumentError, InputError
+from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.registry import lookup
+
+
+@checked
+def example(
+    rate: LearningRate,
+    beta: Decay = 0.9,
+    *,
+    sizes: Sequence[Count] = (1,),
+    mode: Literal["up", "down"] = "up",
+    eps: Positive = 1e-8,
+):
+    return rate, beta, sizes, mode, eps
+
+
+def test_every_wrong_argument_is_named():
+    with pytest.raises(ArgumentError) as error:
+        example(-1, 1.0, sizes=[3, 0], mode="upp", eps=float("nan"))  # pyright: ignore
+    assert error.value.faults == {
+        "rate": "must be > 0, got -1",
+        "beta": "must be in [0, 1), got 1.0",
+        "sizes": "holds a value that must be >= 1, got 0",
+        "mode": "must be 'up' or 'down', got 'upp', did you mean 'up'?",
+        "eps": "must be > 0, got nan",
+    }
+    assert "example: rate must be > 0" in str(error.value)
+
+
+def test_numpy_numbers_are_looked_at_and_arrays_and_schedules_are_not():
+    with pytest.raises(ArgumentError, match="rate"):
+        example(np.float32(-1))
+    example(jnp.array(-1.0))
+    example(lambda step: -1.0)
+    jax.jit(lambda rate: example(rate)[0])(-1.0)
+
+
+def test_lookup_names_the_nearest():
+    assert lookup({"adam": example}, "adam", "optimizer") is example
+    with pytest.raises(InputError, match=r"unknown optimizer 'adan', did you mean 'adam'\? Known"):
+        lookup({"adam": example, "sgd": example}, "adan", "optimizer")

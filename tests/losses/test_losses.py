@@ -1,0 +1,51 @@
+"""Losses and metrics against float64 NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_lab.losses import accuracy, softmax_cross_entropy
+
+
+def reference(logits, target):
+    z = np.asarray(logits, np.float64)
+    z = z - z.max(1, keepdims=True)
+    return -(target * (z - np.log(np.exp(z).sum(1, keepdims=True)))).sum(1)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_cross_entropy_of_integers_and_distributions(smoothing, scale):
+    rng = np.random.default_rng(0)
+    logits = (scale * rng.normal(size=(7, 4))).astype(np.float32)
+    labels = rng.integers(0, 4, 7)
+    target = (1 - smoothing) * np.eye(4)[labels] + smoothing / 4
+    expected = reference(logits, target)
+    for given in (jnp.asarray(labels), jnp.eye(4)[labels]):
+        found = softmax_cross_entropy(jnp.asarray(logits), given, label_smoothing=smoothing)
+        assert found.dtype == jnp.float32
+        # float32 against float64, relative to logits of up to 100.
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_cross_entropy_is_finite_at_extreme_logits(dtype):
+    logits = jnp.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4], [1e4, 1e4, 1e4]], dtype)
+    labels = jnp.array([1, 0, 2])
+    value, grads = jax.value_and_grad(lambda z: softmax_cross_entropy(z, labels).sum())(logits)
+    assert np.isfinite(value)
+    assert np.isfinite(grads.astype(jnp.float32)).all()
+    np.testing.assert_allclose(value, 2e4 + 2e4 + np.log(2) + np.log(3), rtol=5e-3)
+
+
+def test_accuracy_of_integers_and_distributions():
+    outputs = jnp.array([[0.1, 0.9], [0.8, 0.2], [0.4, 0.6]])
+    labels = jnp.array([1, 0, 0])
+    for given in (labels, jnp.eye(2)[labels]):
+        np.testing.assert_array_equal(accuracy(outputs, given), [1.0, 1.0, 0.0])
+
+
+def test_smoothing_out_of_range():
+    with pytest.raises(ValueError, match="label_smoothing must be in"):
+        softmax_cross_entropy(jnp.zeros((1, 2)), jnp.zeros(1, int), label_smoothing=-0.1)

@@ -1,0 +1,159 @@
+"""The command line: what it prints, its exit codes, and no traceback for a user's mistake."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from jaxopt_lab import cli
+
+CONFIG = """
+[data]
+name = "digits"
+[model]
+name = "mlp"
+hidden = [16]
+[optimizer]
+name = "adam"
+learning_rate = 0.01
+[train]
+epochs = 1
+"""
+ENVIRONMENT = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "0"}
+COMMAND = [sys.executable, "-m", "jaxopt_lab.cli"]
+
+
+@pytest.fixture(autouse=True)
+def _no_shared_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "0")
+    monkeypatch.delenv("JAXOPT_LAB_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.toml").write_text(CONFIG)
+
+
+def run(*arguments):
+    return cli.main(arguments)
+
+
+def test_train_writes_a_numbered_run_folder(tmp_path, capsys):
+    assert run("train", "config.toml") == 0
+    assert run("train", "config.toml", "--set", "seed=1") == 0
+    assert {p.name for p in (tmp_path / "runs").iterdir()} == {"config-001", "config-002"}
+    out = capsys.readouterr().out
+    assert "finished: test accuracy" in out
+    assert "epoch 1/1" in out
+    assert "\x1b" not in out, "plain lines where there is no terminal"
+
+
+def test_print_config_is_a_config_with_every_default(tmp_path, capsys):
+    assert run("train", "config.toml", "--print-config", "--set", "optimizer.beta1=0.8") == 0
+    out = capsys.readouterr().out
+    assert "beta1 = 0.8" in out
+    assert "beta2 = 0.999" in out
+    (tmp_path / "again.toml").write_text(out)
+    assert run("train", "again.toml", "--print-config") == 0
+    assert capsys.readouterr().out == out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_dry_run_counts_without_training(tmp_path, capsys):
+    assert run("train", "config.toml", "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "1,210" in out  # (64 + 1) 16 + (16 + 1) 10 parameters
+    assert "optimizer state" in out
+    assert "9.457 KiB" in out  # twice 1,210 float32 and a count
+    assert "Nothing was trained" in out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_list_shows_names_arguments_and_defaults(capsys):
+    assert run("list", "optimizer") == 0
+    out = capsys.readouterr().out
+    assert "adam" in out
+    assert "learning_rate = required" in out
+    assert "beta2 = 0.999" in out
+    assert run("list") == 0
+    assert "random_crop" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["train", "none.toml"], "no such file"),
+        (["train", "."], "a folder"),
+        (["train"], "give a CONFIG"),
+        (
+            ["train", "config.toml", "--set", "optimizer.learning_rat=1"],
+            "did you mean 'learning_rate'",
+        ),
+        (["train", "config.toml", "--set", "data.batch_size=99999"], "is more than the"),
+        (["train", "config.toml", "--set", "data.name=cifar10"], "--data-dir"),
+        (["train", "config.toml", "--set", "data.name=cifar10", "--data-dir", "none"], "cifar"),
+        (["train", "--resume", "none"], "no run to resume"),
+        (["train", "config.toml", "--resume", "a", "--run-dir", "b"], "leave out --run-dir"),
+        (["train", "--resume", "a", "--set", "seed=1"], "--set needs a CONFIG"),
+        (["list", "optimiser"], "did you mean 'optimizer'"),
+    ],
+)
+def test_a_users_mistake_exits_2_with_one_message(arguments, text, capsys, tmp_path):
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert text in error
+    assert "Traceback" not in error
+    assert not list(tmp_path.glob("runs/*/metrics.jsonl"))
+
+
+def test_every_fault_of_a_file_is_printed(tmp_path, capsys):
+    (tmp_path / "config.toml").write_text(CONFIG.replace("learning_rate", "rate") + 'dtype = "x"\n')
+    assert run("train", "config.toml") == 2
+    error = capsys.readouterr().err
+    assert "3 faults" in error
+    assert all(p in error for p in ("optimizer.rate", "optimizer.learning_rate", "train.dtype"))
+
+
+def test_help_is_quick():
+    begin = time.monotonic()
+    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
+    # 0.05 s where nothing else runs; importing JAX alone would take longer than this.
+    assert "train" in done.stdout
+    assert time.monotonic() - begin < 5
+
+
+def test_sigterm_saves_and_exits_130_and_the_run_goes_on(tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "train", "config.toml", "--set", "train.epochs=5000", "--run-dir", "run"],
+        stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch"):
+            break
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted at step" in rest
+    assert "--resume run" in rest
+    assert list((tmp_path / "run" / "checkpoints").glob("*.json"))
+
+
+def test_a_full_disk_exits_1_and_keeps_what_was_saved(tmp_path):
+    """A limit on file size stands in for a full disk: the write fails in the same place."""
+    arguments = ["train", "config.toml", "--set", "train.epochs=200", "--run-dir", "run"]
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 120; exec "$@"', "sh", *COMMAND, *arguments],  # 120 x 512 bytes
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT,
+    )
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    kept = list((tmp_path / "run" / "checkpoints").glob("step-*.json"))
+    assert kept
+    assert not list((tmp_path / "run" / "checkpoints").glob(".*.tmp"))
