@@ -150,7 +150,7 @@ def _backward(window, residuals, g):
 _convolve.defvjp(_forward, _backward)
 
 
-def _image_gradient(g, rhs, image_shape, window):
+def _image_gradient(g, rhs, image_shape, window) -> jax.Array:
     spatial = range(rhs.ndim - 2)
     padding = []
     for i in spatial:
@@ -173,7 +173,7 @@ def _image_gradient(g, rhs, image_shape, window):
     )
 
 
-def _kernel_gradient(lhs, g, kernel_shape, window):
+def _kernel_gradient(lhs, g, kernel_shape, window) -> jax.Array:
     padding = []
     for i in range(lhs.ndim - 2):
         low, _ = window.padding[i]
@@ -249,14 +249,14 @@ def _blocked(lhs, rhs, window):
     if blocks == 1:
         return _plain(image.squeeze(-2), kernel.squeeze(-2), window)
     result = lax.map(
-        lambda block: _plain(*block, window),
+        lambda block: _plain(block[0], block[1], window),
         (jnp.moveaxis(image, -2, 0), jnp.moveaxis(kernel, -2, 0)),
     )
     result = jnp.moveaxis(result, 0, -2)
     return result.reshape(*result.shape[:-2], groups * outputs)
 
 
-def _plain(lhs, rhs, window):
+def _plain(lhs, rhs, window) -> jax.Array:
     return lax.conv_general_dilated(
         lhs,
         rhs,

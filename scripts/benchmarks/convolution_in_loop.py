@@ -106,7 +106,7 @@ def measure(case: Case, order: int, batch: int, size: int, repeats: int) -> list
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer repeats, a smaller batch")
     quick = parser.parse_args().quick
     batch, size, repeats = (8, 16, 3) if quick else (32, 16, 5)

@@ -1,0 +1,289 @@
+"""Training loops: ours and its peers in turn, in one process; prints the ratios.
+
+    python scripts/benchmarks/training_loop.py            # all parts, about 6 minutes on 2 cores
+    python scripts/benchmarks/training_loop.py mlp --quick
+
+Parts:
+  mlp      digits, 64-128-128-10, batch 64, Adam: steps a second against a plain Flax + optax loop
+           around a jitted step, Keras on JAX and PyTorch eager (those that are installed)
+  resnet   ResNet-20 at 32x32, batch 128, momentum, in one compiled loop, against the plain Flax
+           loop with Flax's own convolutions; random images, since only time is measured
+  start    seconds from the command to the first training step, with an empty and a full cache
+
+Each contender takes its turn in every round; a figure is the median over rounds.
+"""
+
+import argparse
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxopt_lab.config.build import build
+from jaxopt_lab.config.load import load_config
+from jaxopt_lab.engine import compile_program, init_state, make_step
+from jaxopt_lab.losses import softmax_cross_entropy
+from jaxopt_lab.nn import Conv
+from jaxopt_lab.optimizers import momentum
+
+ROOT = pathlib.Path(__file__).parents[2]
+Contender = Callable[[int], None]  # takes that many steps, and waits for them
+
+
+def race(contenders: dict[str, Contender], steps: int, rounds: int) -> dict[str, float]:
+    """Median steps a second of each, its first turn (compile, warm-up) not counted."""
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in contenders.values():
+        turn(steps)
+    for _ in range(rounds):
+        for name, turn in contenders.items():
+            begin = time.perf_counter()
+            turn(steps)
+            rates[name].append(steps / (time.perf_counter() - begin))
+    return {name: statistics.median(values) for name, values in rates.items()}
+
+
+def report(title: str, rates: dict[str, float]) -> None:
+    ours = rates["ours"]
+    print(f"\n{title}")
+    for name, rate in rates.items():
+        ratio = "" if name == "ours" else f"   ours is {ours / rate:.2f}x"
+        print(f"  {name:<26}{rate:>10,.4g} steps/s{ratio}", flush=True)
+
+
+def mlp(quick: bool) -> None:
+    experiment = build(load_config(ROOT / "configs" / "digits_mlp.toml", ["train.epochs=100000"]))
+    images = experiment.train["image"].astype(np.float32).reshape(-1, 64) / 255
+    labels = experiment.train["label"]
+    contenders = {"ours": engine_turn(experiment.init, experiment.step, experiment.train, 64)}
+    contenders["Flax + optax loop"] = flax_mlp_turn(images, labels)
+    for name, make in (("Keras on JAX", keras_turn), ("PyTorch eager", torch_turn)):
+        try:
+            contenders[name] = make(images, labels)
+        except ImportError:
+            print(f"{name}: not installed, left out")
+    steps, rounds = (190, 3) if quick else (950, 7)
+    report("digits MLP, batch 64, Adam", race(contenders, steps, rounds))
+
+
+def resnet(quick: bool) -> None:
+    rng = np.random.default_rng(0)
+    data = {
+        "image": rng.integers(0, 256, (1280, 32, 32, 3)).astype(np.uint8),
+        "label": rng.integers(0, 10, 1280).astype(np.int32),
+    }
+
+    def pieces(conv):
+        model, tx = ResNet20(conv), momentum(0.1)
+        x = jnp.zeros((1, 32, 32, 3))
+        init = partial(init_state, model=model, optimizer=tx, x=x)
+        normalize = lambda x: x.astype(jnp.float32) / 255  # noqa: E731
+        return init, make_step(model, softmax_cross_entropy, tx, normalize=normalize)
+
+    init, step = pieces(Conv)
+    plain_init, plain_step = pieces(nn.Conv)
+    contenders = {
+        "ours": engine_turn(init, step, data, 128, steps_per_dispatch=4096),
+        "Flax + optax loop": step_turn(plain_init, plain_step, data, 128),
+    }
+    steps, rounds = (2, 2) if quick else (5, 5)
+    report("ResNet-20, batch 128, in a compiled loop", race(contenders, steps, rounds))
+
+
+def start(quick: bool) -> None:
+    print("\ncommand to first training step")
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache"}
+        for cache in ("empty cache", *["full cache"] * (1 if quick else 3)):
+            command = [sys.executable, "-u", "-m", "jaxopt_lab.cli", "train"]
+            command += [str(ROOT / "configs" / "digits_mlp.toml")]
+            begin = time.perf_counter()
+            process = subprocess.Popen(
+                command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+            )
+            assert process.stdout is not None
+            seconds = next(
+                time.perf_counter() - begin
+                for line in process.stdout
+                if line.startswith("epoch 1/")
+            )
+            process.communicate()
+            print(f"  {cache:<14}{seconds:>6.2f} s", flush=True)
+
+
+def engine_turn(
+    init: Callable[..., Any],
+    step: Callable[..., Any],
+    data: dict[str, np.ndarray],
+    batch_size: int,
+    steps_per_dispatch: int | None = None,
+) -> Contender:
+    """Our engine, as `jaxopt-lab train` uses it; metrics of every step come back."""
+    state = jax.jit(init)(jax.random.key(0))
+    program = compile_program(step, state, jax.device_put(data), batch_size, steps_per_dispatch)
+    place = {"state": state, "step": 0}
+
+    def turn(steps):
+        place["state"], _ = program.advance(place["state"], place["step"], steps)
+        place["step"] += steps
+
+    return turn
+
+
+def batches(n: int, batch_size: int):
+    """Shuffled indices, epoch after epoch."""
+    rng = np.random.default_rng(0)
+    while True:
+        order = rng.permutation(n)
+        for i in range(n // batch_size):
+            yield order[i * batch_size : (i + 1) * batch_size]
+
+
+def step_turn(init, step, data, batch_size) -> Contender:
+    """A Python loop around a jitted step, batches gathered by NumPy."""
+    compiled = jax.jit(step, donate_argnums=0)
+    place = {"state": jax.jit(init)(jax.random.key(0))}
+    order = batches(len(data["label"]), batch_size)
+
+    def turn(steps):
+        for _ in range(steps):
+            rows = next(order)
+            batch = {name: array[rows] for name, array in data.items()}
+            place["state"], row = compiled(place["state"], batch)
+        jax.block_until_ready(row)
+
+    return turn
+
+
+def flax_mlp_turn(images: np.ndarray, labels: np.ndarray) -> Contender:
+    """What the Flax documentation shows: linen, optax, a jitted step, a Python loop."""
+
+    class MLP(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            for _ in range(2):
+                x = nn.relu(nn.Dense(128)(x))
+            return nn.Dense(10)(x)
+
+    model, tx = MLP(), optax.adam(1e-3)
+    params = model.init(jax.random.key(0), images[:1])
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def train_step(params, opt_state, x, y):
+        def loss_fn(params):
+            logits = model.apply(params, x)
+            loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+            return loss, (logits.argmax(-1) == y).mean()
+
+        (loss, accuracy), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
+        updates, opt_state = tx.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state, loss, accuracy
+
+    place = {"carry": (params, tx.init(params))}
+    order = batches(len(labels), 64)
+
+    def turn(steps):
+        for _ in range(steps):
+            rows = next(order)
+            *carry, loss, _ = train_step(*place["carry"], images[rows], labels[rows])
+            place["carry"] = carry
+        jax.block_until_ready(loss)
+
+    return turn
+
+
+def keras_turn(images: np.ndarray, labels: np.ndarray) -> Contender:
+    import keras
+
+    dense = keras.layers.Dense
+    model = keras.Sequential([dense(128, "relu"), dense(128, "relu"), dense(10)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
+    n = len(labels) // 64 * 64
+
+    def turn(steps):
+        epochs = max(1, round(steps / (n // 64)))
+        model.fit(images[:n], labels[:n], batch_size=64, epochs=epochs, verbose=0)
+
+    return turn
+
+
+def torch_turn(images: np.ndarray, labels: np.ndarray) -> Contender:
+    import torch
+
+    layers = torch.nn
+    model = layers.Sequential(
+        *(layers.Linear(64, 128), layers.ReLU()),
+        *(layers.Linear(128, 128), layers.ReLU(), layers.Linear(128, 10)),
+    )
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    x, y = torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
+    order = batches(len(labels), 64)
+
+    def turn(steps):
+        for _ in range(steps):
+            rows = torch.from_numpy(next(order))
+            target = y[rows]
+            optimizer.zero_grad()
+            logits = model(x[rows])
+            loss = layers.functional.cross_entropy(logits, target)
+            loss.backward()
+            optimizer.step()
+            (logits.argmax(-1) == target).float().mean()
+
+    return turn
+
+
+class ResNet20(nn.Module):
+    """He et al., 2016, section 4.2, with identity shortcuts; `conv` is the convolution's class."""
+
+    conv: Any
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        def norm(x):
+            return nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+
+        x = nn.relu(norm(self.conv(16, (3, 3), use_bias=False)(x)))
+        for width in (16, 32, 64):
+            for block in range(3):
+                stride = 2 if block == 0 and width > 16 else 1
+                y = self.conv(width, (3, 3), (stride, stride), use_bias=False)(x)
+                y = norm(self.conv(width, (3, 3), use_bias=False)(nn.relu(norm(y))))
+                if stride == 2:
+                    x = jnp.pad(x[:, ::2, ::2], ((0, 0), (0, 0), (0, 0), (0, width // 2)))
+                x = nn.relu(x + y)
+        return nn.Dense(10)(x.mean((1, 2)))
+
+
+PARTS = {"mlp": mlp, "resnet": resnet, "start": start}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all unless given")
+    parser.add_argument("--quick", action="store_true", help="fewer steps and rounds")
+    options = parser.parse_args()
+    print(f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, jax {jax.__version__}")
+    for part in options.parts or PARTS:
+        PARTS[part](options.quick)
+
+
+if __name__ == "__main__":
+    main()
