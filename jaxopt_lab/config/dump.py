@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 from typing import Any
 
 from jaxopt_lab.config.schema import Choice, Config
@@ -14,16 +15,20 @@ def to_toml(config: Config) -> str:
     lines: list[str] = []
     for name, table in to_tables(config).items():
         if not isinstance(table, dict | list):
-            lines.append(f"{name} = {_value(table)}")
+            lines.append(f"{name} = {toml_value(table)}")
         for item in table if isinstance(table, list) else [table]:
             if isinstance(item, dict):
                 lines += ["", f"[[{name}]]" if isinstance(table, list) else f"[{name}]"]
-                lines += [f"{key} = {_value(value)}" for key, value in item.items()]
+                lines += [f"{key} = {toml_value(value)}" for key, value in item.items()]
     return "\n".join(lines) + "\n"
 
 
-def _value(value: Any) -> str:
-    """A TOML value; JSON writes strings, numbers, booleans and lists of them just so."""
+def toml_value(value: Any) -> str:
+    """A TOML value; JSON writes strings, booleans and finite numbers just so."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_value, value))}]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return json.dumps(value, ensure_ascii=False)
 
 

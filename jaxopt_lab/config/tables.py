@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxopt_lab.augment import AUGMENTATIONS
+from jaxopt_lab.config.values import takes_toml
 from jaxopt_lab.core.ranges import hints
 from jaxopt_lab.data import DATASETS
 from jaxopt_lab.losses import LOSSES
@@ -29,13 +30,13 @@ class Family:
     optional: frozenset[str] = frozenset()
 
     def arguments(self, name: str) -> dict[str, "Argument"]:
-        """The arguments that a file gives to the function of that name."""
+        """The arguments that a file can give to the function of that name."""
         function = self.functions[name]
         annotations = hints(function)
         return {
             p.name: Argument(annotations.get(p.name, Any), p.default, p.name in self.optional)
             for p in inspect.signature(function).parameters.values()
-            if p.name not in self.given
+            if p.name not in self.given and takes_toml(annotations.get(p.name, Any))
         }
 
 

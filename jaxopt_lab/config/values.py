@@ -37,6 +37,11 @@ def expected(hint: Any) -> str:
     return _word(hint) or "a value"
 
 
+def takes_toml(hint: Any) -> bool:
+    """Whether a value of a file can meet the annotation; functions and arrays cannot be in one."""
+    return hint is Any or _word(hint) is not None
+
+
 def in_steps(value: int | str, *, total: int, steps_per_epoch: int) -> int:
     """A length in steps, at least 1: a count as it is; epochs and percent of the run converted."""
     if isinstance(value, int):
@@ -86,7 +91,8 @@ def _word(hint: Any) -> str | None:
     if origin is Annotated:
         ranges = [str(m) for m in marks(hint) if isinstance(m, Range)]
         lengths = ['or a length, "5 epochs" or "10%"' for m in marks(hint) if m == Duration()]
-        return " ".join([_word(arguments[0]) or "a value", *ranges, *lengths])
+        word = _word(arguments[0])
+        return word and " ".join([word, *ranges, *lengths])
     if _is_union(hint):
         return " or ".join(dict.fromkeys(filter(None, map(_word, arguments)))) or None
     if origin is Literal:

@@ -1,6 +1,5 @@
 """A compiled run: where its data lies, and whether its steps go in a loop or one by one."""
 
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -24,13 +23,11 @@ class Program(NamedTuple):
         NumPy arrays of (count,).
       most: the largest count of one call.
       in_loop: whether the steps of a call are one dispatch.
-      compile_seconds: what compiling took.
     """
 
     advance: Callable[[TrainState, int, int], tuple[TrainState, dict[str, np.ndarray]]]
     most: int
     in_loop: bool
-    compile_seconds: float
 
 
 def fits_on_device(data: dict[str, np.ndarray]) -> bool:
@@ -68,16 +65,13 @@ def compile_program(
       A `Program`.
     """
     on_host = any(isinstance(v, np.ndarray) for v in data.values())
-    begin = time.perf_counter()
     if steps_per_dispatch is None and (on_host or _slow(step, state, data, batch_size)):
         steps_per_dispatch = 1
     if on_host or steps_per_dispatch == 1:
         advance = _one_by_one(step, state, data, batch_size, on_host)
-        return Program(advance, CAPACITY, False, time.perf_counter() - begin)
+        return Program(advance, CAPACITY, False)
     most = steps_per_dispatch or CAPACITY
-    return Program(
-        _looped(step, state, data, batch_size, most), most, True, time.perf_counter() - begin
-    )
+    return Program(_looped(step, state, data, batch_size, most), most, True)
 
 
 def _slow(step, state, data, batch_size) -> bool:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.config.build import Experiment
-from jaxopt_lab.core.tree import flatten_with_names, size_bytes
+from jaxopt_lab.core.tree import cast_floating, flatten_with_names, size_bytes
 from jaxopt_lab.run.progress import Progress
 
 
@@ -55,11 +55,13 @@ def dry_run(experiment: Experiment, see: Progress) -> None:
 def _residual_bytes(experiment: Experiment, state: Any) -> int:
     """What reverse mode keeps between its passes: the leaves of the step's vjp function."""
 
+    dtype = jnp.dtype(experiment.config.train.dtype)
+
     def residuals(params, model_state, x):
         def outputs(params):
             return experiment.model.apply(
-                {"params": params, **model_state},
-                experiment.normalize(x),
+                {"params": cast_floating(params, dtype), **model_state},
+                experiment.normalize(x).astype(dtype),
                 train=True,
                 rngs={"params": jax.random.key(0), "dropout": jax.random.key(1)},
                 mutable=list(model_state),

@@ -2,6 +2,7 @@
 
 import inspect
 
+from jaxopt_lab.config.dump import toml_value
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.values import expected
 from jaxopt_lab.core.errors import InputError
@@ -24,14 +25,16 @@ def list_names(family: str | None, see: Progress) -> None:
         rows = []
         for entry, function in FAMILIES[name].functions.items():
             about = (inspect.getdoc(function) or "").partition("\n")[0]
-            rows.append((entry, about, ""))
+            rows.append((entry, about))
             for key, argument in FAMILIES[name].arguments(entry).items():
                 text = "required" if argument.required else _default(argument.default)
-                rows.append((f"  {key} = {text}", expected(argument.hint), ""))
-        see.columns(f"[{name}]", ("name", "what it is, what it takes"), [r[:2] for r in rows])
+                rows.append((f"  {key} = {text}", expected(argument.hint)))
+        see.columns(f"[{name}]", ("name", "what it is, what it takes"), rows)
 
 
 def _default(value: object) -> str:
     if value is inspect.Parameter.empty:
         return "(rest of the run)"
-    return repr(list(value)) if isinstance(value, tuple) else repr(value)
+    if value is None:
+        return "(none)"
+    return toml_value(list(value) if isinstance(value, tuple) else value)

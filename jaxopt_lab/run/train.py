@@ -122,6 +122,7 @@ def _train(
     identity = config_hash(config)
     if model is not None:
         identity = hashlib.sha256(f"{identity} {model!r}".encode()).hexdigest()
+    begin = time.perf_counter()
     with see.waiting("compiling ..."):
         state = jax.jit(experiment.init)(jax.random.key(config.seed))
         if resume and folder:
@@ -142,10 +143,11 @@ def _train(
             dispatch if isinstance(dispatch, int) else None,
         )
     start = int(state.step)
-    see.say(opening(experiment, program, state, folder))
+    compile_seconds = time.perf_counter() - begin
+    see.say(opening(experiment, program, state, folder, compile_seconds))
     log = MetricsLog(folder.metrics if folder else None, until=start)
     timings = Timings(folder.timings if folder else None)
-    timings.add(start=start, compile_seconds=program.compile_seconds)
+    timings.add(start=start, compile_seconds=compile_seconds)
     try:
         state, stopped_by, test = _run(
             experiment, program, state, log, timings, folder, identity, see
@@ -154,7 +156,7 @@ def _train(
         log.close()
         timings.close()
     seconds = time.perf_counter() - began
-    summary = summarize(experiment, program, state, log, timings, test, stopped_by, seconds)
+    summary = summarize(experiment, state, log, timings, test, stopped_by, seconds)
     history = log.history()
     if folder:
         content = json.dumps(summary, indent=2) + "\n"

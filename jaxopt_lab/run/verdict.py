@@ -14,7 +14,11 @@ from jaxopt_lab.run.progress import Progress
 
 
 def opening(
-    experiment: Experiment, program: Program, state: TrainState, folder: RunFolder | None
+    experiment: Experiment,
+    program: Program,
+    state: TrainState,
+    folder: RunFolder | None,
+    compile_seconds: float,
 ) -> str:
     """What is about to be trained, on what, and where it is written."""
     start = int(state.step)
@@ -25,7 +29,7 @@ def opening(
     lines = [
         f"{source}: {len(experiment.train['label']):,} train, {held:,} validation, "
         f"{len(experiment.test['label']):,} test; {parameters:,} parameters",
-        f"compiled in {program.compile_seconds:.1f} s ({how}, {jax.default_backend()})"
+        f"compiled in {compile_seconds:.1f} s ({how}, {jax.default_backend()})"
         + (f"; writing to {folder.path}" if folder else ""),
     ]
     if start:
@@ -35,7 +39,6 @@ def opening(
 
 def summarize(
     experiment: Experiment,
-    program: Program,
     state: TrainState,
     log: MetricsLog,
     timings: Timings,
@@ -53,7 +56,7 @@ def summarize(
         "steps": steps,
         "epochs": round(steps / experiment.steps_per_epoch, 3),
         "steps_per_second": round(taken / seconds, 2) if seconds else None,
-        "compile_seconds": round(program.compile_seconds, 3),
+        "compile_seconds": round(timings.total("compile_seconds"), 3),
         "run_seconds": round(run_seconds, 3),
         "stopped_by": stopped_by,
         "parameters": sum(x.size for x in jax.tree.leaves(state.params)),

@@ -1,0 +1,42 @@
+"""The README tells the truth: its Python runs, its commands are those of the package."""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from jaxopt_lab.config.parse import parse_config
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_runs_as_printed(block):
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    first = done.stdout.split()
+    assert float(first[0]) > 0
+
+
+@pytest.mark.parametrize("block", blocks("toml"))
+def test_configurations_are_valid(block):
+    parse_config(tomllib.loads(block))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_config_is_valid_and_says_what_to_expect(path):
+    text = path.read_text()
+    parse_config(tomllib.loads(text), source=path.name)
+    header = text[: text.index("seed")]
+    assert f"jaxopt-lab train configs/{path.name}" in header
+    assert re.search(r"\d %", header), "the header says the accuracy to expect"
