@@ -37,26 +37,36 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train from a configuration, or resume a run")
     train.add_argument("config", nargs="?", metavar="CONFIG", help="a TOML file")
-    train.add_argument(
+    _add_config_options(train)
+    train.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
+    train.add_argument("--resume", metavar="RUN", help="continue the run in this folder")
+    train.add_argument("--dry-run", action="store_true", help="shapes and memory, no training")
+    train.add_argument("--print-config", action="store_true", help="print every setting and stop")
+    train.set_defaults(command=_train)
+
+    plot = commands.add_parser("plot-schedule", help="draw the learning rate before training")
+    plot.add_argument("config", metavar="CONFIG", help="a TOML file")
+    plot.add_argument("--output", metavar="PNG", help="default: CONFIG-schedule.png, here")
+    _add_config_options(plot)
+    plot.set_defaults(command=_plot_schedule)
+
+    names = commands.add_parser("list", help="the names that a configuration may use")
+    names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
+    names.set_defaults(command=_list)
+    return parser
+
+
+def _add_config_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
         help="change a value, optimizer.learning_rate=3e-4 for one; may be repeated",
     )
-    train.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
-    train.add_argument("--resume", metavar="RUN", help="continue the run in this folder")
-    train.add_argument(
+    command.add_argument(
         "--data-dir", metavar="DIR", help="where data sets lie; default: $JAXOPT_LAB_DATA"
     )
-    train.add_argument("--dry-run", action="store_true", help="shapes and memory, no training")
-    train.add_argument("--print-config", action="store_true", help="print every setting and stop")
-    train.set_defaults(command=_train)
-
-    names = commands.add_parser("list", help="the names that a configuration may use")
-    names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
-    names.set_defaults(command=_list)
-    return parser
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -99,6 +109,18 @@ def _look(options: argparse.Namespace, config) -> int:
         print(to_toml(config), end="")
     if options.dry_run:
         dry_run(build(config, data_dir=options.data_dir), Progress())
+    return DONE
+
+
+def _plot_schedule(options: argparse.Namespace) -> int:
+    from jaxopt_lab.config.build import build
+    from jaxopt_lab.config.load import load_config
+    from jaxopt_lab.run.plot_schedule import plot_schedule
+
+    experiment = build(load_config(options.config, options.set), data_dir=options.data_dir)
+    path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-schedule.png")
+    plot_schedule(experiment, path)
+    print(f"wrote {path}")
     return DONE
 
 

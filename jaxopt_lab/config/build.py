@@ -46,6 +46,7 @@ class Experiment(NamedTuple):
       classes: names of the classes.
       model: with `init` and `apply`.
       optimizer: the whole chain.
+      learning_rate: `step -> scalar` of the schedule; None where the optimizer takes no rate.
       normalize: raw images to the model's input.
       init: `key -> TrainState`, pure.
       step: `(state, batch) -> (state, metrics)`, pure.
@@ -61,6 +62,7 @@ class Experiment(NamedTuple):
     classes: tuple[str, ...]
     model: Any
     optimizer: optax.GradientTransformationExtraArgs
+    learning_rate: Schedule | None
     normalize: Callable[[jax.Array], jax.Array]
     init: Callable[[jax.Array], TrainState]
     step: Step
@@ -130,6 +132,7 @@ def build(
         classes=dataset.classes,
         model=model,
         optimizer=optimizer,
+        learning_rate=learning_rate,
         normalize=normalize,
         init=init,
         step=make_step(
@@ -139,7 +142,7 @@ def build(
             normalize=normalize,
             augment=augment,
             metrics=METRICS,
-            learning_rate=learning_rate,
+            learning_rate=learning_rate and (lambda step, _: learning_rate(step)),
             dtype=dtype,
         ),
         measure=lambda in_loop: make_evaluate(

@@ -1,11 +1,13 @@
 """Training: state, step, loop, evaluation, checkpoint. Objects and callables in, never names."""
 
+from jaxopt_lab.engine.ensemble import ensemble_predict
 from jaxopt_lab.engine.evaluation import in_batches, make_evaluate
 from jaxopt_lab.engine.fit import Chunk, fit
 from jaxopt_lab.engine.loop import make_run_steps
 from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
 from jaxopt_lab.engine.program import Program, compile_program, fits_on_device
 from jaxopt_lab.engine.state import TrainState, init_state, with_evaluation
+from jaxopt_lab.engine.statistics import reestimate_statistics
 from jaxopt_lab.engine.step import make_step
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "TrainState",
     "channel_statistics",
     "compile_program",
+    "ensemble_predict",
     "fit",
     "fits_on_device",
     "in_batches",
@@ -22,5 +25,6 @@ __all__ = [
     "make_normalize",
     "make_run_steps",
     "make_step",
+    "reestimate_statistics",
     "with_evaluation",
 ]

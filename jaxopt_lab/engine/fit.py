@@ -23,6 +23,7 @@ class Chunk(NamedTuple):
       rows: metrics of each step, (count,) each.
       evaluation: `{name: value}` of the state's params, or None.
       seconds: of the steps; `evaluation_seconds` of the evaluation.
+      stopped: whether the optimizer has stopped the run; no chunk follows.
     """
 
     state: TrainState
@@ -31,6 +32,7 @@ class Chunk(NamedTuple):
     evaluation: dict[str, float] | None
     seconds: float
     evaluation_seconds: float
+    stopped: bool = False
 
 
 def fit(
@@ -41,7 +43,7 @@ def fit(
     total: int,
     evaluate_every: int,
 ) -> Iterator[Chunk]:
-    """Train to step `total`, yielding after each chunk; stop by not asking for the next.
+    """Train to step `total` or an early stop, yielding after each chunk.
 
     Evaluations come after steps that `evaluate_every` divides and after the last, whatever the
     lengths of the chunks, which follow the clock.
@@ -66,9 +68,16 @@ def fit(
         # At most 8 times as many as before: one fast first step says little about the next ones.
         pace = max(1, min(8 * count, round(SECONDS_PER_CHUNK / max(seconds / count, 1e-9))))
         start, step = step, step + count
+        frozen = int(state.step) < step
+        if frozen:  # an early stop, told by the state: what came after it did not happen
+            step = int(state.step)
+            rows = {name: values[: step - start] for name, values in rows.items()}
         measured, begin = None, time.perf_counter()
-        if evaluate is not None and (step % evaluate_every == 0 or step == total):
+        due = step % evaluate_every == 0 or step == total
+        if evaluate is not None and due and not frozen:
             values = evaluate(state)
             state = with_evaluation(state, values)
             measured = {name: float(v) for name, v in values.items()}
-        yield Chunk(state, start, rows, measured, seconds, time.perf_counter() - begin)
+        yield Chunk(state, start, rows, measured, seconds, time.perf_counter() - begin, frozen)
+        if frozen:
+            return

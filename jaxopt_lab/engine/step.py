@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.tree import cast_floating
-from jaxopt_lab.core.types import Batch, Metric, Schedule
+from jaxopt_lab.core.types import Batch, Metric
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.state import TrainState
 
@@ -24,7 +24,8 @@ def make_step(
     normalize: Callable[[jax.Array], jax.Array] = lambda x: x,
     augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
     metrics: dict[str, Loss] | None = None,
-    learning_rate: Schedule | None = None,
+    learning_rate: Callable[[jax.Array, Any], jax.Array] | None = None,
+    stopped: Callable[[Any], jax.Array] | None = None,
     dtype: Any = jnp.float32,
 ) -> Step:
     """A training step `(state, batch) -> (state, metrics)` for jit, scan, vmap and sharding.
@@ -38,7 +39,10 @@ def make_step(
       normalize: raw images to the model's input, inside the differentiated function.
       augment: `(key, images) -> images` on raw images.
       metrics: `{name: (outputs, labels) -> (B,)}`, means of which are returned beside the loss.
-      learning_rate: `step -> scalar`, returned among the metrics.
+      learning_rate: `(step, opt_state) -> scalar`, of the state after the step, returned among the
+        metrics.
+      stopped: `opt_state -> bool scalar`; once true the run is frozen whole, its model state and
+        its step included, and the metrics of later steps mean nothing.
       dtype: of the computation; parameters, statistics and the loss stay float32.
 
     Returns:
@@ -80,9 +84,9 @@ def make_step(
             grad_fn=lambda params: jax.grad(objective, has_aux=True)(params)[0],
         )
         if learning_rate is not None:
-            row["learning_rate"] = jnp.asarray(learning_rate(state.step), jnp.float32)
+            row["learning_rate"] = jnp.asarray(learning_rate(state.step, opt_state), jnp.float32)
         seen = {k: m._replace(ready=jnp.zeros_like(m.ready)) for k, m in state.evaluation.items()}
-        state = TrainState(
+        after = TrainState(
             step=state.step + 1,
             key=state.key,
             params=optax.apply_updates(state.params, updates),
@@ -90,6 +94,19 @@ def make_step(
             opt_state=opt_state,
             evaluation=seen,
         )
-        return state, row
+        return after if stopped is None else _frozen(state, after, stopped(opt_state)), row
 
     return step
+
+
+def _frozen(before: TrainState, after: TrainState, frozen: jax.Array) -> TrainState:
+    """`after`, or where frozen `before` with the optimizer's state, which says so, of `after`."""
+
+    def select(old, new):
+        return jax.tree.map(lambda a, b: jnp.where(frozen, a, b), old, new)
+
+    return after._replace(
+        step=select(before.step, after.step),
+        params=select(before.params, after.params),
+        model_state=select(before.model_state, after.model_state),
+    )

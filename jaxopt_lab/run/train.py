@@ -39,7 +39,7 @@ class Result(NamedTuple):
         `val_loss`, `val_accuracy` where there is a validation split.
       test: `{"loss": ..., "accuracy": ...}` on the test split; empty where interrupted.
       run_dir: the run folder, or None.
-      stopped_by: "finished", "interrupted" or "diverged".
+      stopped_by: "finished", "early_stopping", "interrupted" or "diverged".
       summary: what `summary.json` holds.
     """
 
@@ -210,6 +210,10 @@ def _run(
     ):
         for chunk in chunks:
             state = chunk.state
+            if chunk.stopped:
+                stopped_by = "early_stopping"
+            if not len(chunk.rows["loss"]):
+                break
             step = chunk.start + len(chunk.rows["loss"])
             log.train(chunk.start, chunk.rows, experiment.config.train.log_every)
             if chunk.evaluation is not None:
@@ -231,7 +235,7 @@ def _run(
                 break
     if stopped_by != "diverged":
         save()
-    if stopped_by != "finished":
+    if stopped_by in ("diverged", "interrupted"):
         return state, stopped_by, {}
     begin = time.perf_counter()
     values = measure(state.params, state.model_state, place(experiment.batches(experiment.test)))

@@ -3,12 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxopt_lab.engine import compile_program, fit, init_state, make_run_steps, make_step
 from jaxopt_lab.engine.loop import epoch_order, take_batch
 from jaxopt_lab.losses import softmax_cross_entropy
-from jaxopt_lab.nn import mlp
+from jaxopt_lab.nn import cnn, mlp
 from jaxopt_lab.optimizers import adam
 
 N = 22
@@ -135,3 +136,45 @@ def test_fit_evaluates_at_the_same_steps_whatever_the_chunks(data):
         assert measured == [(s, {"val_loss": float(s)}) for s in (4, 8, 11)]
         assert sum(len(c.rows["loss"]) for c in chunks) == 11
         assert int(chunks[-1].state.step) == 11
+
+
+def stopping_at(last):
+    """Adam that stops for good after `last` steps, as an early stopping would."""
+
+    def update(grads, state, params=None, **extra):
+        inner, count = state
+        updates, inner = TX.update(grads, inner, params, **extra)
+        updates = jax.tree.map(lambda u: jnp.where(count >= last, 0, u), updates)
+        return updates, (inner, count + 1)
+
+    return optax.GradientTransformationExtraArgs(
+        lambda params: (TX.init(params), jnp.zeros([], jnp.int32)), update
+    )
+
+
+@pytest.mark.parametrize("dispatch", [None, 1])
+@pytest.mark.parametrize("last", [0, 1, 6])
+def test_a_stopped_run_is_frozen_whole_and_ends(data, dispatch, last):
+    tx, model = stopping_at(last), cnn(3, channels=[4])
+    step = make_step(
+        model, softmax_cross_entropy, tx, stopped=lambda opt_state: opt_state[1] > last
+    )
+
+    def fresh():
+        init = jax.jit(lambda key: init_state(key, model, tx, jnp.zeros((1, 4, 4, 1))))
+        return init(jax.random.key(0))
+
+    program = compile_program(step, fresh(), jax.device_put(data), 5, dispatch)
+    chunks = list(fit(fresh(), program, None, total=50, evaluate_every=3))
+    assert chunks[-1].stopped
+    assert int(chunks[-1].state.step) == sum(len(c.rows["loss"]) for c in chunks) == last
+    alone = make_step(model, softmax_cross_entropy, stopping_at(10**6))
+    program = compile_program(alone, fresh(), jax.device_put(data), 5, dispatch)
+    expected, _ = program.advance(fresh(), 0, last) if last else (fresh(), None)
+    for name in ("params", "model_state"):
+        # The same steps in a program that also selects: float32 rounding.
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
+            getattr(chunks[-1].state, name),
+            getattr(expected, name),
+        )

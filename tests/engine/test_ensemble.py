@@ -1,0 +1,57 @@
+"""Ensembles and re-estimated statistics against plain loops."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_lab.engine import ensemble_predict, reestimate_statistics
+from jaxopt_lab.nn import cnn, mlp
+
+KEY = jax.random.key(9)
+
+
+def test_the_mean_of_the_members_probabilities():
+    model, x = mlp(3, hidden=[4]), jnp.linspace(-1, 1, 20).reshape(5, 4)
+    members = jax.vmap(model.init, (0, None))(jax.random.split(jax.random.key(0), 3), x)
+    found = ensemble_predict(model.apply, members, x)
+    alone = [
+        jax.nn.softmax(model.apply(jax.tree.map(lambda p, i=i: p[i], members), x)) for i in range(3)
+    ]
+    np.testing.assert_allclose(found, sum(alone) / 3, rtol=1e-5)
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-6)
+
+
+class OneNorm(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        return nn.BatchNorm(use_running_average=not train, momentum=0.7)(x)
+
+
+def test_statistics_become_the_mean_over_batches():
+    rng = np.random.default_rng(0)
+    batches = [jnp.asarray(3 + 2 * rng.normal(size=(16, 4)), jnp.float32) for _ in range(5)]
+    model = OneNorm()
+    variables = dict(model.init(jax.random.key(0), batches[0]))
+    params = variables.pop("params")
+    state = reestimate_statistics(model, params, variables, batches, KEY)
+    found = state["batch_stats"]["BatchNorm_0"]
+    # float32, with a division by 1 - m = 0.3.
+    np.testing.assert_allclose(found["mean"], np.mean([b.mean(0) for b in batches], 0), rtol=1e-5)
+    np.testing.assert_allclose(found["var"], np.mean([b.var(0) for b in batches], 0), rtol=1e-5)
+
+
+def test_a_model_without_statistics_is_left_alone():
+    model = mlp(3)
+    params = model.init(jax.random.key(0), jnp.ones((1, 4)))["params"]
+    assert reestimate_statistics(model, params, {}, [jnp.ones((2, 4))], KEY) == {}
+
+
+def test_statistics_of_a_deep_model_do_not_depend_on_where_they_start():
+    model, x = cnn(3, channels=[4, 6]), jax.random.normal(jax.random.key(1), (8, 6, 6, 2))
+    variables = dict(model.init(jax.random.key(0), x))
+    params = variables.pop("params")
+    other = jax.tree.map(lambda s: s + 5, variables)
+    a = reestimate_statistics(model, params, variables, [x], KEY)
+    b = reestimate_statistics(model, params, other, [x], KEY)
+    jax.tree.map(np.testing.assert_array_equal, a, b)
