@@ -157,3 +157,11 @@ def test_a_full_disk_exits_1_and_keeps_what_was_saved(tmp_path):
     kept = list((tmp_path / "run" / "checkpoints").glob("step-*.json"))
     assert kept
     assert not list((tmp_path / "run" / "checkpoints").glob(".*.tmp"))
+
+
+def test_plot_schedule_draws_before_training(tmp_path, capsys):
+    assert run("plot-schedule", "config.toml", "--set", "schedule.name=linear_decay") == 0
+    assert (tmp_path / "config-schedule.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "runs").exists()
+    assert run("plot-schedule", "config.toml", "--output", "none/a.png") == 2
+    assert "is no folder" in capsys.readouterr().err

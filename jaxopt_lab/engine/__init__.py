@@ -1,8 +1,8 @@
 """Training: state, step, loop, evaluation, checkpoint. Objects and callables in, never names."""
 
+from jaxopt_lab.engine._fit import Chunk, fit
 from jaxopt_lab.engine.ensemble import ensemble_predict
 from jaxopt_lab.engine.evaluation import in_batches, make_evaluate
-from jaxopt_lab.engine.fit import Chunk, fit
 from jaxopt_lab.engine.loop import make_run_steps
 from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
 from jaxopt_lab.engine.program import Program, compile_program, fits_on_device

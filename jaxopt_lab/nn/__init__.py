@@ -1,8 +1,8 @@
 """Networks as Flax modules: `apply(variables, x, train=...)`."""
 
 from jaxopt_lab.nn._cnn import cnn
+from jaxopt_lab.nn._conv import Conv
 from jaxopt_lab.nn._mlp import mlp
-from jaxopt_lab.nn.conv import Conv
 
 MODELS = {f.__name__: f for f in (mlp, cnn)}
 

@@ -9,7 +9,7 @@ import jax
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Decay, checked
 from jaxopt_lab.nn._activations import activation as by_name
-from jaxopt_lab.nn.conv import Conv
+from jaxopt_lab.nn._conv import Conv
 
 
 class CNN(nn.Module):

@@ -18,7 +18,7 @@ from jaxopt_lab.config.schema import Config
 from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.engine import checkpoint
-from jaxopt_lab.engine.fit import fit
+from jaxopt_lab.engine._fit import fit
 from jaxopt_lab.engine.program import Program, compile_program, fits_on_device
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.run.folder import RunFolder

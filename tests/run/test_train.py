@@ -121,7 +121,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
     config = jaxopt_lab.load_config(
         tmp_path / "config.toml", [f"train.steps_per_dispatch={steps_per_dispatch}"]
     )
-    jaxopt_lab.train(config, tmp_path / "whole", progress=False)
+    whole = jaxopt_lab.train(config, tmp_path / "whole", progress=False)
     with monkeypatch.context() as patch:
         interrupted_after(patch, 12)
         first = jaxopt_lab.train(config, tmp_path / "parts", progress=False)
@@ -133,7 +133,6 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
     second = jaxopt_lab.train(None, tmp_path / "parts", resume=True, progress=False)
     assert second.stopped_by == "finished"
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
-    whole = jaxopt_lab.train(config, progress=False)
     for name, column in whole.history.items():
         np.testing.assert_array_equal(second.history[name], column)
     jax.tree.map(np.testing.assert_array_equal, second.params, whole.params)
