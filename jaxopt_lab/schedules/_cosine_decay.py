@@ -1,14 +1,16 @@
 """Cosine decay."""
 
-import jax.numpy as jnp
-
 from jaxopt_lab.core.ranges import NonNegative, Positive, Steps, checked
 from jaxopt_lab.core.types import Schedule
+from jaxopt_lab.schedules._anneal import cosine, share_of
+from jaxopt_lab.schedules._of_step import of_step
 
 
 @checked
 def cosine_decay(steps: Steps, *, peak: Positive = 1.0, end: NonNegative = 0.0) -> Schedule:
     """From `peak` to `end` on half a cosine, then constant: slow, fast, slow.
+
+    The usual choice for a run of known length, most often after a `warmup`.
 
         eta_k = eta_tau + 1/2 (eta_0 - eta_tau) (1 + cos(pi k / tau))    for k <= tau
 
@@ -20,11 +22,11 @@ def cosine_decay(steps: Steps, *, peak: Positive = 1.0, end: NonNegative = 0.0) 
     Returns:
       A schedule, `step -> float32 scalar`.
 
+    Raises:
+      ArgumentError: for a number out of its range.
+
     Reference: Loshchilov and Hutter, 2017, https://arxiv.org/abs/1608.03983, without restarts.
+
+    Differs from: Keras and optax give the end as a share of the peak, `alpha`.
     """
-
-    def schedule(step):
-        share = jnp.minimum(jnp.asarray(step, jnp.float32) / steps, 1.0)
-        return end + 0.5 * (peak - end) * (1 + jnp.cos(jnp.pi * share))
-
-    return schedule
+    return of_step(lambda step: cosine(peak, end, share_of(step, 0, steps)))

@@ -1,14 +1,16 @@
 """Linear decay."""
 
-import jax.numpy as jnp
-
 from jaxopt_lab.core.ranges import NonNegative, Positive, Steps, checked
 from jaxopt_lab.core.types import Schedule
+from jaxopt_lab.schedules._anneal import linear, share_of
+from jaxopt_lab.schedules._of_step import of_step
 
 
 @checked
 def linear_decay(steps: Steps, *, peak: Positive = 1.0, end: NonNegative = 0.0) -> Schedule:
     """From `peak` to `end` on a straight line, then constant.
+
+    The simplest decay to zero, and for a known budget hard to beat.
 
         eta_k = (1 - k/tau) eta_0 + (k/tau) eta_tau    for k <= tau
 
@@ -20,11 +22,9 @@ def linear_decay(steps: Steps, *, peak: Positive = 1.0, end: NonNegative = 0.0) 
     Returns:
       A schedule, `step -> float32 scalar`.
 
+    Raises:
+      ArgumentError: for a number out of its range.
+
     Reference: Goodfellow et al., Deep Learning, 2016, equation 8.14.
     """
-
-    def schedule(step):
-        share = jnp.minimum(jnp.asarray(step, jnp.float32) / steps, 1.0)
-        return (1 - share) * peak + share * end
-
-    return schedule
+    return of_step(lambda step: linear(peak, end, share_of(step, 0, steps)))
