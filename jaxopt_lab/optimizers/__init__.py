@@ -1,9 +1,79 @@
 """First-order optimizers, one `GradientTransformationExtraArgs` a file."""
 
+from jaxopt_lab.optimizers._adabelief import adabelief
+from jaxopt_lab.optimizers._adadelta import adadelta
+from jaxopt_lab.optimizers._adagrad import adagrad
 from jaxopt_lab.optimizers._adam import adam
+from jaxopt_lab.optimizers._adamw import adamw
+from jaxopt_lab.optimizers._adan import adan
+from jaxopt_lab.optimizers._ademamix import ademamix
+from jaxopt_lab.optimizers._lamb import lamb
+from jaxopt_lab.optimizers._lars import lars
+from jaxopt_lab.optimizers._lion import lion
 from jaxopt_lab.optimizers._momentum import momentum
+from jaxopt_lab.optimizers._muon import muon
+from jaxopt_lab.optimizers._nadam import nadam
+from jaxopt_lab.optimizers._nadamw import nadamw
+from jaxopt_lab.optimizers._nesterov import nesterov, nesterov_iterate
+from jaxopt_lab.optimizers._prodigy import prodigy
+from jaxopt_lab.optimizers._radam import radam
+from jaxopt_lab.optimizers._rmsprop import rmsprop
+from jaxopt_lab.optimizers._sam import sam
+from jaxopt_lab.optimizers._schedule_free_adamw import schedule_free_adamw
+from jaxopt_lab.optimizers._schedule_free_sgd import schedule_free_average, schedule_free_sgd
 from jaxopt_lab.optimizers._sgd import sgd
 
-OPTIMIZERS = {f.__name__: f for f in (sgd, momentum, adam)}
+OPTIMIZERS = {
+    f.__name__: f
+    for f in (
+        sgd,
+        momentum,
+        nesterov,
+        adagrad,
+        rmsprop,
+        adadelta,
+        adam,
+        adamw,
+        nadam,
+        nadamw,
+        lion,
+        muon,
+        schedule_free_sgd,
+        schedule_free_adamw,
+        prodigy,
+        ademamix,
+        lamb,
+        lars,
+        radam,
+        adan,
+        adabelief,
+    )
+}
 
-__all__ = ["OPTIMIZERS", "adam", "momentum", "sgd"]
+__all__ = [
+    "OPTIMIZERS",
+    "adabelief",
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adamw",
+    "adan",
+    "ademamix",
+    "lamb",
+    "lars",
+    "lion",
+    "momentum",
+    "muon",
+    "nadam",
+    "nadamw",
+    "nesterov",
+    "nesterov_iterate",
+    "prodigy",
+    "radam",
+    "rmsprop",
+    "sam",
+    "schedule_free_adamw",
+    "schedule_free_average",
+    "schedule_free_sgd",
+    "sgd",
+]

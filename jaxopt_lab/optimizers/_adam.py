@@ -10,6 +10,8 @@ from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import zeros_accumulator
 from jaxopt_lab.core.types import Params
+from jaxopt_lab.optimizers._moments import bias_correction, moving_average
+from jaxopt_lab.optimizers._precision import cast_like, widen
 
 
 class AdamState(NamedTuple):
@@ -48,34 +50,22 @@ def adam(
     Reference: Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980, Algorithm 1.
 
     Differs from: Keras adds its epsilon (1e-7) before the bias correction, which at t = 1 acts as
-    one of 3e-6; PyTorch and optax are as here.
+    one of 3e-6 (`compat.keras.Adam`); PyTorch and optax are as here.
     """
 
     def init(params):
-        zeros = zeros_accumulator(params)
-        return AdamState(jnp.zeros([], jnp.int32), zeros, zeros)
+        zeros = zeros_accumulator
+        return AdamState(jnp.zeros([], jnp.int32), mean=zeros(params), square=zeros(params))
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
         eta = value_at(learning_rate, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
-        correction1 = 1 - jnp.asarray(beta1, jnp.float32) ** count
-        correction2 = 1 - jnp.asarray(beta2, jnp.float32) ** count
-
-        def moving_average(decay, average, new):
-            return (decay * average + (1 - decay) * new).astype(average.dtype)
-
-        def step(g, m, v):
-            direction = (m / correction1) / (jnp.sqrt(v / correction2) + eps)
-            return (-eta * direction).astype(g.dtype)
-
-        mean = jax.tree.map(lambda g, m: moving_average(beta1, m, g), grads, state.mean)
-        square = jax.tree.map(
-            lambda g, v: moving_average(beta2, v, jnp.square(g.astype(v.dtype))),
-            grads,
-            state.square,
-        )
-        updates = jax.tree.map(step, grads, mean, square)
-        return updates, AdamState(count, mean, square)
+        c1, c2 = bias_correction(beta1, count), bias_correction(beta2, count)
+        g = widen(grads)
+        m = jax.tree.map(lambda m, g: moving_average(beta1, m, g), state.mean, g)
+        v = jax.tree.map(lambda v, g: moving_average(beta2, v, g * g), state.square, g)
+        step = jax.tree.map(lambda m, v: -eta * (m / c1) / (jnp.sqrt(v / c2) + eps), m, v)
+        return cast_like(step, grads), AdamState(count, m, v)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -10,6 +10,7 @@ from jaxopt_lab.core.ranges import LearningRate, Momentum, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import zeros_accumulator
 from jaxopt_lab.core.types import Params
+from jaxopt_lab.optimizers._precision import cast_like, widen
 
 
 class MomentumState(NamedTuple):
@@ -58,10 +59,8 @@ def momentum(
         eta = value_at(learning_rate, state.count, learning_rate_scale)
         decay = value_at(beta, state.count)
         inside, outside = (eta, 1.0) if rate_inside else (1.0, eta)
-        velocity = jax.tree.map(
-            lambda g, m: (decay * m + inside * g).astype(m.dtype), grads, state.velocity
-        )
-        updates = jax.tree.map(lambda g, m: (-outside * m).astype(g.dtype), grads, velocity)
-        return updates, MomentumState(optax.safe_increment(state.count), velocity)
+        velocity = jax.tree.map(lambda m, g: decay * m + inside * g, state.velocity, widen(grads))
+        step = jax.tree.map(lambda m: -outside * m, velocity)
+        return cast_like(step, grads), MomentumState(optax.safe_increment(state.count), velocity)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.ranges import LearningRate, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.optimizers._precision import cast_like, widen
 
 
 class SGDState(NamedTuple):
@@ -43,7 +44,7 @@ def sgd(learning_rate: LearningRate) -> optax.GradientTransformationExtraArgs:
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
         eta = value_at(learning_rate, state.count, learning_rate_scale)
-        updates = jax.tree.map(lambda g: (-eta * g).astype(g.dtype), grads)
-        return updates, SGDState(optax.safe_increment(state.count))
+        step = jax.tree.map(lambda g: -eta * g, widen(grads))
+        return cast_like(step, grads), SGDState(optax.safe_increment(state.count))
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -1,0 +1,129 @@
+"""What every Keras optimizer does around its own step."""
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.compat._rates import inverse_time, is_off
+from jaxopt_lab.core.errors import ArgumentError
+from jaxopt_lab.core.ranges import Range
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.types import Params, ScalarOrSchedule
+from jaxopt_lab.optimizers._precision import cast_like, widen
+from jaxopt_lab.optimizers._weight_decay import (
+    Mask,
+    decay_mask,
+    decay_rates,
+    need_params,
+)
+
+Clip = Annotated[float | None, Range(0, math.inf, low_open=True)]
+Decoupled = Annotated[ScalarOrSchedule | None, Range(0, math.inf, high_open=True)]
+Frequency = Annotated[int | None, Range(1)]
+
+
+class KerasState(NamedTuple):
+    """Steps taken, the state of the step itself, and the average of the parameters (or None)."""
+
+    count: jax.Array
+    inner: Any
+    average: Params | None
+
+
+def keras_optimizer(
+    name: str,
+    step: Callable[[ScalarOrSchedule], optax.GradientTransformationExtraArgs],
+    learning_rate: ScalarOrSchedule,
+    *,
+    weight_decay: ScalarOrSchedule | None,
+    clipnorm: float | None,
+    clipvalue: float | None,
+    global_clipnorm: float | None,
+    use_ema: bool,
+    ema_momentum: float,
+    ema_overwrite_frequency: int | None,
+    decay: float,
+    exclude_from_weight_decay: Mask,
+) -> optax.GradientTransformationExtraArgs:
+    """Clip, decay, step, average, in Keras' order.
+
+        g <- clip(g),    eta = learning_rate / (1 + decay t)
+        theta <- theta - eta lambda theta                      every parameter not excluded
+        theta <- theta + step(g, eta)
+        a <- theta at t = 0, later  mu a + (1 - mu) theta      use_ema
+        theta <- a at every n-th step                          ema_overwrite_frequency
+
+    Args:
+      name: of the optimizer, for messages.
+      step: `learning_rate -> transformation`.
+      learning_rate: and the other arguments, as in Keras.
+      exclude_from_weight_decay: a pytree of bools, a prefix of one or a function of the parameters
+        that gives one, True where a parameter does not decay; None for nowhere.
+
+    Raises:
+      ArgumentError: for more than one of the three clips.
+    """
+    clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+    given = [key for key, value in clips.items() if value is not None]
+    if len(given) > 1:
+        raise ArgumentError(name, {given[1]: f"cannot be set beside {given[0]}"})
+    eta = inverse_time(learning_rate, decay)
+    inner = step(eta)
+
+    def decays(params):
+        if exclude_from_weight_decay is None:
+            return decay_mask(True, params)
+        excluded = decay_mask(exclude_from_weight_decay, params)
+        return jax.tree.map(lambda excluded: not excluded, excluded)
+
+    def init(params):
+        # A copy: the parameters and the state may both be donated.
+        average = None
+        if use_ema:
+            average = jax.tree.map(lambda p: jnp.array(p, copy=True), widen(params))
+        return KerasState(jnp.zeros([], jnp.int32), inner.init(params), average)
+
+    def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
+        del extra
+        g = _clipped(widen(grads), clipnorm, clipvalue, global_clipnorm)
+        u, inner_state = inner.update(
+            g, state.inner, params, learning_rate_scale=learning_rate_scale
+        )
+        if not is_off(weight_decay):
+            need_params(name, params)
+            rate = value_at(eta, state.count, learning_rate_scale)
+            lam = decay_rates(weight_decay, decays, params, state.count)
+            u = jax.tree.map(lambda u, p, lam: u - rate * lam * p, u, widen(params), lam)
+        count = optax.safe_increment(state.count)
+        average = state.average
+        if use_ema:
+            need_params(name, params)
+            theta = jax.tree.map(lambda p, u: p + u, widen(params), u)
+            mu = jnp.where(state.count == 0, 0.0, ema_momentum)
+            average = jax.tree.map(
+                lambda a, p: (mu * a + (1 - mu) * p).astype(a.dtype), state.average, theta
+            )
+            if ema_overwrite_frequency is not None:
+                now = jnp.asarray(count) % ema_overwrite_frequency == 0
+                u = jax.tree.map(
+                    lambda u, a, p: jnp.where(now, a - p, u), u, average, widen(params)
+                )
+        return cast_like(u, grads), KerasState(count, inner_state, average)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _clipped(g, clipnorm: float | None, clipvalue: float | None, global_clipnorm: float | None):
+    def to_norm(tree, largest):
+        scale = largest / jnp.maximum(optax.tree.norm(tree), largest)
+        return jax.tree.map(lambda g: g * scale, tree)
+
+    if clipnorm is not None:
+        return jax.tree.map(lambda g: to_norm(g, clipnorm), g)
+    if clipvalue is not None:
+        return jax.tree.map(lambda g: jnp.clip(g, -clipvalue, clipvalue), g)
+    return g if global_clipnorm is None else to_norm(g, global_clipnorm)

@@ -1,0 +1,18 @@
+"""PyTorch's optimizers: the same arguments and defaults, the same trajectory.
+
+Here `params` is not an argument, as `init(params)` takes them. What changes how PyTorch computes,
+not what (`foreach`, `fused`, `capturable`, `differentiable`), is not here; neither are parameter
+groups, for which there is `optax.partition`.
+"""
+
+from jaxopt_lab.compat.torch._adadelta import Adadelta
+from jaxopt_lab.compat.torch._adagrad import Adagrad
+from jaxopt_lab.compat.torch._adam import Adam
+from jaxopt_lab.compat.torch._adamw import AdamW
+from jaxopt_lab.compat.torch._nadam import NAdam
+from jaxopt_lab.compat.torch._rmsprop import RMSprop
+from jaxopt_lab.compat.torch._sgd import SGD
+
+OPTIMIZERS = {f.__name__: f for f in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, NAdam)}
+
+__all__ = ["OPTIMIZERS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "RMSprop"]

@@ -1,0 +1,52 @@
+"""PyTorch's Adam."""
+
+from collections.abc import Sequence
+
+import optax
+
+from jaxopt_lab.compat.torch._adam_form import torch_adam
+from jaxopt_lab.compat.torch._common import torch_optimizer
+from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
+from jaxopt_lab.optimizers._weight_decay import WeightDecay
+
+
+@checked
+def Adam(
+    lr: LearningRate = 1e-3,
+    betas: Sequence[Decay] = (0.9, 0.999),
+    eps: Positive = 1e-8,
+    weight_decay: WeightDecay = 0.0,
+    amsgrad: bool = False,
+    *,
+    maximize: bool = False,
+) -> optax.GradientTransformationExtraArgs:
+    """PyTorch's Adam, with L2 regularization in the gradient.
+
+        m <- beta1 m + (1 - beta1) g,    v <- beta2 v + (1 - beta2) g^2
+        theta <- theta - eta m^ / (sqrt(v^) + eps)        m^, v^: divided by 1 - beta^t
+
+        amsgrad:  the largest v so far in the place of v
+
+    Args:
+      lr: eta > 0, a number, a traced array or a schedule of the step.
+      betas: decays of the two moments, 0 <= beta < 1.
+      eps: > 0, added to the root.
+      weight_decay: lambda >= 0, added to the gradient as lambda theta, of every parameter.
+      amsgrad: static.
+      maximize: static; whether to climb.
+
+    Returns:
+      A transformation; state `AdamState(count, mean, square, largest)`, the last None where there
+      is no amsgrad.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: `torch.optim.Adam`; amsgrad: Reddi, Kale and Kumar, 2018,
+    https://arxiv.org/abs/1904.09237
+
+    Differs from: `optimizers.adam` has 1 - beta^t in float32, this to the last digit, as PyTorch.
+    """
+    beta1, beta2 = betas
+    step = torch_adam(lr, beta1, beta2, eps, amsgrad=amsgrad)
+    return torch_optimizer("Adam", step, maximize=maximize, weight_decay=weight_decay)

@@ -1,0 +1,81 @@
+"""PyTorch's NAdam."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab import optimizers
+from jaxopt_lab.compat.torch._adam_form import shrink
+from jaxopt_lab.compat.torch._common import torch_optimizer
+from jaxopt_lab.compat.torch._double import bias_correction
+from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.optimizers._moments import moving_average
+from jaxopt_lab.optimizers._nadam import NadamState, momentum_at
+from jaxopt_lab.optimizers._precision import cast_like, widen
+from jaxopt_lab.optimizers._weight_decay import WeightDecay
+
+
+@checked
+def NAdam(
+    lr: LearningRate = 2e-3,
+    betas: Sequence[Decay] = (0.9, 0.999),
+    eps: Positive = 1e-8,
+    weight_decay: WeightDecay = 0.0,
+    momentum_decay: NonNegative = 4e-3,
+    decoupled_weight_decay: bool = False,
+    *,
+    maximize: bool = False,
+) -> optax.GradientTransformationExtraArgs:
+    """PyTorch's NAdam.
+
+        theta <- theta (1 - eta lambda)                        decoupled_weight_decay
+        mu_t = beta1 (1 - 1/2 0.96^(t psi)),    psi = momentum_decay
+        m <- beta1 m + (1 - beta1) g,    v <- beta2 v + (1 - beta2) g^2
+        m^ = mu_{t+1} m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) g / (1 - mu_1 ... mu_t)
+        theta <- theta - eta m^ / (sqrt(v / (1 - beta2^t)) + eps)
+
+    Args:
+      lr: eta > 0, a number, a traced array or a schedule of the step.
+      betas: decays of the two moments, 0 <= beta < 1; the first is the limit of mu too.
+      eps: > 0, added to the root.
+      weight_decay: lambda >= 0, added to the gradient as lambda theta, or decoupled.
+      momentum_decay: psi >= 0, speed of the momentum's warm-up, a step.
+      decoupled_weight_decay: static.
+      maximize: static; whether to climb.
+
+    Returns:
+      A transformation; state `optimizers.NadamState`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: `torch.optim.NAdam`.
+
+    Differs from: `optimizers.nadam` has 1 - beta2^t in float32, this to the last digit, as PyTorch.
+    """
+    beta1, beta2 = betas
+    decoupled, coupled = (weight_decay, 0.0) if decoupled_weight_decay else (0.0, weight_decay)
+
+    def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
+        del extra
+        eta = value_at(lr, state.count, learning_rate_scale)
+        count = optax.safe_increment(state.count)
+        t = jnp.asarray(count, jnp.float32)
+        mu, next_mu = (momentum_at(beta1, momentum_decay, t + k) for k in (0, 1))
+        product = (state.product * mu).astype(jnp.float32)
+        of_mean, of_grad = next_mu / (1 - product * next_mu), (1 - mu) / (1 - product)
+        c2 = bias_correction(beta2, count)
+        g = widen(grads)
+        m = jax.tree.map(lambda m, g: moving_average(beta1, m, g), state.mean, g)
+        v = jax.tree.map(lambda v, g: moving_average(beta2, v, g * g), state.square, g)
+        step = jax.tree.map(
+            lambda g, m, v: -eta * (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps), g, m, v
+        )
+        step = shrink(step, params, eta, decoupled, state.count)
+        return cast_like(step, grads), NadamState(count, product, m, v)
+
+    step = optax.GradientTransformationExtraArgs(optimizers.nadam(lr).init, update)
+    return torch_optimizer("NAdam", step, maximize=maximize, weight_decay=coupled)

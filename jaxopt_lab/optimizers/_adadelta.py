@@ -1,0 +1,84 @@
+"""Adadelta."""
+
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.core.ranges import LearningRate, Positive, Range, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.tree import zeros_accumulator
+from jaxopt_lab.core.types import Params
+from jaxopt_lab.optimizers._moments import moving_average
+from jaxopt_lab.optimizers._precision import cast_like, widen
+
+OpenDecay = Annotated[float, Range(0, 1, low_open=True, high_open=True)]
+
+
+class AdadeltaState(NamedTuple):
+    """Steps taken and the moving averages of g^2 and of the steps' squares."""
+
+    count: jax.Array
+    square: Params
+    square_step: Params
+
+
+@checked
+def adadelta(
+    learning_rate: LearningRate = 1.0,
+    rho: OpenDecay = 0.95,
+    eps: Positive = 1e-6,
+) -> optax.GradientTransformationExtraArgs:
+    """Adadelta: steps in the parameters' own units, so that eta = 1 suits any scale.
+
+    Where no learning rate is known. It starts slowly, from steps of about sqrt(eps).
+
+        E <- rho E + (1 - rho) g^2
+        d  = g sqrt(X + eps) / sqrt(E + eps)
+        X <- rho X + (1 - rho) d^2
+        theta <- theta - eta d
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      rho: 0 < rho < 1, decay of the averages.
+      eps: > 0, under both roots; it sets the size of the first steps.
+
+    Returns:
+      A transformation; state `AdadeltaState(count, square, square_step)`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Zeiler, 2012, https://arxiv.org/abs/1212.5701, Algorithm 1.
+
+    Differs from: the course's sums are moving averages, as in the paper. Keras has eta 1e-3 and
+    epsilon 1e-7; PyTorch and optax have rho 0.9.
+    """
+
+    def init(params):
+        zeros = zeros_accumulator
+        return AdadeltaState(
+            jnp.zeros([], jnp.int32), square=zeros(params), square_step=zeros(params)
+        )
+
+    def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
+        del params, extra
+        eta = value_at(learning_rate, state.count, learning_rate_scale)
+
+        def square_step(x, e, g):
+            return moving_average(rho, x, g * g * (x + eps) / (e + eps))  # d^2, without a root
+
+        def step(x, e, g):
+            # d by the new X, as X + rho eps = (X_old + eps) (rho + (1 - rho) g^2 / (E + eps)).
+            # Reading X_old here would cost a copy of it: X is written in its place.
+            return g * jnp.sqrt((x + rho * eps) / (rho * (e + eps) + (1 - rho) * (g * g)))
+
+        g = widen(grads)
+        e = jax.tree.map(lambda e, g: moving_average(rho, e, g * g), state.square, g)
+        x = jax.tree.map(square_step, state.square_step, e, g)
+        updates = jax.tree.map(lambda x, e, g: -eta * step(x, e, g), x, e, g)
+        count = optax.safe_increment(state.count)
+        return cast_like(updates, grads), AdadeltaState(count, e, x)
+
+    return optax.GradientTransformationExtraArgs(init, update)

@@ -1,0 +1,67 @@
+"""Adan: adaptive Nesterov momentum."""
+
+import functools
+
+import optax
+
+from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.optimizers._from_optax import from_optax
+from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+
+
+@checked
+def adan(
+    learning_rate: LearningRate,
+    beta1: Decay = 0.98,
+    beta2: Decay = 0.92,
+    beta3: Decay = 0.99,
+    eps: Positive = 1e-8,
+    weight_decay: WeightDecay = 0.0,
+    mask: Mask = None,
+) -> optax.GradientTransformationExtraArgs:
+    """Adan: Adam with Nesterov's momentum by the difference of successive gradients.
+
+    Takes rates up to 10 times Adam's, at the price of four accumulators.
+
+        m <- beta1 m + (1 - beta1) g,    v <- beta2 v + (1 - beta2) (g - g_old)
+        n <- beta3 n + (1 - beta3) (g + (1 - beta2) (g - g_old))^2
+        d = (m^ + (1 - beta2) v^) / (sqrt(n^ + eps) + eps)        each divided by its 1 - beta^t
+        theta <- theta - eta (d + lambda theta)
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta1: 0 <= beta1 < 1, decay of the gradient's average.
+      beta2: 0 <= beta2 < 1, decay of the difference's average.
+      beta3: 0 <= beta3 < 1, decay of the second moment.
+      eps: > 0, under and after the root.
+      weight_decay: lambda >= 0, a number, a traced array or a schedule; a step shrinks by
+        eta lambda.
+      mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
+        of the parameters that gives one; None for those of rank above 1.
+
+    Returns:
+      A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Xie et al., 2022, https://arxiv.org/abs/2208.06677, Algorithm 1; `optax.adan`.
+
+    Differs from: the paper divides by 1 + eta lambda; optax decays every parameter unless told
+    otherwise.
+    """
+
+    def build(eta, step):
+        return optax.adan(
+            eta,
+            beta1,
+            beta2,
+            beta3,
+            eps,
+            eps,
+            weight_decay=value_at(weight_decay, step),
+            mask=functools.partial(decay_mask, mask),
+        )
+
+    return from_optax("adan", learning_rate, build)

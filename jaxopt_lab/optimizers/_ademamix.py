@@ -1,0 +1,72 @@
+"""AdEMAMix: Adam with a second, slow momentum."""
+
+import functools
+import math
+from typing import Annotated
+
+import optax
+
+from jaxopt_lab.core.ranges import Decay, LearningRate, Momentum, Positive, Range, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.types import ScalarOrSchedule
+from jaxopt_lab.optimizers._from_optax import from_optax
+from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+
+
+@checked
+def ademamix(
+    learning_rate: LearningRate,
+    beta1: Decay = 0.9,
+    beta2: Decay = 0.999,
+    beta3: Momentum = 0.9999,
+    alpha: Annotated[ScalarOrSchedule, Range(0, math.inf, high_open=True)] = 5.0,
+    eps: Positive = 1e-8,
+    weight_decay: WeightDecay = 0.0,
+    mask: Mask = None,
+) -> optax.GradientTransformationExtraArgs:
+    """AdEMAMix: Adam whose momentum mixes a fast average of the gradients with a very slow one.
+
+    For long runs, of well over 1 / (1 - beta3) steps; the slow average forgets less.
+
+        m1 <- beta1 m1 + (1 - beta1) g,    m2 <- beta3 m2 + (1 - beta3) g
+        v <- beta2 v + (1 - beta2) g^2
+        d = (m1 / (1 - beta1^t) + alpha m2) / (sqrt(v / (1 - beta2^t)) + eps)
+        theta <- theta - eta (d + lambda theta)
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta1: 0 <= beta1 < 1, decay of the fast average.
+      beta2: 0 <= beta2 < 1, decay of the second moment.
+      beta3: 0 <= beta3 < 1, decay of the slow average; a number, traced array or schedule.
+      alpha: >= 0, the slow average's weight; a number, traced array or schedule.
+      eps: > 0, added to the root.
+      weight_decay: lambda >= 0, a number, a traced array or a schedule; a step shrinks by
+        eta lambda.
+      mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
+        of the parameters that gives one; None for those of rank above 1.
+
+    Returns:
+      A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Pagliardini, Ablin and Grangier, 2024, https://arxiv.org/abs/2409.03137;
+    `optax.contrib.ademamix`. The paper raises beta3 and alpha over the run.
+
+    Differs from: optax decays every parameter unless told otherwise.
+    """
+
+    def build(eta, step):
+        return optax.contrib.ademamix(
+            eta,
+            beta1,
+            beta2,
+            value_at(beta3, step),
+            value_at(alpha, step),
+            eps,
+            weight_decay=value_at(weight_decay, step),
+            mask=functools.partial(decay_mask, mask),
+        )
+
+    return from_optax("ademamix", learning_rate, build)

@@ -1,0 +1,59 @@
+"""LAMB: Adam with a layer-wise trust ratio."""
+
+import functools
+
+import optax
+
+from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.optimizers._from_optax import from_optax
+from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+
+
+@checked
+def lamb(
+    learning_rate: LearningRate,
+    beta1: Decay = 0.9,
+    beta2: Decay = 0.999,
+    eps: Positive = 1e-6,
+    weight_decay: WeightDecay = 0.0,
+    mask: Mask = None,
+) -> optax.GradientTransformationExtraArgs:
+    """LAMB: Adam's step of each tensor, rescaled to the tensor's own norm.
+
+    For very large batches of attention networks.
+
+        d = m^ / (sqrt(v^) + eps) + lambda theta        m^ and v^ as in `adam`
+        theta <- theta - eta (|theta| / |d|) d          by tensors; ratio 1 where a norm is 0
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta1: 0 <= beta1 < 1, decay of the first moment.
+      beta2: 0 <= beta2 < 1, decay of the second moment.
+      eps: > 0, added to the root.
+      weight_decay: lambda >= 0, a number, a traced array or a schedule.
+      mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
+        of the parameters that gives one; None for those of rank above 1.
+
+    Returns:
+      A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: You et al., 2020, https://arxiv.org/abs/1904.00962, Algorithm 2; `optax.lamb`.
+
+    Differs from: optax decays every parameter unless told otherwise.
+    """
+
+    def build(eta, step):
+        return optax.lamb(
+            eta,
+            beta1,
+            beta2,
+            eps,
+            weight_decay=value_at(weight_decay, step),
+            mask=functools.partial(decay_mask, mask),
+        )
+
+    return from_optax("lamb", learning_rate, build)

@@ -1,0 +1,64 @@
+"""LARS: momentum with a layer-wise trust ratio."""
+
+import functools
+
+import optax
+
+from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.optimizers._from_optax import from_optax
+from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+
+
+@checked
+def lars(
+    learning_rate: LearningRate,
+    beta: Decay = 0.9,
+    trust: Positive = 1e-3,
+    weight_decay: WeightDecay = 0.0,
+    mask: Mask = None,
+    *,
+    nesterov: bool = False,
+) -> optax.GradientTransformationExtraArgs:
+    """LARS: momentum with each tensor's gradient rescaled to the tensor's own norm.
+
+    For very large batches of convolutional networks.
+
+        d = g + lambda theta
+        m <- beta m + eta c (|theta| / |d|) d        a tensor at a time; c and the ratio 1 where
+        theta <- theta - m                           a norm is 0
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta: 0 <= beta < 1, the share of the velocity kept.
+      trust: c > 0, the trust coefficient.
+      weight_decay: lambda >= 0 in the gradient, a number, a traced array or a schedule.
+      mask: which parameters decay and are rescaled: a pytree of bools, a prefix of one (True:
+        all), or a function of the parameters that gives one; None for those of rank above 1. The
+        others take plain momentum.
+      nesterov: static; whether the step is eta d + beta m in the place of m.
+
+    Returns:
+      A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: You, Gitman and Ginsburg, 2017, https://arxiv.org/abs/1708.03888; `optax.lars`.
+
+    Differs from: optax decays and rescales every parameter unless told otherwise.
+    """
+
+    def build(eta, step):
+        which = functools.partial(decay_mask, mask)
+        return optax.lars(
+            eta,
+            weight_decay=value_at(weight_decay, step),
+            weight_decay_mask=which,
+            trust_coefficient=trust,
+            trust_ratio_mask=which,
+            momentum=beta,
+            nesterov=nesterov,
+        )
+
+    return from_optax("lars", learning_rate, build)

@@ -1,0 +1,88 @@
+"""Muon: orthogonalized momentum."""
+
+import functools
+
+import jax
+import optax
+
+from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.optimizers._from_optax import from_optax
+from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+
+
+@checked
+def muon(
+    learning_rate: LearningRate,
+    beta: Decay = 0.95,
+    eps: Positive = 1e-8,
+    weight_decay: WeightDecay = 0.0,
+    mask: Mask = None,
+    adam_beta1: Decay = 0.9,
+    adam_beta2: Decay = 0.999,
+    *,
+    nesterov: bool = True,
+    ns_steps: Count = 5,
+) -> optax.GradientTransformationExtraArgs:
+    """Muon: momentum whose singular values are all brought to about 1, on matrices; Adam elsewhere.
+
+    Fast for the hidden layers of large networks. Embeddings and the last layer are better left to
+    Adam (`optax.partition`).
+
+        m <- beta m + (1 - beta) g
+        O  = Newton-Schulz(beta m^ + (1 - beta) g^)        m^, g^: divided by 1 - beta^t
+        W <- W - eta (max(1, outputs / inputs)^(1/2) O + lambda W)
+
+    A tensor of rank above 2 is taken as the matrix of all its axes but the last, by the last, as a
+    Flax convolution's kernel is. One of rank below 2 takes Adam's step with the same eta.
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta: 0 <= beta < 1, decay of the momentum.
+      eps: > 0, added to the norm that is divided by, and to Adam's root.
+      weight_decay: lambda >= 0, a number, a traced array or a schedule; a step shrinks by
+        eta lambda.
+      mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
+        of the parameters that gives one; None for those of rank above 1.
+      adam_beta1: 0 <= beta1 < 1, Adam's decay of the first moment.
+      adam_beta2: 0 <= beta2 < 1, Adam's decay of the second moment.
+      nesterov: static; whether the gradient is added once more, as above, or m^ alone is taken.
+      ns_steps: static; Newton-Schulz iterations, >= 1.
+
+    Returns:
+      A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Jordan et al., 2024, https://kellerjordan.github.io/posts/muon;
+    `optax.contrib.muon`.
+
+    Differs from: optax gives tensors of rank above 2 to Adam; its Nesterov flag changes its Adam
+    too, as here, and its m^ under Nesterov is divided by 1 - beta^(t+1).
+    """
+
+    def axes(p):
+        if p.ndim < 2 or p.size == 0:
+            return None
+        return optax.contrib.MuonDimensionNumbers(tuple(range(p.ndim - 1)), p.ndim - 1)
+
+    def decay(eta, step):
+        # By itself, so that one lambda and one mask serve the matrices and the rest.
+        rate = -eta * value_at(weight_decay, step)
+        return optax.add_decayed_weights(rate, functools.partial(decay_mask, mask))
+
+    def build(eta, step):
+        method = optax.contrib.muon(
+            eta,
+            ns_steps=ns_steps,
+            beta=beta,
+            eps=eps,
+            nesterov=nesterov,
+            adam_b1=adam_beta1,
+            adam_b2=adam_beta2,
+            muon_weight_dimension_numbers=lambda params: jax.tree.map(axes, params),
+        )
+        return optax.chain(method, decay(eta, step))
+
+    return from_optax("muon", learning_rate, build)

@@ -1,0 +1,91 @@
+"""Nadam with decoupled weight decay."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.tree import zeros_accumulator
+from jaxopt_lab.optimizers._moments import bias_correction, moving_average
+from jaxopt_lab.optimizers._nadam import NadamState, momentum_at
+from jaxopt_lab.optimizers._precision import cast_like, widen
+from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_rates, need_params
+
+
+@checked
+def nadamw(
+    learning_rate: LearningRate,
+    beta1: Decay = 0.9,
+    beta2: Decay = 0.999,
+    eps: Positive = 1e-8,
+    weight_decay: WeightDecay = 1e-2,
+    mask: Mask = None,
+    psi: NonNegative = 4e-3,
+) -> optax.GradientTransformationExtraArgs:
+    """Nadam with weight decay that is not scaled by the gradients' size.
+
+    To `nadam` what `adamw` is to `adam`.
+
+        mu_t = beta1 (1 - 1/2 0.96^(t psi))
+        m <- beta1 m + (1 - beta1) g
+        v <- beta2 v + (1 - beta2) g^2
+        m^ = mu_{t+1} m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) g / (1 - mu_1 ... mu_t)
+        v^ = v / (1 - beta2^t)
+        theta <- theta - eta (m^ / (sqrt(v^) + eps) + lambda theta)
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta1: 0 <= beta1 < 1, decay of the first moment and limit of mu.
+      beta2: 0 <= beta2 < 1, decay of the second moment.
+      eps: > 0, added to the root.
+      weight_decay: lambda >= 0, a number, a traced array or a schedule; a step shrinks by
+        eta lambda.
+      mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
+        of the parameters that gives one; None for those of rank above 1.
+      psi: >= 0, speed of the momentum's warm-up, a step; 1/250 is Dozat's.
+
+    Returns:
+      A transformation; state `NadamState(count, product, mean, square)`; `update` needs `params`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Dozat, 2016, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ, with the decay
+    of Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101
+
+    Differs from: as `nadam` and `adamw`. PyTorch's is NAdam with `decoupled_weight_decay`.
+    """
+
+    def init(params):
+        zeros = zeros_accumulator
+        return NadamState(
+            count=jnp.zeros([], jnp.int32),
+            product=jnp.ones([], jnp.float32),
+            mean=zeros(params),
+            square=zeros(params),
+        )
+
+    def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
+        del extra
+        need_params("nadamw", params)
+        eta = value_at(learning_rate, state.count, learning_rate_scale)
+        decay = decay_rates(weight_decay, mask, params, state.count)
+        count = optax.safe_increment(state.count)
+        t = jnp.asarray(count, jnp.float32)
+        mu, next_mu = momentum_at(beta1, psi, t), momentum_at(beta1, psi, t + 1)
+        product = (state.product * mu).astype(jnp.float32)
+        of_mean, of_grad = next_mu / (1 - product * next_mu), (1 - mu) / (1 - product)
+        c2 = bias_correction(beta2, count)
+        g, theta = widen(grads), widen(params)
+        m = jax.tree.map(lambda m, g: moving_average(beta1, m, g), state.mean, g)
+        v = jax.tree.map(lambda v, g: moving_average(beta2, v, g * g), state.square, g)
+
+        def step(g, m, v, p, lam):
+            direction = (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps)
+            return -eta * (direction + lam * p)
+
+        updates = jax.tree.map(step, g, m, v, theta, decay)
+        return cast_like(updates, grads), NadamState(count, product, m, v)
+
+    return optax.GradientTransformationExtraArgs(init, update)

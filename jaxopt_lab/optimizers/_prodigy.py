@@ -1,0 +1,93 @@
+"""Prodigy: Adam that finds its own learning rate."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
+from jaxopt_lab.optimizers._from_optax import from_optax
+from jaxopt_lab.optimizers._moments import bias_correction
+from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_rates
+
+
+@checked
+def prodigy(
+    learning_rate: LearningRate = 1.0,
+    beta1: Decay = 0.9,
+    beta2: Decay = 0.999,
+    eps: Positive = 1e-8,
+    initial_distance: Positive = 1e-6,
+    coefficient: Positive = 1.0,
+    weight_decay: WeightDecay = 0.0,
+    mask: Mask = None,
+    *,
+    safeguard_warmup: bool = False,
+) -> optax.GradientTransformationExtraArgs:
+    """Prodigy: Adam whose rate is its estimate d of the distance from the start to the solution.
+
+    Where no rate is known and none can be searched. Leave eta at 1, or at a schedule of peak 1.
+
+        a = eta d sqrt(1 - beta2^t) / (1 - beta1^t),    b3 = sqrt(beta2)
+        r <- b3 r + a (d / d_0) <g, theta_0 - theta>,    s <- b3 s + a (d / d_0) g
+        d_next = max(d, c r / |s|_1)
+        m <- beta1 m + (1 - beta1) d g,    v <- beta2 v + (1 - beta2) (d g)^2
+        theta <- theta - a (m / (sqrt(v) + d_next eps) + lambda theta)
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta1: 0 <= beta1 < 1, decay of the first moment.
+      beta2: 0 <= beta2 < 1, decay of the second moment.
+      eps: > 0, added to the root.
+      initial_distance: d_0 > 0, below the true distance.
+      coefficient: c > 0, the factor on every estimate.
+      weight_decay: lambda >= 0, a number, a traced array or a schedule.
+      mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
+        of the parameters that gives one; None for those of rank above 1.
+      safeguard_warmup: static; whether s is summed with d in the place of a, for a long warm-up.
+
+    Returns:
+      A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`. It keeps
+      theta_0: five accumulators in all. The estimate is `state.inner.estim_lr`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Mishchenko and Defazio, 2024, https://arxiv.org/abs/2306.06101, Algorithm 4;
+    `optax.contrib.prodigy`.
+
+    Differs from: optax turns to NaN for good where the first step's rate or gradient is 0, and
+    decays every parameter.
+    """
+
+    def build(eta, step):
+        method = optax.contrib.prodigy(
+            eta,
+            (beta1, beta2),
+            eps=eps,
+            estim_lr0=initial_distance,
+            estim_lr_coef=coefficient,
+            safeguard_warmup=safeguard_warmup,
+        )
+
+        def update(grads, state: Any, params=None):
+            new: Any
+            updates, new = method.update(grads, state, params)
+            # Until something is summed, r / |s| is 0 / 0.
+            summed = [jnp.any(s != 0) for s in jax.tree.leaves(new.grad_sum)]
+            started = jnp.any(jnp.array(summed))
+            distance = jnp.where(started, new.estim_lr, state.estim_lr)
+            c1, c2 = bias_correction(beta1, step + 1), bias_correction(beta2, step + 1)
+            rate = eta * state.estim_lr * jnp.sqrt(c2) / c1
+            updates = jax.tree.map(
+                lambda u, p, lam: jnp.where(started, u, 0) - rate * lam * p,
+                updates,
+                params,
+                decay_rates(weight_decay, mask, params, step),
+            )
+            return updates, new._replace(estim_lr=distance)
+
+        return optax.GradientTransformation(method.init, update)
+
+    return from_optax("prodigy", learning_rate, build)

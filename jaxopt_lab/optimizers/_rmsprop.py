@@ -1,0 +1,94 @@
+"""RMSprop."""
+
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.tree import zeros_accumulator
+from jaxopt_lab.core.types import Params, ScalarOrSchedule
+from jaxopt_lab.optimizers._moments import moving_average
+from jaxopt_lab.optimizers._precision import cast_like, widen
+
+
+class RMSpropState(NamedTuple):
+    """Steps taken and the moving average of g^2; that of g where centered; the velocity, if any."""
+
+    count: jax.Array
+    square: Params
+    mean: Params | None
+    velocity: Params | None
+
+
+@checked
+def rmsprop(
+    learning_rate: LearningRate,
+    rho: Decay = 0.9,
+    eps: Positive = 1e-8,
+    momentum: Annotated[ScalarOrSchedule | None, Range(0, 1, high_open=True)] = None,
+    *,
+    centered: bool = False,
+) -> optax.GradientTransformationExtraArgs:
+    """RMSprop: gradients scaled by the root of the moving average of their squares.
+
+    For recurrent networks and reinforcement learning, where gradients change scale.
+
+        E <- rho E + (1 - rho) g^2
+        theta <- theta - eta g / sqrt(E + eps)
+
+        centered:  M <- rho M + (1 - rho) g,   E - M^2 in the place of E
+        momentum:  w <- beta w + eta g / sqrt(E + eps),   theta <- theta - w
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      rho: 0 <= rho < 1, decay of the averages.
+      eps: > 0, under the root.
+      momentum: 0 <= beta < 1, a number, a traced array or a schedule; None for none.
+      centered: static; whether the variance scales, not the raw second moment.
+
+    Returns:
+      A transformation; state `RMSpropState(count, square, mean, velocity)`, the last two None
+      where they are not used.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Tieleman and Hinton, 2012, lecture 6.5 of Neural Networks for Machine Learning;
+    centered: Graves, 2013, https://arxiv.org/abs/1308.0850
+
+    Differs from: the course's table adds epsilon twice; PyTorch has it outside the root and eta
+    outside the momentum (`compat.torch.RMSprop`). Keras and optax are as here.
+    """
+
+    def init(params):
+        zeros = zeros_accumulator
+        return RMSpropState(
+            count=jnp.zeros([], jnp.int32),
+            square=zeros(params),
+            mean=zeros(params) if centered else None,
+            velocity=None if momentum is None else zeros(params),
+        )
+
+    def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
+        del params, extra
+        eta = value_at(learning_rate, state.count, learning_rate_scale)
+        g = widen(grads)
+        square = jax.tree.map(lambda e, g: moving_average(rho, e, g * g), state.square, g)
+        spread, mean, velocity = square, None, None
+        if centered:
+            mean = jax.tree.map(lambda m, g: moving_average(rho, m, g), state.mean, g)
+            # Never below 0 but by rounding.
+            spread = jax.tree.map(lambda e, m: jnp.maximum(e - m * m, 0), square, mean)
+        step = jax.tree.map(lambda e, g: eta * g / jnp.sqrt(e + eps), spread, g)
+        if momentum is not None:
+            beta = value_at(momentum, state.count)
+            velocity = jax.tree.map(lambda w, s: beta * w + s, state.velocity, step)
+            step = velocity
+        updates = jax.tree.map(lambda s: -s, step)
+        count = optax.safe_increment(state.count)
+        return cast_like(updates, grads), RMSpropState(count, square, mean, velocity)
+
+    return optax.GradientTransformationExtraArgs(init, update)

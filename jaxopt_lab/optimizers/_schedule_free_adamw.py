@@ -1,0 +1,64 @@
+"""Schedule-Free AdamW."""
+
+import functools
+from typing import Annotated
+
+import optax
+
+from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.optimizers._from_optax import from_optax
+from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+
+
+@checked
+def schedule_free_adamw(
+    learning_rate: LearningRate = 2.5e-3,
+    beta1: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.9,
+    beta2: Decay = 0.999,
+    eps: Positive = 1e-8,
+    weight_decay: WeightDecay = 0.0,
+    mask: Mask = None,
+) -> optax.GradientTransformationExtraArgs:
+    """Schedule-Free AdamW: averages its iterates, in the place of a rate that falls.
+
+    `adamw` for runs without a set length. Give it a constant rate, or one that only warms up.
+
+        y = (1 - beta1) z + beta1 x                    the parameters, where the gradient is taken
+        v <- beta2 v + (1 - beta2) g(y)^2
+        z <- z - eta (g(y) / (sqrt(v / (1 - beta2^t)) + eps) + lambda y)
+        x <- (1 - c) x + c z,    c = w / sum of w,    w = (largest eta so far)^2
+
+    Evaluate x, not y: `schedule_free_average(state, params)`.
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta1: 0 < beta1 < 1, how near to the average the gradient is taken.
+      beta2: 0 <= beta2 < 1, decay of the second moment.
+      eps: > 0, added to the root.
+      weight_decay: lambda >= 0, a number, a traced array or a schedule.
+      mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
+        of the parameters that gives one; None for those of rank above 1.
+
+    Returns:
+      A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Defazio et al., 2024, https://arxiv.org/abs/2405.15682;
+    `optax.contrib.schedule_free_adamw`.
+
+    Differs from: optax weighs step k with a schedule's value at k + 1; this with that at k.
+    """
+
+    def build(eta, step):
+        decay = optax.add_decayed_weights(
+            value_at(weight_decay, step), functools.partial(decay_mask, mask)
+        )
+        # Adam without its first moment, whose work the average does.
+        scale = optax.scale_by_rms(beta2, eps, eps_in_sqrt=False, bias_correction=True)
+        inner = optax.chain(scale, decay, optax.scale_by_learning_rate(eta))
+        return optax.contrib.schedule_free(inner, eta, beta1)
+
+    return from_optax("schedule_free_adamw", learning_rate, build)

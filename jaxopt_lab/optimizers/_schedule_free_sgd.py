@@ -1,0 +1,72 @@
+"""Schedule-Free SGD."""
+
+import functools
+from typing import Annotated
+
+import optax
+
+from jaxopt_lab.core.ranges import LearningRate, Range, checked
+from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.types import Params
+from jaxopt_lab.optimizers._from_optax import FromOptaxState, from_optax
+from jaxopt_lab.optimizers._precision import cast_like, widen
+from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+
+
+@checked
+def schedule_free_sgd(
+    learning_rate: LearningRate,
+    beta: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.9,
+    weight_decay: WeightDecay = 0.0,
+    mask: Mask = None,
+) -> optax.GradientTransformationExtraArgs:
+    """Schedule-Free SGD: averages its iterates, in the place of a rate that falls.
+
+    For runs without a set length: at every step the average is as good as a finished schedule's.
+    Give it a constant rate, or one that only warms up.
+
+        y = (1 - beta) z + beta x                      the parameters, where the gradient is taken
+        z <- z - eta (g(y) + lambda y)
+        x <- (1 - c) x + c z,    c = w / sum of w,    w = (largest eta so far)^2
+
+    Evaluate x, not y: `schedule_free_average(state, params)`.
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta: 0 < beta < 1, how near to the average the gradient is taken.
+      weight_decay: lambda >= 0, a number, a traced array or a schedule.
+      mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
+        of the parameters that gives one; None for those of rank above 1.
+
+    Returns:
+      A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Defazio et al., 2024, https://arxiv.org/abs/2405.15682, Algorithm 1;
+    `optax.contrib.schedule_free`.
+
+    Differs from: optax weighs step k with a schedule's value at k + 1; this with that at k.
+    """
+
+    def build(eta, step):
+        decay = optax.add_decayed_weights(
+            value_at(weight_decay, step), functools.partial(decay_mask, mask)
+        )
+        return optax.contrib.schedule_free(optax.chain(decay, optax.sgd(eta)), eta, beta)
+
+    return from_optax("schedule_free_sgd", learning_rate, build)
+
+
+def schedule_free_average(state: FromOptaxState, params: Params) -> Params:
+    """The average x of a Schedule-Free method: what to evaluate and to keep.
+
+    Args:
+      state: of `schedule_free_sgd` or `schedule_free_adamw`, after the update that gave `params`.
+      params: y, the parameters that training holds.
+
+    Returns:
+      x = (y - (1 - beta) z) / beta, in the dtypes of `params`.
+    """
+    return cast_like(optax.contrib.schedule_free_eval_params(state.inner, widen(params)), params)
