@@ -91,7 +91,8 @@ def _train(options: argparse.Namespace) -> int:
     if run_dir is None:
         run_dir = next_folder(pathlib.Path(options.config).stem)
     result = train(config, run_dir, resume=options.resume is not None, data_dir=options.data_dir)
-    return {"finished": DONE, "interrupted": INTERRUPTED}.get(result.stopped_by, FAILED)
+    codes = {"finished": DONE, "early_stopping": DONE, "interrupted": INTERRUPTED}
+    return codes.get(result.stopped_by, FAILED)
 
 
 def _look(options: argparse.Namespace, config) -> int:

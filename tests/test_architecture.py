@@ -38,6 +38,7 @@ PLOTS_ONLY = {"numpy", "matplotlib", "collections", "jaxopt_lab"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 TABLES = {
     "augment": ("AUGMENTATIONS",),
+    "control": ("CONTROLS",),
     "data": ("DATASETS",),
     "losses": ("LOSSES", "METRICS"),
     "nn": ("MODELS",),

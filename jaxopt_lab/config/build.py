@@ -12,13 +12,20 @@ import numpy as np
 import optax
 
 from jaxopt_lab.augment import batched, compose
+from jaxopt_lab.config.chain import (
+    add_controls,
+    applied_rate,
+    build_optimizer,
+    build_schedule,
+    evaluated,
+    names_of,
+)
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.values import in_steps
-from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.ranges import Duration, marks
-from jaxopt_lab.core.types import Schedule
+from jaxopt_lab.control import has_stopped
+from jaxopt_lab.core.types import Params, Schedule
 from jaxopt_lab.engine import (
     TrainState,
     channel_statistics,
@@ -46,11 +53,13 @@ class Experiment(NamedTuple):
       classes: names of the classes.
       model: with `init` and `apply`.
       optimizer: the whole chain.
+      evaluated: `(params, opt_state) -> params` to evaluate: not those of training with some
+        optimizers.
       learning_rate: `step -> scalar` of the schedule; None where the optimizer takes no rate.
       normalize: raw images to the model's input.
       init: `key -> TrainState`, pure.
       step: `(state, batch) -> (state, metrics)`, pure.
-      measure: `in_loop -> evaluate(params, model_state, batches)`.
+      measure: `in_loop, model -> evaluate(params, model_state, batches)`.
       batch_size: rows a step.
       steps_per_epoch, total_steps, evaluate_every, checkpoint_every: in steps.
     """
@@ -62,11 +71,12 @@ class Experiment(NamedTuple):
     classes: tuple[str, ...]
     model: Any
     optimizer: optax.GradientTransformationExtraArgs
+    evaluated: Callable[[Params, Any], Params]
     learning_rate: Schedule | None
     normalize: Callable[[jax.Array], jax.Array]
     init: Callable[[jax.Array], TrainState]
     step: Step
-    measure: Callable[[bool], Callable[..., dict[str, jax.Array]]]
+    measure: Callable[[bool, Any], Callable[..., dict[str, jax.Array]]]
     batch_size: int
     steps_per_epoch: int
     total_steps: int
@@ -109,6 +119,10 @@ def build(
 
     schedule = build_schedule(config.schedule, length, total)
     optimizer, learning_rate = build_optimizer(config.optimizer, schedule)
+    watched = ["loss", *METRICS]
+    if validation is not None:
+        watched += [f"val_{name}" for name in watched]
+    optimizer = add_controls(optimizer, config, length, watched)
     if model is None:
         model = _call("model", config.model, classes=len(dataset.classes))
     loss = functools.partial(FAMILIES["loss"].functions[config.loss.name], **config.loss.arguments)
@@ -121,8 +135,8 @@ def build(
 
     def init(key: jax.Array) -> TrainState:
         x = jnp.zeros((1, *shape), jnp.float32)
-        names = [f"val_{name}" for name in ("loss", *METRICS)] if validation is not None else []
-        return init_state(key, model, optimizer, x, evaluation=names)
+        measured = [name for name in watched if name.startswith("val_")]
+        return init_state(key, model, optimizer, x, evaluation=measured)
 
     return Experiment(
         config=config,
@@ -132,6 +146,7 @@ def build(
         classes=dataset.classes,
         model=model,
         optimizer=optimizer,
+        evaluated=evaluated(config),
         learning_rate=learning_rate,
         normalize=normalize,
         init=init,
@@ -142,10 +157,11 @@ def build(
             normalize=normalize,
             augment=augment,
             metrics=METRICS,
-            learning_rate=learning_rate and (lambda step, _: learning_rate(step)),
+            learning_rate=applied_rate(config, learning_rate),
+            stopped=has_stopped if "early_stopping" in names_of(config.control) else None,
             dtype=dtype,
         ),
-        measure=lambda in_loop: make_evaluate(
+        measure=lambda in_loop, model: make_evaluate(
             model, {"loss": loss, **METRICS}, normalize=normalize, dtype=dtype, in_loop=in_loop
         ),
         batch_size=batch_size,
@@ -182,54 +198,6 @@ def sized(train: Split, config: Config) -> tuple[Split, int]:
         fault = f'{batch} is more than the {size} training samples; "full" takes all of them'
         raise ConfigError("configuration", [("data.batch_size", fault)])
     return {k: v[:size] for k, v in train.items()}, batch
-
-
-def build_schedule(
-    chosen: tuple[Choice, ...], length: Callable[[int | str], int], total: int
-) -> Schedule | None:
-    """The schedules of a file, joined in order; one without `steps` takes what is left."""
-    schedules, ends, begin = [], [], 0
-    for i, choice in enumerate(chosen):
-        known = FAMILIES["schedule"].arguments(choice.name)
-        arguments = {
-            k: length(v) if any(isinstance(m, Duration) for m in marks(known[k].hint)) else v
-            for k, v in choice.arguments.items()
-        }
-        if begin >= total:
-            fault = f"begins at step {begin}, but the run ends at {total}; shorten those before it"
-            raise ConfigError("configuration", [(f"schedule.{i}", fault)])
-        if "steps" in known:
-            arguments.setdefault("steps", total - begin)
-        schedules.append(FAMILIES["schedule"].functions[choice.name](**arguments))
-        begin += arguments.get("steps", total - begin)
-        ends.append(begin)
-    if not schedules:
-        return None
-    return schedules[0] if len(schedules) == 1 else _joined(schedules, ends[:-1])
-
-
-def build_optimizer(
-    chosen: Choice, schedule: Schedule | None
-) -> tuple[optax.GradientTransformationExtraArgs, Schedule | None]:
-    """The optimizer with its rate on the schedule, and that rate as a function of the step."""
-    known = FAMILIES["optimizer"].arguments(chosen.name)
-    arguments = dict(chosen.arguments)
-    if "learning_rate" not in known:
-        if schedule is not None:
-            raise InputError(f"{chosen.name} takes no learning rate: remove [schedule]")
-        return _call("optimizer", chosen), None
-    peak = arguments.get("learning_rate", known["learning_rate"].default)
-
-    def learning_rate(step):
-        return peak * (schedule(step) if schedule is not None else jnp.ones([], jnp.float32))
-
-    arguments["learning_rate"] = peak if schedule is None else learning_rate
-    return FAMILIES["optimizer"].functions[chosen.name](**arguments), learning_rate
-
-
-def _joined(schedules: list[Schedule], ends: list[int]) -> Schedule:
-    joined = optax.join_schedules(schedules, ends)
-    return lambda step: jnp.asarray(joined(step), jnp.float32)
 
 
 def _call(family: str, chosen: Choice, **given: Any) -> Any:

@@ -63,5 +63,6 @@ def to_tables(config: Config) -> dict[str, Any]:
     tables["optimizer"] = choice("optimizer", config.optimizer)
     schedules = [choice("schedule", c) for c in config.schedule]
     tables["schedule"] = schedules[0] if len(schedules) == 1 else schedules
+    tables["control"] = [choice("control", c) for c in config.control]
     tables["train"] = fields(config.train)
     return {k: v for k, v in tables.items() if v != []}

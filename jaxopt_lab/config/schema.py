@@ -69,4 +69,5 @@ class Config:
     loss: Choice = Choice("softmax_cross_entropy")
     augment: tuple[Choice, ...] = ()
     schedule: tuple[Choice, ...] = ()
+    control: tuple[Choice, ...] = ()
     seed: Annotated[int, Range(0, 2**32 - 1)] = 0

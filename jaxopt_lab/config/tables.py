@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxopt_lab.augment import AUGMENTATIONS
 from jaxopt_lab.config.values import takes_toml
+from jaxopt_lab.control import CONTROLS
 from jaxopt_lab.core.ranges import hints
 from jaxopt_lab.data import DATASETS
 from jaxopt_lab.losses import LOSSES
@@ -60,4 +61,7 @@ FAMILIES = {
     "augment": Family(AUGMENTATIONS),
     "optimizer": Family(OPTIMIZERS),
     "schedule": Family(SCHEDULES, optional=frozenset({"steps"})),
+    "control": Family(
+        CONTROLS, given=frozenset({"inner", "is_cycle_end", "learning_rate", "seed"})
+    ),
 }

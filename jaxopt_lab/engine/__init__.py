@@ -1,7 +1,8 @@
 """Training: state, step, loop, evaluation, checkpoint. Objects and callables in, never names."""
 
 from jaxopt_lab.engine._fit import Chunk, fit
-from jaxopt_lab.engine.ensemble import ensemble_predict
+from jaxopt_lab.engine._read_controls import read_controls
+from jaxopt_lab.engine.ensemble import Ensemble, ensemble_predict
 from jaxopt_lab.engine.evaluation import in_batches, make_evaluate
 from jaxopt_lab.engine.loop import make_run_steps
 from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
@@ -12,6 +13,7 @@ from jaxopt_lab.engine.step import make_step
 
 __all__ = [
     "Chunk",
+    "Ensemble",
     "Program",
     "TrainState",
     "channel_statistics",
@@ -25,6 +27,7 @@ __all__ = [
     "make_normalize",
     "make_run_steps",
     "make_step",
+    "read_controls",
     "reestimate_statistics",
     "with_evaluation",
 ]

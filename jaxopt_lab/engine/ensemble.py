@@ -1,9 +1,26 @@
 """Prediction by several sets of parameters at once."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+
+
+class Ensemble(NamedTuple):
+    """A model's members as one model, for `make_evaluate`: its outputs are log-probabilities.
+
+    Attributes:
+      model: with `apply(variables, x, train=False)`; the variables given have a leading axis of M.
+    """
+
+    model: Any
+
+    def apply(self, variables: Any, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Logarithms of `ensemble_predict`, (B, K) float32."""
+        del train
+        return jnp.log(ensemble_predict(partial(self.model.apply, train=False), variables, x))
 
 
 def ensemble_predict(

@@ -66,8 +66,9 @@ def write_report(
 
 
 def _verdict(summary: dict[str, Any]) -> str:
+    how = summary["stopped_by"].replace("early_stopping", "stopped early")
     return (
-        f"{summary['stopped_by'].capitalize()} after {summary['steps']:,} steps "
+        f"{how.capitalize()} after {summary['steps']:,} steps "
         f"({summary['epochs']:g} epochs) on {summary['device']}."
     )
 

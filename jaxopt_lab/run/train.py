@@ -21,6 +21,7 @@ from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.engine._fit import fit
 from jaxopt_lab.engine.program import Program, compile_program, fits_on_device
 from jaxopt_lab.engine.state import TrainState
+from jaxopt_lab.run.finish import finish
 from jaxopt_lab.run.folder import RunFolder
 from jaxopt_lab.run.interrupt import catch_interrupts
 from jaxopt_lab.run.log import MetricsLog, Timings
@@ -33,7 +34,8 @@ class Result(NamedTuple):
     """What a run leaves.
 
     Attributes:
-      params: the trained parameters.
+      params: the trained parameters: the best where early stopping kept them, else the average
+        where there is one, else the last; `summary["kept"]` says which.
       model_state: the model's other collections, such as batch statistics.
       history: NumPy columns `step`, `loss`, `accuracy`, `learning_rate`, and `eval_step`,
         `val_loss`, `val_accuracy` where there is a validation split.
@@ -149,22 +151,33 @@ def _train(
     timings = Timings(folder.timings if folder else None)
     timings.add(start=start, compile_seconds=compile_seconds)
     try:
-        state, stopped_by, test = _run(
-            experiment, program, state, log, timings, folder, identity, see
-        )
+        state, stopped_by = _run(experiment, program, state, log, timings, folder, identity, see)
+        ended = None
+        if stopped_by in ("finished", "early_stopping"):
+            begin = time.perf_counter()
+            ended = finish(experiment, state, program.in_loop)
+            timings.add(test_seconds=time.perf_counter() - begin)
     finally:
         log.close()
         timings.close()
     seconds = time.perf_counter() - began
-    summary = summarize(experiment, state, log, timings, test, stopped_by, seconds)
+    summary = summarize(experiment, state, log, timings, ended, stopped_by, seconds)
     history = log.history()
     if folder:
         content = json.dumps(summary, indent=2) + "\n"
         checkpoint.write_atomically(folder.summary, content.encode())
         write_report(folder, config, history, summary)
     verdict(see, summary, folder)
-    path = folder.path if folder else None
-    return Result(state.params, state.model_state, history, test, path, stopped_by, summary)
+    params, model_state = (ended or state).params, (ended or state).model_state
+    return Result(
+        params=params,
+        model_state=model_state,
+        history=history,
+        test=summary["test"],
+        run_dir=folder.path if folder else None,
+        stopped_by=stopped_by,
+        summary=summary,
+    )
 
 
 def _run(
@@ -176,14 +189,15 @@ def _run(
     folder: RunFolder | None,
     identity: str,
     see: Progress,
-) -> tuple[TrainState, str, dict[str, float]]:
+) -> tuple[TrainState, str]:
     """Train to the end, an interrupt or divergence; log and save on the way."""
-    measure = experiment.measure(program.in_loop)
+    measure = experiment.measure(program.in_loop, experiment.model)
     place = jax.device_put if program.in_loop else lambda batches: batches
     validation = experiment.validation and place(experiment.batches(experiment.validation))
 
     def evaluate(state: TrainState) -> dict[str, jax.Array]:
-        values = measure(state.params, state.model_state, validation)
+        params = experiment.evaluated(state.params, state.opt_state)
+        values = measure(params, state.model_state, validation)
         return {f"val_{name}": value for name, value in values.items()}
 
     start, total = int(state.step), experiment.total_steps
@@ -235,10 +249,4 @@ def _run(
                 break
     if stopped_by != "diverged":
         save()
-    if stopped_by in ("diverged", "interrupted"):
-        return state, stopped_by, {}
-    begin = time.perf_counter()
-    values = measure(state.params, state.model_state, place(experiment.batches(experiment.test)))
-    test = {name: float(str(np.float32(value))) for name, value in values.items()}
-    timings.add(test_seconds=time.perf_counter() - begin)
-    return state, stopped_by, test
+    return state, stopped_by

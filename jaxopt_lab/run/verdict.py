@@ -8,6 +8,7 @@ import numpy as np
 from jaxopt_lab.config.build import Experiment
 from jaxopt_lab.engine.program import Program
 from jaxopt_lab.engine.state import TrainState
+from jaxopt_lab.run.finish import Finish
 from jaxopt_lab.run.folder import RunFolder
 from jaxopt_lab.run.log import MetricsLog, Timings
 from jaxopt_lab.run.progress import Progress
@@ -42,7 +43,7 @@ def summarize(
     state: TrainState,
     log: MetricsLog,
     timings: Timings,
-    test: dict[str, float],
+    ended: Finish | None,
     stopped_by: str,
     run_seconds: float,
 ) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def summarize(
     seconds = timings.total("seconds")
     taken = steps - int(timings.rows[0]["start"])
     summary: dict[str, Any] = {
-        "test": test,
+        "test": ended.tests[ended.kept] if ended else {},
         "steps": steps,
         "epochs": round(steps / experiment.steps_per_epoch, 3),
         "steps_per_second": round(taken / seconds, 2) if seconds else None,
@@ -62,6 +63,9 @@ def summarize(
         "parameters": sum(x.size for x in jax.tree.leaves(state.params)),
         "device": jax.devices()[0].device_kind,
     }
+    if ended:
+        summary["kept"] = ended.kept
+        summary["tests"] = ended.tests
     if "val_accuracy" in history:
         best = int(np.nanargmax(np.append(history["val_accuracy"], -1.0)))
         if best < len(history["val_accuracy"]):
@@ -76,6 +80,10 @@ def verdict(see: Progress, summary: dict[str, Any], folder: RunFolder | None) ->
     if summary["test"]:
         rows["test accuracy"] = f"{summary['test']['accuracy']:.2%}"
         rows["test loss"] = f"{summary['test']['loss']:.4f}"
+    for name, test in summary.get("tests", {}).items():
+        if len(summary["tests"]) > 1:
+            kept = " (kept)" if name == summary["kept"] else ""
+            rows[f"  {name}"] = f"{test['accuracy']:.2%}, loss {test['loss']:.4f}{kept}"
     if "best_val_accuracy" in summary:
         best = summary["best_val_accuracy"]
         rows["best validation"] = f"{best:.2%} at step {summary['best_val_step']:,}"
@@ -87,11 +95,13 @@ def verdict(see: Progress, summary: dict[str, Any], folder: RunFolder | None) ->
     if folder:
         rows["report"] = str(folder.report)
     stopped_by = summary["stopped_by"]
+    accuracy = f"test accuracy {summary['test'].get('accuracy', 0):.2%}"
     title = {
-        "finished": f"finished: test accuracy {summary['test'].get('accuracy', 0):.2%}",
+        "finished": f"finished: {accuracy}",
+        "early_stopping": f"stopped early at step {summary['steps']:,}: {accuracy}",
         "interrupted": f"interrupted at step {summary['steps']:,}"
         + (f"; continue with --resume {folder.path}" if folder else ""),
         "diverged": f"diverged at or before step {summary['steps']:,}: the parameters are not "
         "finite; try a smaller learning rate",
     }[stopped_by]
-    see.closing_table(title, rows, good=stopped_by == "finished")
+    see.closing_table(title, rows, good=stopped_by in ("finished", "early_stopping"))

@@ -187,7 +187,7 @@ def flax_mlp_turn(images: np.ndarray, labels: np.ndarray) -> Contender:
         def loss_fn(params):
             logits = model.apply(params, x)
             loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
-            return loss, (logits.argmax(-1) == y).mean()
+            return loss, (jnp.argmax(logits, -1) == y).mean()
 
         (loss, accuracy), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
         updates, opt_state = tx.update(grads, opt_state, params)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxopt_lab.config.build import build, build_schedule
+from jaxopt_lab.config.build import build
+from jaxopt_lab.config.chain import build_schedule
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice

@@ -1,0 +1,71 @@
+"""Noise on the gradient."""
+
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.control._place import placed
+from jaxopt_lab.core.ranges import NonNegative, Range, checked
+
+# Set apart from what else draws from a step's key.
+STREAM = 0x6E6F6973
+
+
+class AddGradientNoiseState(NamedTuple):
+    """Steps taken."""
+
+    count: jax.Array
+
+
+@placed("gradients")
+@checked
+def add_gradient_noise(
+    seed: Annotated[int, Range(0)], *, eta: NonNegative = 0.01, gamma: NonNegative = 0.55
+) -> optax.GradientTransformationExtraArgs:
+    """Add Gaussian noise to the gradient, less and less of it.
+
+    For very deep networks that start badly, and to leave sharp minima early. After clipping, so
+    that the noise is not clipped.
+
+        g <- g + N(0, sigma_t^2),    sigma_t^2 = eta / (1 + t)^gamma    at step t from 0
+
+    The noise is drawn from the step's key where `update` is given one (`key=`), so that the lanes
+    of a `vmap` differ; otherwise from the seed and the number of the step.
+
+    Args:
+      seed: a whole number >= 0 or a traced one; of no effect where `update` is given a key.
+      eta: >= 0, the variance at step 0.
+      gamma: >= 0, how fast it falls.
+
+    Returns:
+      A transformation; state `AddGradientNoiseState(count)`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Neelakantan et al., 2015, https://arxiv.org/abs/1511.06807
+
+    Differs from: `optax.add_noise` carries its key in its state.
+    """
+
+    def init(params):
+        del params
+        return AddGradientNoiseState(jnp.zeros([], jnp.int32))
+
+    def update(updates, state, params=None, *, key=None, **extra):
+        del params, extra
+        if key is None:
+            key = jax.random.fold_in(jax.random.key(seed), state.count)
+        key = jax.random.fold_in(key, STREAM)
+        deviation = jnp.sqrt(eta / (1 + state.count.astype(jnp.float32)) ** gamma)
+        leaves, structure = jax.tree.flatten(updates)
+        noisy = [
+            (g + deviation * jax.random.normal(jax.random.fold_in(key, i), g.shape)).astype(g.dtype)
+            for i, g in enumerate(leaves)
+        ]
+        count = optax.safe_increment(state.count)
+        return jax.tree.unflatten(structure, noisy), AddGradientNoiseState(count)
+
+    return optax.GradientTransformationExtraArgs(init, update)

@@ -1,0 +1,45 @@
+"""Clipping the norm of each tensor."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.control._norm import factor_under, scaled, squared_norm
+from jaxopt_lab.control._place import placed
+from jaxopt_lab.core.ranges import Positive, checked
+
+
+@placed("gradients")
+@checked
+def clip_by_norm(max_norm: Positive) -> optax.GradientTransformationExtraArgs:
+    """Hold the norm of each tensor's gradient under a bound.
+
+    Where one layer's gradient explodes and must not shorten the steps of the others. It changes the
+    direction of the whole; `clip_by_global_norm` keeps it.
+
+        g_l <- g_l min(1, c / |g_l|)    for each leaf l
+
+    Args:
+      max_norm: c > 0; a number or a traced array.
+
+    Returns:
+      A transformation without state.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: `clipnorm` of Keras' optimizers.
+    """
+
+    def init(params):
+        del params
+        return optax.EmptyState()
+
+    def clip(g):
+        return scaled(g, factor_under(jnp.sqrt(squared_norm(g)), max_norm))
+
+    def update(updates, state, params=None, **extra):
+        del params, extra
+        return jax.tree.map(clip, updates), state
+
+    return optax.GradientTransformationExtraArgs(init, update)

@@ -1,0 +1,44 @@
+"""Clipping each element."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.control._place import placed
+from jaxopt_lab.core.ranges import Positive, checked
+
+
+@placed("gradients")
+@checked
+def clip_by_value(max_value: Positive) -> optax.GradientTransformationExtraArgs:
+    """Hold each element of the gradient between two bounds.
+
+    Against single huge elements. It changes the gradient's direction; `clip_by_global_norm` keeps
+    it.
+
+        g <- min(max(g, -c), c)
+
+    Args:
+      max_value: c > 0; a number or a traced array.
+
+    Returns:
+      A transformation without state.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: `clipvalue` of Keras' optimizers, `torch.nn.utils.clip_grad_value_`.
+    """
+
+    def init(params):
+        del params
+        return optax.EmptyState()
+
+    def update(updates, state, params=None, **extra):
+        del params, extra
+        clipped = jax.tree.map(
+            lambda g: jnp.clip(g, -max_value, max_value).astype(g.dtype), updates
+        )
+        return clipped, state
+
+    return optax.GradientTransformationExtraArgs(init, update)

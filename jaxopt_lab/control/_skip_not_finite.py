@@ -1,0 +1,70 @@
+"""Skipping steps whose gradient is not finite."""
+
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.control._inner import inner_transformation
+from jaxopt_lab.control._place import placed
+from jaxopt_lab.control._select import select, zero_where
+from jaxopt_lab.core.ranges import Range, checked
+from jaxopt_lab.core.tree import all_finite
+
+
+class SkipNotFiniteState(NamedTuple):
+    """Gradients that were not finite, in a row and in all, and the wrapped state."""
+
+    in_a_row: jax.Array
+    total: jax.Array
+    inner: Any
+
+
+@placed("wrapper")
+@checked
+def skip_not_finite(
+    inner: optax.GradientTransformation,
+    *,
+    max_consecutive: Annotated[int | None, Range(0)] = None,
+) -> optax.GradientTransformationExtraArgs:
+    """Leave out a step whose gradient holds NaN or infinity.
+
+    Against a rare overflow, which would otherwise stay in the moments for good.
+
+        u <- 0, state of `inner` as it was    where some g is not finite
+
+    The choice is a select and not a branch, so each lane of a `vmap` has its own.
+
+    Args:
+      inner: what does not see such a gradient: an optimizer or a whole chain.
+      max_consecutive: how many in a row are left out; the next is let through, so that a run that
+        is lost shows it. None for all of them.
+
+    Returns:
+      A transformation; state `SkipNotFiniteState(in_a_row, total, inner)`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: `optax.apply_if_finite`, which needs a limit and branches.
+    """
+    inner = inner_transformation(inner)
+
+    def init(params):
+        return SkipNotFiniteState(
+            in_a_row=jnp.zeros([], jnp.int32),
+            total=jnp.zeros([], jnp.int32),
+            inner=inner.init(params),
+        )
+
+    def update(updates, state, params=None, **extra):
+        bad = ~all_finite(updates)
+        in_a_row = jnp.where(bad, optax.safe_increment(state.in_a_row), 0)
+        total = jnp.where(bad, optax.safe_increment(state.total), state.total)
+        skip = bad if max_consecutive is None else bad & (in_a_row <= max_consecutive)
+        updates, new = inner.update(updates, state.inner, params, **extra)
+        new = select(skip, state.inner, new)
+        return zero_where(skip, updates), SkipNotFiniteState(in_a_row, total, new)
+
+    return optax.GradientTransformationExtraArgs(init, update)

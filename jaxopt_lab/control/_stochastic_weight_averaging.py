@@ -1,0 +1,73 @@
+"""The plain average of parameters along the way."""
+
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.control._params import after_step, average
+from jaxopt_lab.control._place import placed
+from jaxopt_lab.control._select import copied
+from jaxopt_lab.core.ranges import Duration, Range, Steps, checked
+from jaxopt_lab.core.tree import accumulator_dtype
+from jaxopt_lab.core.types import Params
+
+
+class StochasticWeightAveragingState(NamedTuple):
+    """Steps taken, parameters averaged, and their average, float32 or wider."""
+
+    count: jax.Array
+    averaged: jax.Array
+    average: Params
+
+
+@placed("updates")
+@checked
+def stochastic_weight_averaging(
+    start: Annotated[int, Range(0), Duration()], every: Steps = 1
+) -> optax.GradientTransformationExtraArgs:
+    """Keep the mean of the parameters at equal distances; training does not see it.
+
+    With a high constant or cyclical rate near the end of a run it finds the middle of a wide
+    minimum. Batch statistics must be estimated anew for it. Last in the chain: it averages the
+    parameters after the step, which are those of the call plus the updates that reach it.
+
+        a <- (n a + theta) / (n + 1)    after t steps, t >= start, (t - start) mod every = 0
+
+    Before the first of these the average is the current parameters.
+
+    Args:
+      start: steps before the first parameters that count; with 0 the first are those after `every`
+        steps.
+      every: steps between those that count.
+
+    Returns:
+      A transformation that leaves updates alone; state
+      `StochasticWeightAveragingState(count, averaged, average)`, see `averaged_params`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+      InputError: from `update`, where the parameters are not given.
+
+    Reference: Izmailov et al., 2018, https://arxiv.org/abs/1803.05407; `AveragedModel` of
+    `torch.optim.swa_utils`.
+    """
+
+    def init(params):
+        return StochasticWeightAveragingState(
+            count=jnp.zeros([], jnp.int32),
+            averaged=jnp.zeros([], jnp.int32),
+            average=jax.tree.map(lambda p: p.astype(accumulator_dtype(p.dtype)), copied(params)),
+        )
+
+    def update(updates, state, params=None, **extra):
+        del extra
+        new = after_step("stochastic_weight_averaging", params, updates)
+        count = jnp.asarray(optax.safe_increment(state.count))
+        take = (count >= start) & ((count - start) % every == 0)
+        weight = jnp.where(take, 1 / (state.averaged + 1), jnp.where(state.averaged == 0, 1.0, 0.0))
+        averages = jax.tree.map(lambda a, p: average(a, p, weight), state.average, new)
+        return updates, StochasticWeightAveragingState(count, state.averaged + take, averages)
+
+    return optax.GradientTransformationExtraArgs(init, update)

@@ -1,0 +1,87 @@
+"""The moving average of the parameters."""
+
+import math
+from numbers import Real
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.control._params import after_step, average
+from jaxopt_lab.control._place import placed
+from jaxopt_lab.control._select import copied
+from jaxopt_lab.core.ranges import Decay, checked
+from jaxopt_lab.core.tree import accumulator_dtype
+from jaxopt_lab.core.types import Params
+
+
+def _seen(decay: jax.typing.ArrayLike, steps: jax.Array) -> jax.Array:
+    """`1 - decay^steps`, by a logarithm in double precision.
+
+    In float32 1 - 0.9999 is off by a part in 10,000.
+    """
+    if isinstance(decay, Real):
+        logarithm = math.log(decay) if float(decay) > 0 else -math.inf
+    else:
+        logarithm = jnp.log(jnp.asarray(decay, jnp.float32))
+    return -jnp.expm1(steps.astype(jnp.float32) * logarithm)
+
+
+class WeightEmaState(NamedTuple):
+    """Steps taken, and the average, float32 or wider."""
+
+    count: jax.Array
+    average: Params
+
+
+@placed("updates")
+@checked
+def weight_ema(
+    decay: Decay = 0.999, *, debias: bool = False
+) -> optax.GradientTransformationExtraArgs:
+    """Keep an exponential moving average of the parameters; training does not see it.
+
+    Better at evaluation than the last parameters, and smoother from one evaluation to the next.
+    Batch statistics must be estimated anew for it. Last in the chain: it averages the parameters
+    after the step, which are those of the call plus the updates that reach it.
+
+        a <- theta                              after the first step
+        a <- d a + (1 - d) theta                after the others
+        a <- a + (1 - d)/(1 - d^t) (theta - a)  after the t-th, with `debias`
+
+    The first form remembers the first parameters longer, the second is the average from zero
+    divided by what it has seen.
+
+    Args:
+      decay: 0 <= d < 1; a number or a traced array.
+      debias: static; the form with bias correction.
+
+    Returns:
+      A transformation that leaves updates alone; state `WeightEmaState(count, average)`, see
+      `averaged_params`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+      InputError: from `update`, where the parameters are not given.
+
+    Reference: Polyak and Juditsky, 1992, https://doi.org/10.1137/0330046; `get_ema_multi_avg_fn` of
+    `torch.optim.swa_utils` (without debias), `optax.ema` (with it, of updates).
+    """
+
+    def init(params):
+        wide = jax.tree.map(lambda p: p.astype(accumulator_dtype(p.dtype)), copied(params))
+        return WeightEmaState(jnp.zeros([], jnp.int32), wide)
+
+    def update(updates, state, params=None, **extra):
+        del extra
+        new = after_step("weight_ema", params, updates)
+        count = jnp.asarray(optax.safe_increment(state.count))
+        weight = jnp.asarray(1 - decay, jnp.float32)
+        if debias:
+            weight = weight / _seen(decay, count)
+        weight = jnp.where(count == 1, 1.0, weight)
+        averages = jax.tree.map(lambda a, p: average(a, p, weight), state.average, new)
+        return updates, WeightEmaState(count, averages)
+
+    return optax.GradientTransformationExtraArgs(init, update)
