@@ -1,6 +1,6 @@
-"""Keras 3's optimizers: the same arguments and defaults, the same trajectory.
+"""Keras 3's optimizers and callbacks: the same arguments and defaults, the same trajectory.
 
-Around its own step, each has what all Keras optimizers have:
+Around its own step, each optimizer has what all Keras optimizers have:
 
   weight_decay: lambda >= 0 or None; decoupled, scaled by the rate, of every parameter.
   clipnorm, clipvalue, global_clipnorm: the largest norm of each tensor's gradient, absolute value,
@@ -22,20 +22,27 @@ from jaxopt_lab.compat.keras._adagrad import Adagrad
 from jaxopt_lab.compat.keras._adam import Adam
 from jaxopt_lab.compat.keras._adamw import AdamW
 from jaxopt_lab.compat.keras._common import KerasState
+from jaxopt_lab.compat.keras._early_stopping import EarlyStopping
 from jaxopt_lab.compat.keras._nadam import Nadam
+from jaxopt_lab.compat.keras._reduce_lr_on_plateau import ReduceLROnPlateau
 from jaxopt_lab.compat.keras._rmsprop import RMSprop
 from jaxopt_lab.compat.keras._sgd import SGD
 
 OPTIMIZERS = {f.__name__: f for f in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Nadam)}
 
+CALLBACKS = {f.__name__: f for f in (ReduceLROnPlateau, EarlyStopping)}
+
 __all__ = [
+    "CALLBACKS",
     "OPTIMIZERS",
     "SGD",
     "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "EarlyStopping",
     "KerasState",
     "Nadam",
     "RMSprop",
+    "ReduceLROnPlateau",
 ]
