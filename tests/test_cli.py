@@ -103,7 +103,7 @@ def test_a_users_mistake_exits_2_with_one_message(arguments, text, capsys, tmp_p
     error = capsys.readouterr().err
     assert text in error
     assert "Traceback" not in error
-    assert not list(tmp_path.glob("runs/*/metrics.jsonl"))
+    assert not list(tmp_path.glob("runs/*/config.toml")), "what failed before it began is no run"
 
 
 def test_every_fault_of_a_file_is_printed(tmp_path, capsys):

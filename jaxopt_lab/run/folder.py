@@ -54,8 +54,8 @@ class RunFolder:
             file.flush()
             yield
 
-    def begin(self, config: Config) -> None:
-        """Make the folder of a new run.
+    def refuse_a_second_run(self) -> None:
+        """Make sure that the folder is free for a new run.
 
         Raises:
           InputError: where it holds a run already.
@@ -65,6 +65,9 @@ class RunFolder:
                 f"{self.path} already holds a run: continue it with --resume {self.path}, or give "
                 "another --run-dir"
             )
+
+    def begin(self, config: Config) -> None:
+        """Make the folder of a new run."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         self.plots.mkdir(exist_ok=True)
         write_atomically(self.config, to_toml(config).encode())
@@ -83,8 +86,8 @@ class RunFolder:
 
 
 def next_folder(stem: str, root: pathlib.Path = pathlib.Path("runs")) -> pathlib.Path:
-    """The first of `runs/stem-001`, `runs/stem-002`, ... that is not there."""
+    """The first of `runs/stem-001`, `runs/stem-002`, ... that holds no run."""
     number = 1
-    while (root / f"{stem}-{number:03d}").exists():
+    while RunFolder(root / f"{stem}-{number:03d}").config.exists():
         number += 1
     return root / f"{stem}-{number:03d}"

@@ -88,7 +88,8 @@ def train(
     if run_dir is None:
         if resume or config is None:
             raise InputError("resume: give the run_dir of the run to continue")
-        return _train(config, None, see, began, False, data_dir, model)
+        experiment = build(config, data_dir=data_dir, model=model)
+        return _train(experiment, None, see, began, False, model)
     require("matplotlib", "lab")  # for the report: told before the run, not after it
     folder = RunFolder(run_dir)
     if resume and not folder.path.is_dir():
@@ -107,20 +108,24 @@ def train(
         elif config is None:
             raise InputError("train: give a configuration")
         else:
-            folder.begin(config)
-        return _train(config, folder, see, began, resume, data_dir, model)
+            folder.refuse_a_second_run()
+        experiment = build(config, data_dir=data_dir, model=model)
+        if not resume:
+            folder.begin(
+                config
+            )  # after what the user may have got wrong, which leaves no run behind
+        return _train(experiment, folder, see, began, resume, model)
 
 
 def _train(
-    config: Config,
+    experiment: Experiment,
     folder: RunFolder | None,
     see: Progress,
     began: float,
     resume: bool,
-    data_dir: str | os.PathLike[str] | None,
     model: Any,
 ) -> Result:
-    experiment = build(config, data_dir=data_dir, model=model)
+    config = experiment.config
     identity = config_hash(config)
     if model is not None:
         identity = hashlib.sha256(f"{identity} {model!r}".encode()).hexdigest()

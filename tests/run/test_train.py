@@ -113,11 +113,24 @@ def test_two_runs_are_the_same_to_the_byte_and_seeds_differ(config, tmp_path):
     assert contents(tmp_path / "a")[0] != contents(tmp_path / "c")[0]
 
 
+CONTROLS = """
+[[control]]
+name = "plateau_learning_rate"
+patience = 1
+[[control]]
+name = "weight_ema"
+[[control]]
+name = "early_stopping"
+patience = 50
+[[augment]]
+name = "random_crop"
+padding = 1
+"""
+
+
 @pytest.mark.parametrize("steps_per_dispatch", ["auto", 1, 4])
-def test_an_interrupted_run_resumes_to_the_same_bytes(
-    tmp_path, config, monkeypatch, steps_per_dispatch
-):
-    del config
+def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch, steps_per_dispatch):
+    (tmp_path / "config.toml").write_text(CONFIG + CONTROLS)
     config = jaxopt_lab.load_config(
         tmp_path / "config.toml", [f"train.steps_per_dispatch={steps_per_dispatch}"]
     )
