@@ -33,11 +33,11 @@ def cycle_at(step: jax.Array, length: int | jax.Array, growth: int | jax.Array) 
     """
     length, growth = _whole(length), _whole(growth)
     starts = _starts(length, growth)
-    counted = jnp.sum((step >= starts[1:]) & (starts[1:] < LAST_STEP), dtype=jnp.int32)
+    counted = jnp.sum((step >= starts[1:]) & (starts[1:] != NEVER), dtype=jnp.int32)
     following = starts[counted + 1]
     even_first = step - step % length
-    grown_last = jnp.where(following < LAST_STEP, following - 1, NEVER)
-    even_last = jnp.where(even_first <= LAST_STEP - length, even_first + (length - 1), NEVER)
+    grown_last = jnp.where(following != NEVER, following - 1, NEVER)
+    even_last = jnp.where(even_first <= LAST_STEP - (length - 1), even_first + (length - 1), NEVER)
     even = jnp.asarray(growth == 1)
     index = jnp.where(even, step // length, counted)
     return Cycle(
@@ -49,16 +49,16 @@ def cycle_at(step: jax.Array, length: int | jax.Array, growth: int | jax.Array) 
 
 
 def _starts(length: int | jax.Array, growth: int | jax.Array) -> jax.Array:
-    """S_0 to S_32 by S_(i+1) = growth S_i + length, held at the last step: (33,) int32."""
+    """S_0 to S_32 by S_(i+1) = growth S_i + length, NEVER beyond int32: (33,) int32."""
     starts = [length * 0]
     known = isinstance(length, int) and isinstance(growth, int)
     for _ in range(32):
+        beyond = (starts[-1] == NEVER) | (starts[-1] > (LAST_STEP - length) // growth)
         following = growth * starts[-1] + length
         if known:
-            starts.append(min(following, LAST_STEP))
+            starts.append(NEVER if beyond else following)
         else:
-            overflows = starts[-1] > (LAST_STEP - length) // growth
-            starts.append(jnp.where(overflows, LAST_STEP, following))
+            starts.append(jnp.where(beyond, NEVER, following))
     return jnp.asarray(np.array(starts, np.int32)) if known else jnp.stack(starts)
 
 

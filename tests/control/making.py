@@ -56,20 +56,33 @@ def some_grads(params, step=0):
     return jax.tree.map(lambda p: jnp.cos(3 * p + step).astype(p.dtype), params)
 
 
-def run(tx, params, values=VALUES, **extra):
-    """Parameters and state after a step for each value of the metric."""
-    tx = optax.with_extra_args_support(tx)
-    state = tx.init(params)
+def run(tx, params, values=VALUES, update=None):
+    """Parameters and state after a step for each value of the metric, one after another."""
+    update, state = tx.update if update is None else update, tx.init(params)
     for step, value in enumerate(values):
-        updates, state = tx.update(
-            some_grads(params, step), state, params, metrics=metrics(value), **extra
-        )
+        grads = some_grads(params, step)
+        updates, state = update(grads, state, params, metrics=metrics(value))
         params = optax.apply_updates(params, updates)
     return params, state
 
 
+def scanned(tx, params, values=VALUES):
+    """The same in one loop."""
+
+    def body(carry, given):
+        params, state = carry
+        step, value = given
+        updates, state = tx.update(some_grads(params, step), state, params, metrics=metrics(value))
+        return (optax.apply_updates(params, updates), state), None
+
+    steps = jnp.arange(len(values))
+    return jax.lax.scan(body, (params, tx.init(params)), (steps, jnp.asarray(values)))[0]
+
+
 def shapes(tree):
-    return jax.tree.map(lambda x: (x.shape, x.dtype), tree)
+    """The structure, and the shapes and dtypes of the leaves."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [(x.shape, x.dtype) for x in leaves]
 
 
 def assert_trees_close(a, b, rtol=1e-6, atol=1e-7):

@@ -46,7 +46,8 @@ def test_the_learning_rates_of_keras_and_pytorch(chosen):
     numbers = {k: [c["arguments"][k] for c in cases] for k in cases[0]["arguments"]}
     numbers = {k: jnp.array(v) for k, v in numbers.items() if k not in dict(chosen)}
     values = [[math.nan if v is None else v for v in case["metrics"]] for case in cases]
-    found = jax.vmap(lambda v, n: scales(v, **n, **dict(chosen)))(jnp.array(values), numbers)
+    each = jax.jit(jax.vmap(lambda v, n: scales(v, **n, **dict(chosen))))
+    found = each(jnp.array(values), numbers)
     # float32 products of a few factors.
     expected = [case["learning_rates"] for case in cases]
     np.testing.assert_allclose(0.5 * found, expected, rtol=1e-6)
@@ -64,11 +65,15 @@ def test_the_record_holds_every_setting():
 
 @pytest.mark.parametrize("threshold_mode", ["absolute", "relative"])
 @pytest.mark.parametrize("mode", ["min", "max"])
-@pytest.mark.parametrize("value", [-1.0, 0.0, 1.0])
-def test_a_constant_metric_of_any_sign_reduces(value, mode, threshold_mode):
-    """optax's never does below 0."""
-    found = scales([value] * 7, factor=0.5, patience=2, mode=mode, threshold_mode=threshold_mode)
-    np.testing.assert_allclose(found, [1, 1, 0.5, 0.5, 0.25, 0.25, 0.125])
+def test_a_constant_metric_of_any_sign_reduces(mode, threshold_mode):
+    given = {"factor": 0.5, "patience": 2, "mode": mode, "threshold_mode": threshold_mode}
+    values = jnp.repeat(jnp.array([[-1.0], [0.0], [1.0]]), 7, axis=1)
+    found = jax.vmap(lambda v: scales(v, **given))(values)
+    np.testing.assert_allclose(found, [[1, 1, 0.5, 0.5, 0.25, 0.25, 0.125]] * 3)
+
+
+def test_optax_never_reduces_below_zero():
+    """The slip that the test above is about; when optax mends it, this fails."""
     theirs = optax.contrib.reduce_on_plateau(factor=0.5, patience=2)
     state = theirs.init(GRADS)
     for _ in range(7):
