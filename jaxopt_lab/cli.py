@@ -4,6 +4,7 @@ import argparse
 import os
 import pathlib
 import sys
+import threading
 from collections.abc import Sequence
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -21,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return WRONG_INPUT
     except KeyboardInterrupt:
-        print("aborted", file=sys.stderr)
+        text = "aborted; a run with a checkpoint goes on with: jaxopt-lab train --resume RUN"
+        print(text, file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
@@ -70,9 +72,14 @@ def _add_config_options(command: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
+    import signal
+
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.core.errors import InputError
 
+    # While nothing can be saved, as in compiling, SIGTERM ends the run as Ctrl-C does.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     _use_compilation_cache()
     if options.config is None and options.resume is None:
         raise InputError("train: give a CONFIG, or a run folder with --resume")

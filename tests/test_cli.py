@@ -95,6 +95,8 @@ def test_list_shows_names_arguments_and_defaults(capsys):
         (["train", "--resume", "none"], "no run to resume"),
         (["train", "config.toml", "--resume", "a", "--run-dir", "b"], "leave out --run-dir"),
         (["train", "--resume", "a", "--set", "seed=1"], "--set needs a CONFIG"),
+        (["train", "config.toml", "--run-dir", "config.toml/below"], "cannot be a run folder"),
+        (["plot-schedule", "config.toml", "--output", "a.jpg"], "must name a .png file"),
         (["list", "optimiser"], "did you mean 'optimizer'"),
     ],
 )

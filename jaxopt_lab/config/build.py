@@ -25,6 +25,7 @@ from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.values import in_steps
 from jaxopt_lab.control import has_stopped
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Params, Schedule
 from jaxopt_lab.engine import (
     TrainState,
@@ -42,6 +43,8 @@ Split = dict[str, np.ndarray]
 
 # The held-out samples are a property of the data set, the same for every seed of a run.
 SPLIT_SEED = 0
+
+MOST_STEPS = 2**31 - 1  # steps are counted in int32
 
 
 class Experiment(NamedTuple):
@@ -115,6 +118,9 @@ def build(
     steps_per_epoch = len(train["label"]) // batch_size
     epochs, steps = config.train.epochs, config.train.steps
     total = steps if steps is not None else max(1, round((epochs or 0) * steps_per_epoch))
+    if total > MOST_STEPS:
+        fault = f"{total:,} steps are more than a run can count, {MOST_STEPS:,}"
+        raise ConfigError("configuration", [("train", fault)])
     length = functools.partial(in_steps, total=total, steps_per_epoch=steps_per_epoch)
 
     schedule = build_schedule(config.schedule, length, total)
@@ -125,6 +131,8 @@ def build(
     optimizer = add_controls(optimizer, config, length, watched)
     if model is None:
         model = _call("model", config.model, classes=len(dataset.classes))
+    else:
+        check_model(model, (batch_size, *train["image"].shape[1:]), len(dataset.classes))
     loss = functools.partial(FAMILIES["loss"].functions[config.loss.name], **config.loss.arguments)
     normalize = make_normalize(*channel_statistics(train["image"]))
     augment = None
@@ -170,6 +178,32 @@ def build(
         evaluate_every=length(config.train.evaluate_every),
         checkpoint_every=length(config.train.checkpoint_every),
     )
+
+
+def check_model(model: Any, shape: tuple[int, ...], classes: int) -> None:
+    """Hold a user's own model to the call convention, without running it.
+
+    Raises:
+      InputError: where it cannot be called, or gives something else than a row of logits a sample.
+    """
+    wanted = "init(rngs, x, train=...) and apply(variables, x, train=...), as Linen modules have"
+    if isinstance(model, type) or not (hasattr(model, "init") and hasattr(model, "apply")):
+        raise InputError(f"model: {model!r} must be an object with {wanted}")
+
+    def outputs(key, x):
+        return model.apply(model.init(key, x, train=False), x, train=False)
+
+    x = jax.ShapeDtypeStruct(shape, jnp.float32)
+    try:
+        found = jax.eval_shape(outputs, jax.random.key(0), x)
+    except Exception as error:  # whatever the user's own code raises
+        text = f"model: {type(model).__name__} failed on inputs {shape}: {error!r}; it needs"
+        raise InputError(f"{text} {wanted}") from error
+    if getattr(found, "shape", None) != (shape[0], classes):
+        raise InputError(
+            f"model: {type(model).__name__} gives {found}, expected logits of shape "
+            f"{(shape[0], classes)}: the data has {classes} classes"
+        )
 
 
 def split_off(train: Split, share: float) -> tuple[Split, Split | None]:

@@ -25,6 +25,14 @@ Length = Callable[[int | str], int]
 CYCLE_ENDS = {"sgdr": sgdr_cycle_end, "cyclical": cyclical_cycle_end}
 PLATEAUS = ("reduce_on_plateau", "plateau_learning_rate")
 
+# Of each of these a run has one at most: its state could not say which one is meant.
+ALONE = (
+    PLATEAUS,
+    ("weight_ema", "stochastic_weight_averaging"),
+    ("early_stopping",),
+    ("snapshots",),
+)
+
 
 def names_of(chosen: Sequence[Choice]) -> list[str]:
     """The names that a list of tables picks."""
@@ -85,6 +93,7 @@ def add_controls(
     Raises:
       ConfigError: where a control does not fit the rest of the configuration.
     """
+    _check_alone(config.control)
     order = list(CONTROLS)
     chosen = sorted(enumerate(config.control), key=lambda item: order.index(item[1].name))
     members: dict[str, list[optax.GradientTransformation]] = {"gradients": [], "updates": []}
@@ -165,14 +174,29 @@ def _made(
         raise ConfigError("configuration", faults) from None
 
 
+def _check_alone(chosen: Sequence[Choice]) -> None:
+    for kind in ALONE:
+        places = [i for i, choice in enumerate(chosen) if choice.name in kind]
+        if len(places) > 1:
+            fault = f"a run has one {' or '.join(kind)} at most; control.{places[0]} is one already"
+            raise ConfigError("configuration", [(f"control.{places[1]}", fault)])
+
+
 def _check_monitor(place: int, choice: Choice, watched: Sequence[str]) -> None:
     argument = FAMILIES["control"].arguments(choice.name).get("monitor")
     if argument is None:
         return
     name = choice.arguments.get("monitor", argument.default)
     if name not in watched:
-        fault = f"{name!r} is not measured{nearest(name, watched)}; there are {', '.join(watched)}"
+        why = nearest(name, watched)
+        if name.removeprefix("val_") in watched:
+            why = ": it needs data.validation > 0"
+        fault = f"{name!r} is not measured{why}; there are {', '.join(watched)}"
         raise ConfigError("configuration", [(f"control.{place}.monitor", fault)])
+    better = "max" if name.endswith("accuracy") else "min"
+    if choice.arguments.get("mode", "min") != better:
+        fault = f"must be {better!r} for {name}, which is better when it is {better}imal"
+        raise ConfigError("configuration", [(f"control.{place}.mode", fault)])
 
 
 def _cycle_end(place: int, config: Config, length: Length) -> Callable[..., Any]:

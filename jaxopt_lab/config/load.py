@@ -27,7 +27,7 @@ def load_config(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> 
     """
     path = pathlib.Path(path)
     try:
-        tables = tomllib.loads(path.read_bytes().decode())
+        tables = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the path of a TOML configuration") from None
     except IsADirectoryError:
@@ -68,3 +68,5 @@ def _apply(tables: dict[str, Any], override: str) -> None:
     if isinstance(place, list):
         raise InputError(f"--set {override}: name one of the list, {path.rsplit('.', 1)[0]}.0 ...")
     place[keys[-1]] = value
+    if path.strip() in ("train.steps", "train.epochs"):  # the one takes the place of the other
+        place.pop("epochs" if keys[-1] == "steps" else "steps", None)

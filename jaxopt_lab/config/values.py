@@ -57,7 +57,8 @@ def _conform(hint: Any, value: Any) -> tuple[Any, str | None]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         if isinstance(value, str) and any(isinstance(m, Duration) for m in marks(hint)):
-            if not _LENGTH.fullmatch(value.strip()):
+            match = _LENGTH.fullmatch(value.strip())
+            if not match or not float(match[1]):
                 raise _Mismatch
             return value, None
         value, wrong = _conform(arguments[0], value)
@@ -91,7 +92,7 @@ def _word(hint: Any) -> str | None:
     if origin is Annotated:
         ranges = [str(m) for m in marks(hint) if isinstance(m, Range)]
         lengths = ['or a length, "5 epochs" or "10%"' for m in marks(hint) if m == Duration()]
-        word = _word(arguments[0])
+        word = _WORDS[int] if lengths else _word(arguments[0])
         return word and " ".join([word, *ranges, *lengths])
     if _is_union(hint):
         return " or ".join(dict.fromkeys(filter(None, map(_word, arguments)))) or None

@@ -38,7 +38,7 @@ class Range:
         if self.high == math.inf:
             return f"{'>' if self.low_open else '>='} {self.low:g}"
         left, right = "(["[not self.low_open], ")]"[not self.high_open]
-        return f"in {left}{self.low:g}, {self.high:g}{right}"
+        return f"in {left}{self.low:.10g}, {self.high:.10g}{right}"
 
 
 @dataclass(frozen=True)

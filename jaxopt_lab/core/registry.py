@@ -22,5 +22,5 @@ def lookup(table: Mapping[str, Callable[..., Any]], name: str, kind: str) -> Cal
     if name in table:
         return table[name]
     raise InputError(
-        f"unknown {kind} {name!r}{nearest(name, table)} Known: {', '.join(sorted(table))}."
+        f"unknown {kind} {name!r}{nearest(name, table)}; one of {', '.join(sorted(table))}"
     )

@@ -78,10 +78,11 @@ def restore(folder: pathlib.Path, template: Any, *, config_hash: str) -> tuple[i
       config_hash: must be the one saved.
 
     Returns:
-      The step and the tree, on the default device; None where no checkpoint is whole.
+      The step and the tree, on the default device; None where none was ever finished.
 
     Raises:
-      InputError: where a whole checkpoint belongs to another configuration.
+      InputError: where a whole checkpoint belongs to another configuration or model, or all that
+        there are are damaged.
     """
     for path in _manifests(folder):
         found = _verified(path)
@@ -90,10 +91,16 @@ def restore(folder: pathlib.Path, template: Any, *, config_hash: str) -> tuple[i
         manifest, content = found
         if manifest["config"] != config_hash:
             raise InputError(
-                f"{path} belongs to another configuration (hash {manifest['config'][:12]}, this "
-                f"one is {config_hash[:12]}): resume with the configuration of that run"
+                f"{path} belongs to another configuration or model (hash "
+                f"{manifest['config'][:12]}, this one is {config_hash[:12]}): resume with those of "
+                "that run"
             )
         return manifest["step"], _rebuild(path, manifest, content, template)
+    if damaged := [path.stem for path in _manifests(folder)]:
+        raise InputError(
+            f"{folder}: none of the checkpoints can be trusted, they are damaged: "
+            f"{', '.join(damaged)}. Nothing was changed; remove them to start over"
+        )
     return None
 
 

@@ -39,8 +39,13 @@ class RunFolder:
         except ImportError:
             yield
             return
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "a+") as file:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = open(self.path / ".lock", "a+")  # noqa: SIM115 - closed below
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            text = f"{self.path} cannot be a run folder: {error.strerror} ({error.filename})"
+            raise InputError(f"{text}; give another --run-dir") from None
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

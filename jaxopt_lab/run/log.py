@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_lab.engine.checkpoint import write_atomically
+
 Row = dict[str, float | int | None]
 
 
@@ -26,9 +28,9 @@ class MetricsLog:
         if path is None:
             return
         self.rows = [row for row in _read(path) if _step(row) <= until]
-        self._file = open(path, "w")  # noqa: SIM115 - closed by `close`
-        self._write(self.rows)
-        self.sync()
+        # Whole or as it was: a kill in this moment must not lose the log.
+        write_atomically(path, "".join(json.dumps(row) + "\n" for row in self.rows).encode())
+        self._file = open(path, "a")  # noqa: SIM115 - closed by `close`
 
     def train(self, start: int, rows: dict[str, np.ndarray], every: int) -> None:
         """Add the rows of steps `start` and on, those that `every` divides."""
@@ -102,10 +104,13 @@ def _read(path: pathlib.Path) -> list[Row]:
 
 
 class Timings:
-    """`timings.jsonl`: what the clock says, apart from the log, which must not differ."""
+    """`timings.jsonl`: what the clock says, apart from the log, which must not differ.
+
+    Its totals are those of all the sessions of a run.
+    """
 
     def __init__(self, path: pathlib.Path | None):
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[Any] = _read(path) if path else []
         self._file = open(path, "a") if path else None  # noqa: SIM115 - closed by `close`
 
     def add(self, **row: float) -> None:

@@ -27,6 +27,8 @@ def plot_schedule(experiment: Experiment, path: pathlib.Path) -> None:
         raise InputError(f"plot-schedule: {name} takes no learning rate, there is nothing to draw")
     if not path.parent.is_dir():
         raise InputError(f"plot-schedule: {path.parent} is no folder; make it, or give another")
+    if path.is_dir() or path.suffix != ".png":
+        raise InputError(f"plot-schedule: {path} must name a .png file")
     from jaxopt_lab.plots import learning_rate_curve  # here: matplotlib takes long to import
 
     steps = np.arange(experiment.total_steps)

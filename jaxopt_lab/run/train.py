@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import time
 from typing import Any, NamedTuple
 
@@ -110,10 +111,6 @@ def train(
         else:
             folder.refuse_a_second_run()
         experiment = build(config, data_dir=data_dir, model=model)
-        if not resume:
-            folder.begin(
-                config
-            )  # after what the user may have got wrong, which leaves no run behind
         return _train(experiment, folder, see, began, resume, model)
 
 
@@ -128,14 +125,15 @@ def _train(
     config = experiment.config
     identity = config_hash(config)
     if model is not None:
-        identity = hashlib.sha256(f"{identity} {model!r}".encode()).hexdigest()
+        described = re.sub(r" at 0x[0-9a-f]+", "", repr(model))
+        identity = hashlib.sha256(f"{identity} {described}".encode()).hexdigest()
     begin = time.perf_counter()
     with see.waiting("compiling ..."):
         state = jax.jit(experiment.init)(jax.random.key(config.seed))
         if resume and folder:
             found = checkpoint.restore(folder.checkpoints, state, config_hash=identity)
             if found is None:
-                see.say(f"{folder.checkpoints} holds no whole checkpoint: starting over")
+                see.say(f"{folder.checkpoints} holds no checkpoint yet: starting over")
             else:
                 state = found[1]
         data = experiment.train
@@ -152,6 +150,8 @@ def _train(
     start = int(state.step)
     compile_seconds = time.perf_counter() - begin
     see.say(opening(experiment, program, state, folder, compile_seconds))
+    if folder and not resume:
+        folder.begin(config)  # after all that may fail before a first step: it leaves no run behind
     log = MetricsLog(folder.metrics if folder else None, until=start)
     timings = Timings(folder.timings if folder else None)
     timings.add(start=start, compile_seconds=compile_seconds)
@@ -238,7 +238,10 @@ def _run(
             if chunk.evaluation is not None:
                 log.evaluation(step, chunk.evaluation)
             timings.add(
-                step=step, seconds=chunk.seconds, evaluation_seconds=chunk.evaluation_seconds
+                step=step,
+                steps=len(chunk.rows["loss"]),
+                seconds=chunk.seconds,
+                evaluation_seconds=chunk.evaluation_seconds,
             )
             last = {name: float(values[-1]) for name, values in chunk.rows.items()}
             bar.update(step, last, chunk.evaluation, chunk.seconds)

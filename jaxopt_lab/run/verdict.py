@@ -51,7 +51,7 @@ def summarize(
     history = log.history()
     steps = int(state.step)
     seconds = timings.total("seconds")
-    taken = steps - int(timings.rows[0]["start"])
+    taken = timings.total("steps")
     summary: dict[str, Any] = {
         "test": ended.tests[ended.kept] if ended else {},
         "steps": steps,

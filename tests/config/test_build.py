@@ -76,6 +76,7 @@ def test_train_size_and_full_batch(make):
 @pytest.mark.parametrize(
     ("override", "text"),
     [
+        ("train.epochs=1e12", "train: .* steps are more than a run can count"),
         ("data.train_size=5000", "data.train_size: 5000 is more than"),
         ("data.batch_size=5000", "data.batch_size: 5000 is more than"),
         ("data.validation=0.9999", "data.validation: 0.9999 of 1437"),

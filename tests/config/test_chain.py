@@ -121,6 +121,15 @@ def test_snapshots_follow_the_schedules_cycles(make):
         ),
         ('[[control]]\nname = "clip_by_norm"', "control.0.max_norm: missing"),
         ('[[control]]\nname = "early_stoping"', "did you mean 'early_stopping'"),
+        (
+            '[[control]]\nname = "weight_ema"\n'
+            '[[control]]\nname = "stochastic_weight_averaging"\nstart = 5',
+            "control.1: a run has one weight_ema or stochastic_weight_averaging at most",
+        ),
+        (
+            '[[control]]\nname = "early_stopping"\nmonitor = "val_accuracy"',
+            "control.0.mode: must be 'max' for val_accuracy",
+        ),
         ('[[control]]\nname = "early_stopping"\npatience = -1', "patience: must be >= 0, got -1"),
         (
             '[schedule]\nname = "wsd"\nsteps = 10\nwarmup = 8\ndecay = 8',
@@ -135,7 +144,9 @@ def test_a_control_that_does_not_fit_is_told_with_its_path(make, tables, text):
 
 def test_val_metrics_need_a_validation_split(make):
     tables = '[[control]]\nname = "early_stopping"\n'
-    with pytest.raises(ConfigError, match=r"is not measured.*there are loss, accuracy$"):
+    with pytest.raises(
+        ConfigError, match=r"is not measured: it needs data.validation > 0; there are"
+    ):
         make(tables, "data.validation=0.0")
 
 

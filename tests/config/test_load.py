@@ -131,7 +131,7 @@ def test_every_fault_is_told_at_once(write):
     found = faults(error)
     expected = {
         "sed": "did you mean 'seed'?",
-        "seed": "must be in [0, 4.29497e+09], got -1",
+        "seed": "must be in [0, 4294967295], got -1",
         "data.name": "unknown: 'digit', did you mean 'digits'?; one of cifar10",
         "data.batch_sise": "did you mean 'batch_size'?",
         "data.validation": "must be in [0, 1), got 1.0",
@@ -195,6 +195,20 @@ def test_a_path_that_is_no_file(tmp_path):
         load_config(tmp_path)
     with pytest.raises(InputError, match="no such file"):
         load_config(tmp_path / "none.toml")
+
+
+def test_steps_take_the_place_of_epochs(write):
+    config = load_config(write(GOOD), ["train.steps=7"])
+    assert (config.train.steps, config.train.epochs) == (7, None)
+
+
+def test_a_byte_order_mark_is_no_fault(write):
+    assert load_config(write("\ufeff" + GOOD)).seed == 3
+
+
+def test_a_length_of_nothing_is_a_fault(write):
+    with pytest.raises(ConfigError, match=r"train.evaluate_every: must be a whole number >= 1 or"):
+        load_config(write(GOOD), ["train.evaluate_every='0%'"])
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-1.0", "0.0"])

@@ -106,3 +106,10 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert restore(tmp_path)[0] == 1
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_nothing_but_damaged_ones_is_an_error(tmp_path):
+    save(tmp_path, 1, some_tree())
+    (tmp_path / "step-00000001.npz").write_bytes(b"")
+    with pytest.raises(InputError, match="they are damaged: step-00000001"):
+        restore(tmp_path)

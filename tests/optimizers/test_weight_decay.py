@@ -18,7 +18,10 @@ PARAMS = {
 }
 GRADS = jax.tree.map(lambda p: jnp.cos(jnp.arange(p.size)).reshape(p.shape), PARAMS)
 EVERYWHERE = {"conv": {"kernel": True, "bias": True}, "scale": True}
-DECAYING = [n for n, f in OPTIMIZERS.items() if "mask" in inspect.signature(f).parameters]
+# The mask of lars says also what is rescaled, so its decay cannot be told apart.
+DECAYING = [
+    n for n, f in OPTIMIZERS.items() if "mask" in inspect.signature(f).parameters and n != "lars"
+]
 
 
 def shrunk(tx, base, **extra):
@@ -41,8 +44,6 @@ def shrunk(tx, base, **extra):
     ids=["none", "all", "tree", "prefix", "function"],
 )
 def test_the_mask_says_what_decays(name, mask, kernel, bias, scale):
-    if name == "lars":
-        pytest.skip("its mask says also what is rescaled")
     make = OPTIMIZERS[name]
     found = shrunk(make(0.1, weight_decay=0.5, mask=mask), make(0.1, weight_decay=0.0, mask=mask))
     assert found == {"conv": {"kernel": kernel, "bias": bias}, "scale": scale, "empty": {}}

@@ -183,11 +183,21 @@ def test_a_killed_run_resumes_to_the_same_bytes(config, tmp_path):
     assert contents(run) == contents(tmp_path / "whole")
 
 
-def test_resuming_without_a_whole_checkpoint_starts_over(config, tmp_path):
+def test_damaged_checkpoints_are_refused_and_nothing_is_lost(config, tmp_path):
+    jaxopt_lab.train(config, tmp_path / "run", progress=False)
+    rows = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    for path in (tmp_path / "run" / "checkpoints").glob("*.npz"):
+        path.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="they are damaged: step-00000054"):
+        jaxopt_lab.train(None, tmp_path / "run", resume=True, progress=False)
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == rows
+
+
+def test_a_run_without_a_checkpoint_yet_starts_over(config, tmp_path):
     jaxopt_lab.train(config, tmp_path / "run", progress=False)
     before = contents(tmp_path / "run")
     for path in (tmp_path / "run" / "checkpoints").iterdir():
-        path.write_bytes(b"damaged")
+        path.unlink()
     jaxopt_lab.train(None, tmp_path / "run", resume=True, progress=False)
     assert contents(tmp_path / "run") == before
 
@@ -251,6 +261,61 @@ def test_a_users_own_model_is_dispatched_step_by_step_where_loops_are_slow(confi
     assert result.history["loss"][-1] < result.history["loss"][0]
     how = "one step a dispatch" if jax.default_backend() == "cpu" else "compiled loop"
     assert how in capsys.readouterr().out
+
+
+class Sized(PlainCNN):
+    """A model whose number of outputs is its own."""
+
+    outputs: int = 10
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        del train
+        return nn.Dense(self.outputs)(x.reshape(len(x), -1))
+
+
+class WithoutTrain(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(10)(x.reshape(len(x), -1))
+
+
+class Bare:
+    """Any object with `init` and `apply`; its repr holds an address."""
+
+    model = Sized()
+
+    def init(self, rngs, x, *, train=False):
+        return self.model.init(rngs, x, train=train)
+
+    def apply(self, variables, x, **rest):
+        return self.model.apply(variables, x, **rest)
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        (Sized(outputs=7), r"expected logits of shape \(128, 10\): the data has 10 classes"),
+        (WithoutTrain(), "WithoutTrain failed on inputs .* it needs init"),
+        (Sized, "must be an object with init"),
+        ("mlp", "'mlp' must be an object with init"),
+    ],
+)
+def test_a_users_model_that_cannot_be_trained_is_told_before_a_run_begins(
+    config, tmp_path, model, text
+):
+    with pytest.raises(InputError, match=text):
+        jaxopt_lab.train(config, tmp_path / "run", model=model, progress=False)
+    assert not (tmp_path / "run" / "config.toml").exists()
+
+
+def test_a_users_model_resumes_whatever_its_address(config, tmp_path):
+    first = jaxopt_lab.train(config, tmp_path / "run", model=Bare(), progress=False)
+    again = jaxopt_lab.train(None, tmp_path / "run", model=Bare(), resume=True, progress=False)
+    assert again.test == first.test
+    assert again.summary["steps_per_second"] > 0, "of all the sessions of the run"
+    with pytest.raises(InputError, match="another configuration or model"):
+        jaxopt_lab.train(None, tmp_path / "run", resume=True, progress=False)
 
 
 def test_bfloat16_trains(tmp_path, config):
