@@ -15,11 +15,10 @@ from jaxopt_lab.augment import batched, compose
 from jaxopt_lab.config.chain import (
     add_controls,
     applied_rate,
-    build_optimizer,
-    build_schedule,
     evaluated,
     names_of,
 )
+from jaxopt_lab.config.optimizer import build_optimizer, build_schedule
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.tables import FAMILIES
@@ -124,7 +123,7 @@ def build(
     length = functools.partial(in_steps, total=total, steps_per_epoch=steps_per_epoch)
 
     schedule = build_schedule(config.schedule, length, total)
-    optimizer, learning_rate = build_optimizer(config.optimizer, schedule)
+    optimizer, learning_rate = build_optimizer(config.optimizer, schedule, length)
     watched = ["loss", *METRICS]
     if validation is not None:
         watched += [f"val_{name}" for name in watched]

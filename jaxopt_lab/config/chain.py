@@ -1,26 +1,21 @@
-"""`[schedule] [optimizer] [[control]]` as one transformation, in an order that no file changes."""
+"""The optimizer among its `[[control]]`s, in an order that no file changes."""
 
-import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.config.optimizer import Length, made, settled
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.tables import FAMILIES
-from jaxopt_lab.control import CONTROLS, learning_rate_scale, place_of
-from jaxopt_lab.core.errors import ArgumentError, InputError
-from jaxopt_lab.core.ranges import Duration, marks
+from jaxopt_lab.control import learning_rate_scale, place_of
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.types import Params, Schedule
 from jaxopt_lab.optimizers import schedule_free_average
 from jaxopt_lab.optimizers._from_optax import FromOptaxState
-from jaxopt_lab.schedules import cyclical_cycle_end, join, sgdr_cycle_end
-
-Length = Callable[[int | str], int]
+from jaxopt_lab.schedules import cyclical_cycle_end, sgdr_cycle_end
 
 CYCLE_ENDS = {"sgdr": sgdr_cycle_end, "cyclical": cyclical_cycle_end}
 PLATEAUS = ("reduce_on_plateau", "plateau_learning_rate")
@@ -31,49 +26,13 @@ ALONE = (
     ("weight_ema", "stochastic_weight_averaging"),
     ("early_stopping",),
     ("snapshots",),
+    ("sam",),
 )
 
 
 def names_of(chosen: Sequence[Choice]) -> list[str]:
     """The names that a list of tables picks."""
     return [choice.name for choice in chosen]
-
-
-def build_schedule(chosen: Sequence[Choice], length: Length, total: int) -> Schedule | None:
-    """The schedules of a file, joined in order; one without `steps` takes what is left."""
-    schedules, lengths, begin = [], [], 0
-    for i, choice in enumerate(chosen):
-        if begin >= total:
-            fault = f"begins at step {begin}, but the run ends at {total}; shorten those before it"
-            raise ConfigError("configuration", [(f"schedule.{i}", fault)])
-        arguments = in_steps_all("schedule", choice, length)
-        if "steps" in FAMILIES["schedule"].arguments(choice.name):
-            arguments.setdefault("steps", total - begin)
-        schedules.append(_made("schedule", i, choice.name, (), arguments))
-        lengths.append(arguments.get("steps", total - begin))
-        begin += lengths[-1]
-    if not schedules:
-        return None
-    return schedules[0] if len(schedules) == 1 else join(schedules, lengths[:-1])
-
-
-def build_optimizer(
-    chosen: Choice, schedule: Schedule | None
-) -> tuple[optax.GradientTransformationExtraArgs, Schedule | None]:
-    """The optimizer with its rate on the schedule, and that rate as a function of the step."""
-    known = FAMILIES["optimizer"].arguments(chosen.name)
-    arguments = dict(chosen.arguments)
-    if "learning_rate" not in known:
-        if schedule is not None:
-            raise InputError(f"{chosen.name} takes no learning rate: remove [schedule]")
-        return FAMILIES["optimizer"].functions[chosen.name](**arguments), None
-    peak = arguments.get("learning_rate", known["learning_rate"].default)
-
-    def learning_rate(step):
-        return peak * (schedule(step) if schedule is not None else jnp.ones([], jnp.float32))
-
-    arguments["learning_rate"] = peak if schedule is None else learning_rate
-    return FAMILIES["optimizer"].functions[chosen.name](**arguments), learning_rate
 
 
 def add_controls(
@@ -94,12 +53,13 @@ def add_controls(
       ConfigError: where a control does not fit the rest of the configuration.
     """
     _check_alone(config.control)
-    order = list(CONTROLS)
+    known = FAMILIES["control"].functions
+    order = list(known)
     chosen = sorted(enumerate(config.control), key=lambda item: order.index(item[1].name))
     members: dict[str, list[optax.GradientTransformation]] = {"gradients": [], "updates": []}
     wrappers = []
     for i, choice in chosen:
-        arguments = in_steps_all("control", choice, length)
+        arguments = settled(f"control.{i}", "control", choice, length)
         _check_monitor(i, choice, watched)
         given: list[Any] = []
         if choice.name == "add_gradient_noise":
@@ -109,15 +69,15 @@ def add_controls(
         if choice.name in PLATEAUS:
             peak = config.optimizer.arguments.get("learning_rate")
             arguments |= {} if peak is None else {"learning_rate": peak}
-        place = place_of(CONTROLS[choice.name])
+        place = place_of(known[choice.name])
         if place == "wrapper":
             wrappers.append((i, choice.name, given, arguments))
         else:
-            members[place].append(_made("control", i, choice.name, given, arguments))
+            members[place].append(made(f"control.{i}", "control", choice.name, given, arguments))
     if members["gradients"] or members["updates"]:
         optimizer = optax.chain(*members["gradients"], optimizer, *members["updates"])
     for i, name, given, arguments in wrappers:
-        optimizer = _made("control", i, name, [optimizer, *given], arguments)
+        optimizer = made(f"control.{i}", "control", name, [optimizer, *given], arguments)
     return optimizer
 
 
@@ -151,29 +111,6 @@ def keeps_best(config: Config) -> bool:
     return any(c.arguments.get("restore_best", True) for c in chosen)
 
 
-def in_steps_all(family: str, choice: Choice, length: Length) -> dict[str, Any]:
-    """The arguments of a choice, every length in steps."""
-    known = FAMILIES[family].arguments(choice.name)
-
-    def convert(hint: Any, value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(convert(typing.get_args(hint)[0], item) for item in value)
-        return length(value) if any(isinstance(m, Duration) for m in marks(hint)) else value
-
-    return {key: convert(known[key].hint, value) for key, value in choice.arguments.items()}
-
-
-def _made(
-    family: str, place: int, name: str, given: Sequence[Any], arguments: dict[str, Any]
-) -> Any:
-    """Call an entry whose lengths are known only now; its faults with their paths."""
-    try:
-        return FAMILIES[family].functions[name](*given, **arguments)
-    except ArgumentError as error:
-        faults = [(f"{family}.{place}.{key}", text) for key, text in error.faults.items()]
-        raise ConfigError("configuration", faults) from None
-
-
 def _check_alone(chosen: Sequence[Choice]) -> None:
     for kind in ALONE:
         places = [i for i, choice in enumerate(chosen) if choice.name in kind]
@@ -205,4 +142,4 @@ def _cycle_end(place: int, config: Config, length: Length) -> Callable[..., Any]
         fault = f"snapshots are taken where a cycle ends: it needs one [schedule], {names}"
         raise ConfigError("configuration", [(f"control.{place}", fault)])
     schedule = config.schedule[0]
-    return CYCLE_ENDS[schedule.name](**in_steps_all("schedule", schedule, length))
+    return CYCLE_ENDS[schedule.name](**settled("schedule", "schedule", schedule, length))

@@ -27,6 +27,8 @@ def toml_value(value: Any) -> str:
     """A TOML value; JSON writes strings, booleans and finite numbers just so."""
     if isinstance(value, list):
         return f"[{', '.join(map(toml_value, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{k} = {toml_value(v)}' for k, v in value.items())} }}"
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return json.dumps(value, ensure_ascii=False)
@@ -46,9 +48,11 @@ def to_tables(config: Config) -> dict[str, Any]:
             name: chosen.arguments.get(name, argument.default) for name, argument in known.items()
         }
         return {"name": chosen.name} | {
-            k: list(v) if isinstance(v, tuple) else v
+            k: choice("schedule", v)
+            if isinstance(v, Choice)
+            else (list(v) if isinstance(v, tuple) else v)
             for k, v in values.items()
-            if isinstance(v, bool | int | float | str | tuple | list)
+            if isinstance(v, bool | int | float | str | tuple | list | Choice)
         }
 
     def fields(section: Any) -> dict[str, Any]:

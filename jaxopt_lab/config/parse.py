@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxopt_lab.config.schema import Choice, Config, DataConfig, TrainConfig
 from jaxopt_lab.config.tables import FAMILIES, Argument, Family
-from jaxopt_lab.config.values import conform, expected
+from jaxopt_lab.config.values import conform, expected, varies
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.registry import nearest
 
@@ -146,6 +146,9 @@ class _Parser:
     ) -> dict[str, Any]:
         found = {}
         for key in known.keys() & given.keys():
+            if isinstance(given[key], dict) and key != "learning_rate" and varies(known[key].hint):
+                found[key] = self.choice(_joined(path, key), "schedule", given[key])
+                continue
             found[key], wrong = conform(known[key].hint, given[key])
             if wrong:
                 self.faults.append((_joined(path, key), wrong))

@@ -12,7 +12,7 @@ from jaxopt_lab.core.ranges import hints
 from jaxopt_lab.data import DATASETS
 from jaxopt_lab.losses import LOSSES
 from jaxopt_lab.nn import MODELS
-from jaxopt_lab.optimizers import OPTIMIZERS
+from jaxopt_lab.optimizers import OPTIMIZERS, sam
 from jaxopt_lab.schedules import SCHEDULES
 
 
@@ -62,6 +62,7 @@ FAMILIES = {
     "optimizer": Family(OPTIMIZERS),
     "schedule": Family(SCHEDULES, optional=frozenset({"steps"})),
     "control": Family(
-        CONTROLS, given=frozenset({"inner", "is_cycle_end", "learning_rate", "seed"})
+        {"sam": sam} | CONTROLS,  # first of a chain: it takes the gradient anew
+        given=frozenset({"inner", "is_cycle_end", "learning_rate", "seed"}),
     ),
 }

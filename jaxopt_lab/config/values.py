@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from jaxopt_lab.core.ranges import Duration, Range, fault, marks
+from jaxopt_lab.core.types import Schedule
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(%|epochs?|steps?)")
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
@@ -40,6 +41,13 @@ def expected(hint: Any) -> str:
 def takes_toml(hint: Any) -> bool:
     """Whether a value of a file can meet the annotation; functions and arrays cannot be in one."""
     return hint is Any or _word(hint) is not None
+
+
+def varies(hint: Any) -> bool:
+    """Whether the annotation takes a schedule, which a file gives as a table with its name."""
+    if typing.get_origin(hint) is Annotated:
+        return varies(typing.get_args(hint)[0])
+    return Schedule in typing.get_args(hint)
 
 
 def in_steps(value: int | str, *, total: int, steps_per_epoch: int) -> int:

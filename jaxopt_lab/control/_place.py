@@ -21,5 +21,5 @@ def placed(place: Place) -> Callable[[F], F]:
 
 
 def place_of(control: Callable[..., Any]) -> Place:
-    """The place that a control of the table declares."""
-    return control.__dict__["place"]
+    """The place that a control declares; "gradients" where it declares none, as an optax member."""
+    return control.__dict__.get("place", "gradients")

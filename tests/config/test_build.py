@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from jaxopt_lab.config.build import build
-from jaxopt_lab.config.chain import build_schedule
 from jaxopt_lab.config.load import load_config
+from jaxopt_lab.config.optimizer import build_schedule
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice
 from jaxopt_lab.config.values import in_steps

@@ -1,15 +1,18 @@
 """`[schedule] [optimizer] [[control]]` as one chain: its order, its lengths, its faults."""
 
+import tomllib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from jaxopt_lab import control, optimizers
+from jaxopt_lab import control, optimizers, schedules
 from jaxopt_lab.config.build import build
+from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.config.parse import ConfigError
+from jaxopt_lab.config.parse import ConfigError, parse_config
 
 CONFIG = """
 [data]
@@ -37,6 +40,11 @@ def _make(tmp_path):
     return make
 
 
+def a_step_of(experiment):
+    rows = {k: v[: experiment.batch_size] for k, v in experiment.train.items()}
+    return experiment.init(jax.random.key(0)), rows
+
+
 def two_steps(tx, grads):
     params = {"w": jnp.array([1.0, 2.0])}
     state, out = tx.init(params), []
@@ -58,6 +66,44 @@ def test_the_order_of_the_file_does_not_matter(make):
     )
     for tables in ("".join(controls), "".join(reversed(controls))):
         np.testing.assert_array_equal(two_steps(make(tables).optimizer, grads), expected)
+
+
+def test_sam_stands_first_and_takes_the_gradient_anew(make):
+    experiment = make(
+        '[[control]]\nname = "clip_by_value"\nmax_value = 1.0\n'
+        '[[control]]\nname = "sam"\nrho = 0.2\n'
+    )
+    grad_fn = lambda params: {"w": 2 * params["w"]}  # noqa: E731
+    params = {"w": jnp.array([0.3, -0.1])}
+    tx = optax.chain(optimizers.sam(0.2), control.clip_by_value(1.0), optimizers.momentum(0.5))
+    expected, _ = tx.update(grad_fn(params), tx.init(params), params, grad_fn=grad_fn)
+    tx = experiment.optimizer
+    found, _ = tx.update(grad_fn(params), tx.init(params), params, grad_fn=grad_fn)
+    np.testing.assert_array_equal(found["w"], expected["w"])
+    assert jnp.isfinite(jax.jit(experiment.step)(*a_step_of(experiment))[1]["loss"])
+
+
+def test_momentum_may_cycle_against_the_rate(make):
+    triangle = '{ name = "cyclical", up = "1 epoch", peak = 0.85, base = 0.95 }'
+    experiment = make("", f"optimizer.beta = {triangle}")
+    up = experiment.steps_per_epoch
+    beta = schedules.cyclical(up, peak=0.85, base=0.95)
+    grads = {"w": jnp.array([3.0, -0.5])}
+    expected = two_steps(optimizers.momentum(0.5, beta), grads)
+    np.testing.assert_allclose(two_steps(experiment.optimizer, grads), expected, rtol=1e-6)
+
+    again = parse_config(tomllib.loads(to_toml(experiment.config)))
+    assert again.optimizer.arguments["beta"].arguments["up"] == "1 epoch"
+
+    for wrong, why in {
+        '{ name = "cyclical", up = 3, peak = 1.5 }': "optimizer.beta: at step .* got 1",
+        '{ name = "cyclic", up = 3 }': "optimizer.beta.name: unknown: 'cyclic', did you mean",
+        '{ name = "cyclical", upp = 3 }': "optimizer.beta.upp: unknown",
+    }.items():
+        with pytest.raises(ConfigError, match=why):
+            make("", f"optimizer.beta = {wrong}")
+    with pytest.raises(ConfigError, match=r"optimizer\.learning_rate: must be a number"):
+        make("", f"optimizer.learning_rate = {triangle}")
 
 
 def test_wrappers_go_around_everything_and_early_stopping_outermost(make):

@@ -1,0 +1,98 @@
+"""`[schedule]` and `[optimizer]` as functions of the step, every length in steps."""
+
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxopt_lab.config.parse import ConfigError
+from jaxopt_lab.config.schema import Choice
+from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.core.errors import ArgumentError, InputError
+from jaxopt_lab.core.ranges import Duration, fault, marks
+from jaxopt_lab.core.types import Schedule
+from jaxopt_lab.schedules import join
+
+Length = Callable[[int | str], int]
+
+
+def build_schedule(chosen: Sequence[Choice], length: Length, total: int) -> Schedule | None:
+    """The schedules of a file, joined in order; one without `steps` takes what is left."""
+    schedules, lengths, begin = [], [], 0
+    for i, choice in enumerate(chosen):
+        if begin >= total:
+            text = f"begins at step {begin}, but the run ends at {total}; shorten those before it"
+            raise ConfigError("configuration", [(f"schedule.{i}", text)])
+        arguments = _of_schedule(f"schedule.{i}", choice, length, total - begin)
+        schedules.append(made(f"schedule.{i}", "schedule", choice.name, (), arguments))
+        lengths.append(arguments.get("steps", total - begin))
+        begin += lengths[-1]
+    if not schedules:
+        return None
+    return schedules[0] if len(schedules) == 1 else join(schedules, lengths[:-1])
+
+
+def build_optimizer(
+    chosen: Choice, schedule: Schedule | None, length: Length
+) -> tuple[optax.GradientTransformationExtraArgs, Schedule | None]:
+    """The optimizer with its rate on the schedule, and that rate as a function of the step."""
+    known = FAMILIES["optimizer"].arguments(chosen.name)
+    arguments = settled("optimizer", "optimizer", chosen, length)
+    if "learning_rate" not in known:
+        if schedule is not None:
+            raise InputError(f"{chosen.name} takes no learning rate: remove [schedule]")
+        return FAMILIES["optimizer"].functions[chosen.name](**arguments), None
+    peak = arguments.get("learning_rate", known["learning_rate"].default)
+
+    def learning_rate(step):
+        return peak * (schedule(step) if schedule is not None else jnp.ones([], jnp.float32))
+
+    arguments["learning_rate"] = peak if schedule is None else learning_rate
+    return FAMILIES["optimizer"].functions[chosen.name](**arguments), learning_rate
+
+
+def settled(path: str, family: str, choice: Choice, length: Length) -> dict[str, Any]:
+    """The arguments of a choice: every length in steps, every table a schedule."""
+    known = FAMILIES[family].arguments(choice.name)
+
+    def convert(key: str, hint: Any, value: Any) -> Any:
+        if isinstance(value, Choice):
+            return _schedule_within(f"{path}.{key}", hint, value, length)
+        if isinstance(value, tuple):
+            return tuple(convert(key, typing.get_args(hint)[0], item) for item in value)
+        return length(value) if any(isinstance(m, Duration) for m in marks(hint)) else value
+
+    return {key: convert(key, known[key].hint, value) for key, value in choice.arguments.items()}
+
+
+def made(path: str, family: str, name: str, given: Sequence[Any], arguments: dict[str, Any]) -> Any:
+    """Call an entry whose lengths are known only now; its faults with their paths."""
+    try:
+        return FAMILIES[family].functions[name](*given, **arguments)
+    except ArgumentError as error:
+        faults = [(f"{path}.{key}", text) for key, text in error.faults.items()]
+        raise ConfigError("configuration", faults) from None
+
+
+def _of_schedule(path: str, choice: Choice, length: Length, rest: int) -> dict[str, Any]:
+    """A schedule's arguments; one without the `steps` that it needs takes the rest of the run."""
+    arguments = settled(path, "schedule", choice, length)
+    if "steps" in FAMILIES["schedule"].arguments(choice.name):
+        arguments.setdefault("steps", rest)
+    return arguments
+
+
+def _schedule_within(path: str, hint: Any, choice: Choice, length: Length) -> Schedule:
+    """A schedule of the whole run in the place of a number, its values held to that one's range."""
+    total = length("100%")
+    schedule = made(path, "schedule", choice.name, (), _of_schedule(path, choice, length, total))
+    steps = np.unique(np.linspace(0, total - 1, 1000, dtype=np.int32))
+    for step, value in zip(steps, jax.vmap(schedule)(steps).tolist(), strict=True):
+        if wrong := fault(hint, value):
+            text = f"at step {step} {wrong}; give the schedule another peak and other ends"
+            raise ConfigError("configuration", [(path, text)])
+    return schedule
