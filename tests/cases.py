@@ -60,9 +60,17 @@ MODELS = {
 }
 LOSSES = {
     "softmax_cross_entropy": {"label_smoothing": 0.1},
+    "squared_error": {},
+    "logistic": {},
+    "hinge": {"multiclass": "weston_watkins", "squared": True},
 }
 METRICS = {
     "accuracy": {},
+}
+PENALTIES = {
+    "l1": {"weight": 0.1},
+    "l2": {"weight": 0.1},
+    "elastic_net": {"weight": 0.1, "ratio": 0.3},
 }
 DATASETS = {
     "digits": {},

@@ -40,7 +40,7 @@ TABLES = {
     "augment": ("AUGMENTATIONS",),
     "control": ("CONTROLS",),
     "data": ("DATASETS",),
-    "losses": ("LOSSES", "METRICS"),
+    "losses": ("LOSSES", "METRICS", "PENALTIES"),
     "nn": ("MODELS",),
     "optimizers": ("OPTIMIZERS",),
     "plots": ("PLOTS",),

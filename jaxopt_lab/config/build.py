@@ -3,7 +3,7 @@
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -163,6 +163,7 @@ def build(
             optimizer,
             normalize=normalize,
             augment=augment,
+            penalty=build_penalty(config.penalty),
             metrics=METRICS,
             learning_rate=applied_rate(config, learning_rate),
             stopped=has_stopped if "early_stopping" in names_of(config.control) else None,
@@ -177,6 +178,16 @@ def build(
         evaluate_every=length(config.train.evaluate_every),
         checkpoint_every=length(config.train.checkpoint_every),
     )
+
+
+def build_penalty(chosen: Sequence[Choice]) -> Callable[[Params], jax.Array] | None:
+    """The sum of the penalties of a file; None where it has none."""
+    if not chosen:
+        return None
+    penalties = [
+        functools.partial(FAMILIES["penalty"].functions[c.name], **c.arguments) for c in chosen
+    ]
+    return lambda params: jnp.stack([penalty(params) for penalty in penalties]).sum()
 
 
 def check_model(model: Any, shape: tuple[int, ...], classes: int) -> None:

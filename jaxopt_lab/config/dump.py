@@ -63,6 +63,7 @@ def to_tables(config: Config) -> dict[str, Any]:
     tables["data"] = choice("data", config.data.source) | fields(config.data)
     tables["model"] = choice("model", config.model)
     tables["loss"] = choice("loss", config.loss)
+    tables["penalty"] = [choice("penalty", c) for c in config.penalty]
     tables["augment"] = [choice("augment", c) for c in config.augment]
     tables["optimizer"] = choice("optimizer", config.optimizer)
     schedules = [choice("schedule", c) for c in config.schedule]

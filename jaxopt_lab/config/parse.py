@@ -11,7 +11,7 @@ from jaxopt_lab.config.values import conform, expected, varies
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.registry import nearest
 
-LISTS = ("augment", "schedule", "control")  # [[tables]]; one may be written as [table]
+LISTS = ("penalty", "augment", "schedule", "control")  # [[tables]]; one may be written as [table]
 REQUIRED = ("data", "model", "optimizer", "train")
 
 

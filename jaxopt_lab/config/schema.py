@@ -67,6 +67,7 @@ class Config:
     optimizer: Choice
     train: TrainConfig
     loss: Choice = Choice("softmax_cross_entropy")
+    penalty: tuple[Choice, ...] = ()
     augment: tuple[Choice, ...] = ()
     schedule: tuple[Choice, ...] = ()
     control: tuple[Choice, ...] = ()

@@ -10,7 +10,7 @@ from jaxopt_lab.config.values import takes_toml
 from jaxopt_lab.control import CONTROLS
 from jaxopt_lab.core.ranges import hints
 from jaxopt_lab.data import DATASETS
-from jaxopt_lab.losses import LOSSES
+from jaxopt_lab.losses import LOSSES, PENALTIES
 from jaxopt_lab.nn import MODELS
 from jaxopt_lab.optimizers import OPTIMIZERS, sam
 from jaxopt_lab.schedules import SCHEDULES
@@ -58,6 +58,7 @@ FAMILIES = {
     "data": Family(DATASETS, given=frozenset({"data_dir"})),
     "model": Family(MODELS, given=frozenset({"classes"})),
     "loss": Family(LOSSES, given=frozenset({"outputs", "labels"})),
+    "penalty": Family(PENALTIES, given=frozenset({"params"})),
     "augment": Family(AUGMENTATIONS),
     "optimizer": Family(OPTIMIZERS),
     "schedule": Family(SCHEDULES, optional=frozenset({"steps"})),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.tree import cast_floating
-from jaxopt_lab.core.types import Batch, Metric
+from jaxopt_lab.core.types import Batch, Metric, Params
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.state import TrainState
 
@@ -23,6 +23,7 @@ def make_step(
     *,
     normalize: Callable[[jax.Array], jax.Array] = lambda x: x,
     augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+    penalty: Callable[[Params], jax.Array] | None = None,
     metrics: dict[str, Loss] | None = None,
     learning_rate: Callable[[jax.Array, Any], jax.Array] | None = None,
     stopped: Callable[[Any], jax.Array] | None = None,
@@ -38,6 +39,8 @@ def make_step(
       optimizer: an optax transformation.
       normalize: raw images to the model's input, inside the differentiated function.
       augment: `(key, images) -> images` on raw images.
+      penalty: `params -> scalar`, added to the mean loss; what is minimized is the sum, which is
+        the extra `value`.
       metrics: `{name: (outputs, labels) -> (B,)}`, means of which are returned beside the loss.
       learning_rate: `(step, opt_state) -> scalar`, of the state after the step, returned among the
         metrics.
@@ -47,7 +50,8 @@ def make_step(
 
     Returns:
       The step. A batch is `{"image": (B, H, W, C), "label": (B,) or (B, K)}`; the metrics are
-      float32 scalars: `loss`, `learning_rate` where given, and those of `metrics`.
+      float32 scalars: `loss` without the penalty, `penalty` and `learning_rate` where given, and
+      those of `metrics`.
     """
     optimizer = optax.with_extra_args_support(optimizer)
 
@@ -66,12 +70,13 @@ def make_step(
                 rngs={"params": model_key, "dropout": jax.random.fold_in(model_key, 1)},
                 mutable=list(state.model_state),
             )
-            return loss(outputs, label).mean(), (outputs, dict(model_state))
+            row = {"loss": loss(outputs, label).mean().astype(jnp.float32)}
+            if penalty is not None:
+                row["penalty"] = penalty(params)
+            return sum(row.values()), (row, outputs, dict(model_state))
 
-        (value, (outputs, model_state)), grads = jax.value_and_grad(objective, has_aux=True)(
-            state.params
-        )
-        row = {"loss": value.astype(jnp.float32)}
+        gradient = jax.value_and_grad(objective, has_aux=True)
+        (value, (row, outputs, model_state)), grads = gradient(state.params)
         row |= {name: f(outputs, label).mean() for name, f in (metrics or {}).items()}
         new = jnp.array(True)
         updates, opt_state = optimizer.update(
@@ -81,7 +86,7 @@ def make_step(
             value=value,
             metrics=state.evaluation | {name: Metric(v, new) for name, v in row.items()},
             key=stream_key(state.key, Stream.OPTIMIZER, state.step),
-            grad_fn=lambda params: jax.grad(objective, has_aux=True)(params)[0],
+            grad_fn=lambda params: gradient(params)[1],
         )
         if learning_rate is not None:
             row["learning_rate"] = jnp.asarray(learning_rate(state.step, opt_state), jnp.float32)

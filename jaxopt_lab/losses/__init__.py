@@ -1,9 +1,34 @@
-"""Losses and metrics: `(outputs, labels) -> one float32 value a sample`."""
+"""Losses, metrics and penalties.
+
+A loss or a metric is `(outputs, labels) -> one float32 value a sample`, a penalty
+`params -> one float32 value`; `jensen_shannon` compares outputs with each other.
+"""
 
 from jaxopt_lab.losses._accuracy import accuracy
+from jaxopt_lab.losses._elastic_net import elastic_net
+from jaxopt_lab.losses._hinge import hinge
+from jaxopt_lab.losses._jensen_shannon import jensen_shannon
+from jaxopt_lab.losses._l1 import l1
+from jaxopt_lab.losses._l2 import l2
+from jaxopt_lab.losses._logistic import logistic
 from jaxopt_lab.losses._softmax_cross_entropy import softmax_cross_entropy
+from jaxopt_lab.losses._squared_error import squared_error
 
-LOSSES = {f.__name__: f for f in (softmax_cross_entropy,)}
+LOSSES = {f.__name__: f for f in (softmax_cross_entropy, squared_error, logistic, hinge)}
 METRICS = {f.__name__: f for f in (accuracy,)}
+PENALTIES = {f.__name__: f for f in (l1, l2, elastic_net)}
 
-__all__ = ["LOSSES", "METRICS", "accuracy", "softmax_cross_entropy"]
+__all__ = [
+    "LOSSES",
+    "METRICS",
+    "PENALTIES",
+    "accuracy",
+    "elastic_net",
+    "hinge",
+    "jensen_shannon",
+    "l1",
+    "l2",
+    "logistic",
+    "softmax_cross_entropy",
+    "squared_error",
+]

@@ -1,8 +1,10 @@
 """From a checked configuration to objects: lengths, splits, the rate."""
 
+import jax
 import numpy as np
 import pytest
 
+from jaxopt_lab import losses
 from jaxopt_lab.config.build import build
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.optimizer import build_schedule
@@ -102,3 +104,17 @@ def test_a_schedule_takes_the_rest_of_the_run_and_several_are_joined():
     assert joined(100) == pytest.approx(0, abs=1e-7)
     with pytest.raises(ConfigError, match=r"schedule\.1: begins at step 100"):
         build_schedule((Choice("linear_decay"), Choice("cosine_decay")), length, 100)
+
+
+def test_penalties_are_summed(make):
+    experiment = make(
+        'penalty=[{name="l2", weight=0.5}, {name="l1", weight=0.1}]', 'loss={name="hinge"}'
+    )
+    state = experiment.init(jax.random.key(0))
+    rows = {k: v[:64] for k, v in experiment.train.items()}
+    _, row = jax.jit(experiment.step)(state, rows)
+    params = state.params
+    expected = losses.l2(params, weight=0.5) + losses.l1(params, weight=0.1)
+    np.testing.assert_allclose(row["penalty"], expected, rtol=1e-6)
+    with pytest.raises(ConfigError, match=r"penalty\.0\.weight: missing"):
+        make('penalty=[{name="l2"}]')

@@ -1,5 +1,7 @@
 """The step against a plain loop written out with optax, and what it hands to the optimizer."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ import pytest
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Metric
 from jaxopt_lab.engine import init_state, make_step, with_evaluation
-from jaxopt_lab.losses import accuracy, softmax_cross_entropy
+from jaxopt_lab.losses import accuracy, l2, softmax_cross_entropy
 from jaxopt_lab.nn import cnn, mlp
 from jaxopt_lab.optimizers import adam
 
@@ -61,6 +63,27 @@ def test_equals_a_plain_loop(batch):
     # The same mathematics with another formula for the loss: float32 rounding over 5 steps.
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-6), state.params, params)
     assert state.step == 5
+
+
+def test_a_penalty_is_minimized_with_the_loss_and_told_apart(batch):
+    model, rate, weight = mlp(3, hidden=[5]), 0.1, 0.3
+    plain = make_step(model, softmax_cross_entropy, optax.sgd(rate))
+    penalized = make_step(
+        model, softmax_cross_entropy, optax.sgd(rate), penalty=partial(l2, weight=weight)
+    )
+    state = start(model, optax.sgd(rate), batch)
+    without, row = plain(state, batch)
+    found, with_penalty = penalized(state, batch)
+    assert with_penalty["loss"] == row["loss"]
+    kernels = [p for p in jax.tree.leaves(state.params) if p.ndim > 1]
+    squares = sum(float((np.asarray(k, np.float64) ** 2).sum()) for k in kernels)
+    np.testing.assert_allclose(with_penalty["penalty"], weight / 2 * squares, rtol=1e-6)
+
+    def decayed(before, after):
+        return after - rate * weight * before if before.ndim > 1 else after
+
+    expected = jax.tree.map(decayed, state.params, without.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), found.params, expected)
 
 
 def test_the_optimizer_is_given_the_extras(batch):

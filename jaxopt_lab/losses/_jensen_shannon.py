@@ -1,0 +1,28 @@
+"""Jensen-Shannon divergence between views."""
+
+import jax
+import jax.numpy as jnp
+
+
+def jensen_shannon(outputs: jax.Array) -> jax.Array:
+    """Jensen-Shannon divergence of the predictions for V views of a sample, one value a sample.
+
+    A penalty on predictions that change with augmentation: AugMix adds 12 times its mean, over one
+    clean and two augmented views, to the cross-entropy of the clean one. It compares
+    probabilities, not logits.
+
+        p_v = softmax(z_v),    m = clip(1/V sum_v p_v, 1e-7, 1),    d = 1/V sum_v KL(p_v || m)
+
+    Args:
+      outputs: logits z, (V, B, K), any float dtype, computed in float32.
+
+    Returns:
+      (B,) float32 in [0, log V], up to rounding; 0 where all views agree.
+
+    Reference: Hendrycks et al., 2020, https://arxiv.org/abs/1912.02781, and its published code,
+    which clips the mixture.
+    """
+    log_p = jax.nn.log_softmax(outputs.astype(jnp.float32), axis=-1)
+    p = jnp.exp(log_p)
+    log_m = jnp.log(p.mean(0, keepdims=True).clip(1e-7, 1))
+    return (p * (log_p - log_m)).sum(-1).mean(0)
