@@ -1,11 +1,13 @@
 """Losses, metrics and penalties.
 
 A loss or a metric is `(outputs, labels) -> one float32 value a sample`, a penalty
-`params -> one float32 value`; `jensen_shannon` compares outputs with each other.
+`params -> one float32 value`; `jensen_shannon` compares outputs with each other,
+`expected_calibration_error` is one value of a whole data set.
 """
 
 from jaxopt_lab.losses._accuracy import accuracy
 from jaxopt_lab.losses._elastic_net import elastic_net
+from jaxopt_lab.losses._expected_calibration_error import expected_calibration_error
 from jaxopt_lab.losses._hinge import hinge
 from jaxopt_lab.losses._jensen_shannon import jensen_shannon
 from jaxopt_lab.losses._l1 import l1
@@ -24,6 +26,7 @@ __all__ = [
     "PENALTIES",
     "accuracy",
     "elastic_net",
+    "expected_calibration_error",
     "hinge",
     "jensen_shannon",
     "l1",

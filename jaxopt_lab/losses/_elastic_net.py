@@ -2,11 +2,11 @@
 
 import jax
 
+from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import NonNegative, Probability, checked
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.losses._l1 import l1
 from jaxopt_lab.losses._l2 import l2
-from jaxopt_lab.losses._penalized import Mask
 
 
 @checked

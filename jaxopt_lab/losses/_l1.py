@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import NonNegative, checked
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.losses._penalized import Mask, total
+from jaxopt_lab.losses._penalized import total
 
 
 @checked

@@ -4,10 +4,11 @@ import functools
 
 import optax
 
+from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.optimizers._from_optax import from_optax
-from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
@@ -61,7 +62,7 @@ def adan(
             eps,
             eps,
             weight_decay=value_at(weight_decay, step),
-            mask=functools.partial(decay_mask, mask),
+            mask=functools.partial(full_mask, mask),
         )
 
     return from_optax("adan", learning_rate, build)

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import optax
 
+from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Momentum, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.types import ScalarOrSchedule
 from jaxopt_lab.optimizers._from_optax import from_optax
-from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
@@ -66,7 +67,7 @@ def ademamix(
             value_at(alpha, step),
             eps,
             weight_decay=value_at(weight_decay, step),
-            mask=functools.partial(decay_mask, mask),
+            mask=functools.partial(full_mask, mask),
         )
 
     return from_optax("ademamix", learning_rate, build)

@@ -4,10 +4,11 @@ import functools
 
 import optax
 
+from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.optimizers._from_optax import from_optax
-from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
@@ -50,7 +51,7 @@ def lars(
     """
 
     def build(eta, step):
-        which = functools.partial(decay_mask, mask)
+        which = functools.partial(full_mask, mask)
         return optax.lars(
             eta,
             weight_decay=value_at(weight_decay, step),

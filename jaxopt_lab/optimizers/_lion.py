@@ -4,10 +4,11 @@ import functools
 
 import optax
 
+from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.optimizers._from_optax import from_optax
-from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
@@ -52,7 +53,7 @@ def lion(
             beta1,
             beta2,
             weight_decay=value_at(weight_decay, step),
-            mask=functools.partial(decay_mask, mask),
+            mask=functools.partial(full_mask, mask),
         )
 
     return from_optax("lion", learning_rate, build)

@@ -5,10 +5,11 @@ import functools
 import jax
 import optax
 
+from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.optimizers._from_optax import from_optax
-from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
@@ -70,7 +71,7 @@ def muon(
     def decay(eta, step):
         # By itself, so that one lambda and one mask serve the matrices and the rest.
         rate = -eta * value_at(weight_decay, step)
-        return optax.add_decayed_weights(rate, functools.partial(decay_mask, mask))
+        return optax.add_decayed_weights(rate, functools.partial(full_mask, mask))
 
     def build(eta, step):
         method = optax.contrib.muon(

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import optax
 
+from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.optimizers._from_optax import from_optax
-from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
@@ -54,7 +55,7 @@ def schedule_free_adamw(
 
     def build(eta, step):
         decay = optax.add_decayed_weights(
-            value_at(weight_decay, step), functools.partial(decay_mask, mask)
+            value_at(weight_decay, step), functools.partial(full_mask, mask)
         )
         # Adam without its first moment, whose work the average does.
         scale = optax.scale_by_rms(beta2, eps, eps_in_sqrt=False, bias_correction=True)

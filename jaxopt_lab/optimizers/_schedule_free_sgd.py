@@ -5,12 +5,13 @@ from typing import Annotated
 
 import optax
 
+from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import LearningRate, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.optimizers._from_optax import FromOptaxState, from_optax
 from jaxopt_lab.optimizers._precision import cast_like, widen
-from jaxopt_lab.optimizers._weight_decay import Mask, WeightDecay, decay_mask
+from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
@@ -52,7 +53,7 @@ def schedule_free_sgd(
 
     def build(eta, step):
         decay = optax.add_decayed_weights(
-            value_at(weight_decay, step), functools.partial(decay_mask, mask)
+            value_at(weight_decay, step), functools.partial(full_mask, mask)
         )
         return optax.contrib.schedule_free(optax.chain(decay, optax.sgd(eta)), eta, beta)
 

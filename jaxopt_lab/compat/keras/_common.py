@@ -10,16 +10,12 @@ import optax
 
 from jaxopt_lab.compat._rates import inverse_time, is_off
 from jaxopt_lab.core.errors import ArgumentError
+from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Range
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers._precision import cast_like, widen
-from jaxopt_lab.optimizers._weight_decay import (
-    Mask,
-    decay_mask,
-    decay_rates,
-    need_params,
-)
+from jaxopt_lab.optimizers._weight_decay import decay_rates, need_params
 
 Clip = Annotated[float | None, Range(0, math.inf, low_open=True)]
 Decoupled = Annotated[ScalarOrSchedule | None, Range(0, math.inf, high_open=True)]
@@ -76,8 +72,8 @@ def keras_optimizer(
 
     def decays(params):
         if exclude_from_weight_decay is None:
-            return decay_mask(True, params)
-        excluded = decay_mask(exclude_from_weight_decay, params)
+            return full_mask(True, params)
+        excluded = full_mask(exclude_from_weight_decay, params)
         return jax.tree.map(lambda excluded: not excluded, excluded)
 
     def init(params):
