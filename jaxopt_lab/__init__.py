@@ -21,7 +21,20 @@ _HOMES = {
     "Result": "jaxopt_lab.run.train",
 }
 _FAMILIES = frozenset(
-    "augment compat control data engine losses nn optimizers plots problems schedules".split()  # noqa: SIM905
+    (
+        "augment",
+        "compat",
+        "control",
+        "data",
+        "engine",
+        "linear",
+        "losses",
+        "nn",
+        "optimizers",
+        "plots",
+        "problems",
+        "schedules",
+    )
 )
 
 

@@ -46,6 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--print-config", action="store_true", help="print every setting and stop")
     train.set_defaults(command=_train)
 
+    linear = commands.add_parser("linear", help="solve a linear model, for one lambda or many")
+    linear.add_argument("config", metavar="CONFIG", help="a TOML file with [data] and [linear]")
+    _add_config_options(linear)
+    linear.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
+    linear.set_defaults(command=_linear)
+
     plot = commands.add_parser("plot-schedule", help="draw the learning rate before training")
     plot.add_argument("config", metavar="CONFIG", help="a TOML file")
     plot.add_argument("--output", metavar="PNG", help="default: CONFIG-schedule.png, here")
@@ -117,6 +123,17 @@ def _look(options: argparse.Namespace, config) -> int:
         print(to_toml(config), end="")
     if options.dry_run:
         dry_run(build(config, data_dir=options.data_dir), Progress())
+    return DONE
+
+
+def _linear(options: argparse.Namespace) -> int:
+    from jaxopt_lab.config.load import load_linear_config
+    from jaxopt_lab.run.folder import next_folder
+    from jaxopt_lab.run.linear import solve
+
+    config = load_linear_config(options.config, options.set)
+    run_dir = options.run_dir or next_folder(pathlib.Path(options.config).stem)
+    solve(config, run_dir, data_dir=options.data_dir)
     return DONE
 
 

@@ -55,8 +55,21 @@ AUGMENTATIONS = {
     "random_flip": {},
 }
 MODELS = {
+    "linear": {},
     "mlp": {"hidden": [16]},
     "cnn": {"channels": [4, 8]},
+    "resnet": {"depth": 8, "width": 4},
+    "wide_resnet": {"depth": 10, "width": 1},
+    "plain": {"depth": 8, "width": 4},
+}
+INITIALIZERS = {
+    "gaussian": {"stddev": 0.02},
+    "glorot_uniform": {},
+    "glorot_normal": {},
+    "he_uniform": {},
+    "he_normal": {},
+    "orthogonal": {"scale": 1.5},
+    "delta_orthogonal": {"scale": 1.5},
 }
 LOSSES = {
     "softmax_cross_entropy": {"label_smoothing": 0.1},
@@ -78,6 +91,19 @@ DATASETS = {
     "fashion_mnist": {},
     "cifar10": {},
     "cifar100": {},
+    "diabetes": {},
+    "breast_cancer": {},
+}
+SOLVERS = {  # beside X and y
+    "ols": {},
+    "ridge": {"lam": 0.5},
+    "tikhonov": {"gamma": [[0.5, 0.0, 0.0], [0.0, 1.0, -1.0]]},
+    "ridge_path": {"lams": [0.1, 1.0]},
+    "fit": {"loss": "squared", "penalty": "elastic_net", "lam": 0.1},
+}
+FEATURES = {
+    "polynomial": {"degree": 2},
+    "fourier": {"features": 8},
 }
 PROBLEMS = {
     "quadratic": {},
@@ -87,4 +113,5 @@ PLOTS = {
     "loss_curve": {},
     "accuracy_curve": {},
     "learning_rate_curve": {},
+    "regularization_path": {},
 }

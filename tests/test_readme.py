@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from jaxopt_lab.config.parse import parse_config
+from jaxopt_lab.config.parse import parse_config, parse_linear_config
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -36,7 +36,10 @@ def test_configurations_are_valid(block):
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda p: p.stem)
 def test_every_config_is_valid_and_says_what_to_expect(path):
     text = path.read_text()
-    parse_config(tomllib.loads(text), source=path.name)
+    tables = tomllib.loads(text)
+    parse = parse_linear_config if "linear" in tables else parse_config
+    parse(tables, source=path.name)
     header = text[: text.index("seed")]
-    assert f"jaxopt-lab train configs/{path.name}" in header
+    command = "linear" if "linear" in tables else "train"
+    assert f"jaxopt-lab {command} configs/{path.name}" in header
     assert re.search(r"\d %", header), "the header says the accuracy to expect"

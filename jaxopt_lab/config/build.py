@@ -26,6 +26,7 @@ from jaxopt_lab.config.values import in_steps
 from jaxopt_lab.control import has_stopped
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Params, Schedule
+from jaxopt_lab.data import Dataset
 from jaxopt_lab.engine import (
     TrainState,
     channel_statistics,
@@ -107,10 +108,10 @@ def build(
     Raises:
       InputError: where the data is missing, or settings do not fit it or each other.
     """
-    source = config.data.source
-    loader = FAMILIES["data"].functions[source.name]
-    given = {"data_dir": data_dir} if "data_dir" in inspect.signature(loader).parameters else {}
-    dataset = loader(**given, **source.arguments)
+    dataset = load_dataset(config.data.source, data_dir)
+    if not dataset.classes:
+        text = "has no classes to train a network on; solve it with: jaxopt-lab linear CONFIG"
+        raise ConfigError("configuration", [("data.name", f"{config.data.source.name} {text}")])
     train, validation = split_off(dataset.train, config.data.validation)
     train, batch_size = sized(train, config)
 
@@ -188,6 +189,13 @@ def build_penalty(chosen: Sequence[Choice]) -> Callable[[Params], jax.Array] | N
         functools.partial(FAMILIES["penalty"].functions[c.name], **c.arguments) for c in chosen
     ]
     return lambda params: jnp.stack([penalty(params) for penalty in penalties]).sum()
+
+
+def load_dataset(source: Choice, data_dir: str | os.PathLike[str] | None) -> Dataset:
+    """Read the data set of a file, from `data_dir` where it lies in one."""
+    loader = FAMILIES["data"].functions[source.name]
+    given = {"data_dir": data_dir} if "data_dir" in inspect.signature(loader).parameters else {}
+    return loader(**given, **source.arguments)
 
 
 def check_model(model: Any, shape: tuple[int, ...], classes: int) -> None:

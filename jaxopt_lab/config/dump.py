@@ -6,11 +6,11 @@ import json
 import math
 from typing import Any
 
-from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.schema import Choice, Config, LinearConfig
 from jaxopt_lab.config.tables import FAMILIES
 
 
-def to_toml(config: Config) -> str:
+def to_toml(config: Config | LinearConfig) -> str:
     """The resolved configuration as a TOML file; `load_config` reads it back as it was."""
     lines: list[str] = []
     for name, table in to_tables(config).items():
@@ -39,7 +39,7 @@ def config_hash(config: Config) -> str:
     return hashlib.sha256(json.dumps(to_tables(config), sort_keys=True).encode()).hexdigest()
 
 
-def to_tables(config: Config) -> dict[str, Any]:
+def to_tables(config: Config | LinearConfig) -> dict[str, Any]:
     """The configuration as plain tables, every default filled in; `parse_config` reads it back."""
 
     def choice(family: str, chosen: Choice) -> dict[str, Any]:
@@ -61,6 +61,13 @@ def to_tables(config: Config) -> dict[str, Any]:
 
     tables: dict[str, Any] = {"seed": config.seed}
     tables["data"] = choice("data", config.data.source) | fields(config.data)
+    if isinstance(config, LinearConfig):
+        tables["linear"] = choice("linear", config.solver)
+        if config.lam:
+            tables["linear"]["lam"] = list(config.lam)
+        if config.features:
+            tables["features"] = choice("features", config.features)
+        return tables
     tables["model"] = choice("model", config.model)
     tables["loss"] = choice("loss", config.loss)
     tables["penalty"] = [choice("penalty", c) for c in config.penalty]

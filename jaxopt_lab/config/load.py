@@ -6,8 +6,8 @@ import tomllib
 from collections.abc import Iterable
 from typing import Any
 
-from jaxopt_lab.config.parse import parse_config
-from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.parse import parse_config, parse_linear_config
+from jaxopt_lab.config.schema import Config, LinearConfig
 from jaxopt_lab.core.errors import InputError
 
 
@@ -25,6 +25,15 @@ def load_config(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> 
       InputError: where the file cannot be read or is no TOML.
       ConfigError: naming every fault, by its dotted path.
     """
+    return parse_config(_tables(path, overrides), source=str(path))
+
+
+def load_linear_config(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> LinearConfig:
+    """Read and check a configuration of a linear model; as `load_config`."""
+    return parse_linear_config(_tables(path, overrides), source=str(path))
+
+
+def _tables(path: str | os.PathLike[str], overrides: Iterable[str]) -> dict[str, Any]:
     path = pathlib.Path(path)
     try:
         tables = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
@@ -40,7 +49,7 @@ def load_config(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> 
         raise InputError(f"{path}: not TOML: {error}") from None
     for override in overrides:
         _apply(tables, override)
-    return parse_config(tables, source=str(path))
+    return tables
 
 
 def _apply(tables: dict[str, Any], override: str) -> None:

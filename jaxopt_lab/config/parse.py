@@ -5,7 +5,8 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxopt_lab.config.schema import Choice, Config, DataConfig, TrainConfig
+from jaxopt_lab.config.axes import axis_values
+from jaxopt_lab.config.schema import Choice, Config, DataConfig, LinearConfig, TrainConfig
 from jaxopt_lab.config.tables import FAMILIES, Argument, Family
 from jaxopt_lab.config.values import conform, expected, varies
 from jaxopt_lab.core.errors import ArgumentError, InputError
@@ -13,6 +14,7 @@ from jaxopt_lab.core.registry import nearest
 
 LISTS = ("penalty", "augment", "schedule", "control")  # [[tables]]; one may be written as [table]
 REQUIRED = ("data", "model", "optimizer", "train")
+LINEAR = ("data", "linear")
 
 
 class ConfigError(InputError):
@@ -37,6 +39,15 @@ def parse_config(tables: Mapping[str, Any], *, source: str = "config") -> Config
     return _Parser(source).config(tables)
 
 
+def parse_linear_config(tables: Mapping[str, Any], *, source: str = "config") -> LinearConfig:
+    """Check the tables of a linear model; see `load.load_linear_config`.
+
+    Raises:
+      ConfigError: naming every fault, by its dotted path.
+    """
+    return _Parser(source).linear_config(tables)
+
+
 class _Parser:
     """Collects faults while it converts, so that all are told at once."""
 
@@ -48,6 +59,10 @@ class _Parser:
         known = [f.name for f in dataclasses.fields(Config)]
         if not tables:
             raise InputError(f"{self.source}: empty; a run needs {_listed(REQUIRED)}")
+        if "linear" in tables:
+            raise InputError(
+                f"{self.source}: has [linear]; solve it with: jaxopt-lab linear CONFIG"
+            )
         self.unknown("", tables, known)
         for name in REQUIRED:
             if name not in tables:
@@ -65,6 +80,39 @@ class _Parser:
         if self.faults:
             raise ConfigError(self.source, self.faults)
         return Config(**found)
+
+    def linear_config(self, tables: Mapping[str, Any]) -> LinearConfig:
+        known = ("seed", *LINEAR, "features")
+        self.unknown("", tables, known)
+        for name in LINEAR:
+            if not isinstance(tables.get(name), dict):
+                self.faults.append((name, f"missing; a linear model needs {_listed(LINEAR)}"))
+        found = self.values("", LinearConfig, {k: v for k, v in tables.items() if k == "seed"})
+        if isinstance(tables.get("data"), dict):
+            found["data"] = self.section("data", tables["data"])
+        if "features" in tables and self.is_table("features", tables["features"]):
+            found["features"] = self.choice("features", "features", tables["features"])
+        if isinstance(tables.get("linear"), dict):
+            table = dict(tables["linear"])
+            lam, name = table.pop("lam", None), table.get("name")
+            found["solver"] = self.choice("linear", "linear", table, beside=("lam",))
+            if lam is not None and name == "ols":
+                self.faults.append(("linear.lam", "ols takes none; ridge and fit do"))
+            elif name in ("ridge", "fit"):
+                found["lam"] = self.lams(lam)
+        if self.faults:
+            raise ConfigError(self.source, self.faults)
+        return LinearConfig(**found)
+
+    def lams(self, value: Any) -> tuple[float, ...]:
+        values, wrong = axis_values(value)
+        if value is None:
+            wrong = "missing; a number, a list, or a range such as {log = [1e-3, 1.0], n = 30}"
+        elif not wrong and min(values) < 0:
+            wrong = f"must be >= 0, got {min(values)}"
+        if wrong:
+            self.faults.append(("linear.lam", wrong))
+        return values
 
     def section(self, name: str, table: dict[str, Any]) -> Any:
         if name == "data":

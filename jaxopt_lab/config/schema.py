@@ -59,6 +59,25 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class LinearConfig:
+    """A configuration of `jaxopt-lab linear`; `load.load_linear_config` makes it.
+
+    Attributes:
+      data: as in training; its `batch_size` is without effect.
+      solver: of `linear.SOLVERS`, without its lambda.
+      lam: the lambdas to solve for; empty where the solver takes none.
+      features: a map of `linear.FEATURES`.
+      seed: of the features that are drawn.
+    """
+
+    data: DataConfig
+    solver: Choice
+    lam: tuple[float, ...] = ()
+    features: Choice | None = None
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
+
+
+@dataclass(frozen=True)
 class Config:
     """A whole configuration, checked; `load.load_config` makes it, `build` uses it."""
 

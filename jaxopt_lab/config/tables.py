@@ -10,6 +10,7 @@ from jaxopt_lab.config.values import takes_toml
 from jaxopt_lab.control import CONTROLS
 from jaxopt_lab.core.ranges import hints
 from jaxopt_lab.data import DATASETS
+from jaxopt_lab.linear import FEATURES, fit, ols, ridge
 from jaxopt_lab.losses import LOSSES, PENALTIES
 from jaxopt_lab.nn import MODELS
 from jaxopt_lab.optimizers import OPTIMIZERS, sam
@@ -66,4 +67,9 @@ FAMILIES = {
         {"sam": sam} | CONTROLS,  # first of a chain: it takes the gradient anew
         given=frozenset({"inner", "is_cycle_end", "learning_rate", "seed"}),
     ),
+    "linear": Family(
+        {f.__name__: f for f in (ols, ridge, fit)},
+        given=frozenset({"X", "y", "lam", "classes"}),
+    ),
+    "features": Family(FEATURES, given=frozenset({"key", "X"})),
 }

@@ -1,12 +1,27 @@
 """Standard archives to arrays: read where they lie, checked, never downloaded."""
 
+from jaxopt_lab.data._breast_cancer import breast_cancer
 from jaxopt_lab.data._cifar10 import cifar10
 from jaxopt_lab.data._cifar100 import cifar100
 from jaxopt_lab.data._dataset import Dataset
+from jaxopt_lab.data._diabetes import diabetes
 from jaxopt_lab.data._digits import digits
 from jaxopt_lab.data._fashion_mnist import fashion_mnist
 from jaxopt_lab.data._mnist import mnist
 
-DATASETS = {f.__name__: f for f in (digits, mnist, fashion_mnist, cifar10, cifar100)}
+DATASETS = {
+    f.__name__: f
+    for f in (digits, mnist, fashion_mnist, cifar10, cifar100, diabetes, breast_cancer)
+}
 
-__all__ = ["DATASETS", "Dataset", "cifar10", "cifar100", "digits", "fashion_mnist", "mnist"]
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "breast_cancer",
+    "cifar10",
+    "cifar100",
+    "diabetes",
+    "digits",
+    "fashion_mnist",
+    "mnist",
+]

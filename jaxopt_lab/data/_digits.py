@@ -4,9 +4,9 @@ import numpy as np
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.data._dataset import Dataset
+from jaxopt_lab.data._stratified import stratified
 
 _TEST_COUNT = 360
-_SEED = 0
 
 
 def digits() -> Dataset:
@@ -36,25 +36,9 @@ def digits() -> Dataset:
     images = ((values * 255 + 8) // 16).astype(np.uint8)
     labels = np.asarray(labels).astype(np.int32)
 
-    train, test = _stratified(labels, _TEST_COUNT)
+    train, test = stratified(labels, _TEST_COUNT)
     return Dataset(
         {"image": images[train], "label": labels[train]},
         {"image": images[test], "label": labels[test]},
         tuple("0123456789"),
     )
-
-
-def _stratified(labels: np.ndarray, test_count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of a training and a test split, each shuffled."""
-    # RandomState's streams are frozen; those of numpy's Generator may change between releases.
-    random = np.random.RandomState(_SEED)
-    drawn, order = random.permutation(len(labels)), random.permutation(len(labels))
-    share = np.bincount(labels) * test_count / len(labels)
-    quota = np.floor(share).astype(int)
-    remainders = np.argsort(quota - share, kind="stable")
-    quota[remainders[: test_count - quota.sum()]] += 1
-
-    in_test = np.zeros(len(labels), bool)
-    for label, count in enumerate(quota):
-        in_test[drawn[labels[drawn] == label][:count]] = True
-    return order[~in_test[order]], order[in_test[order]]

@@ -1,9 +1,75 @@
 """Networks as Flax modules: `apply(variables, x, train=...)`."""
 
+from jaxopt_lab.nn._activations import activation
 from jaxopt_lab.nn._cnn import cnn
 from jaxopt_lab.nn._conv import Conv
+from jaxopt_lab.nn._dense import Dense
+from jaxopt_lab.nn._dropout import Dropout
+from jaxopt_lab.nn._from_nnx import from_nnx
+from jaxopt_lab.nn._gaussian_noise import GaussianNoise
+from jaxopt_lab.nn._linear import linear
+from jaxopt_lab.nn._lsuv import lsuv
+from jaxopt_lab.nn._max_plus import MaxPlus, MaxPlusConv
+from jaxopt_lab.nn._maxout import Maxout
 from jaxopt_lab.nn._mlp import mlp
+from jaxopt_lab.nn._normalization import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    normalization,
+)
+from jaxopt_lab.nn._plain import plain
+from jaxopt_lab.nn._resnet import resnet
+from jaxopt_lab.nn._wide_resnet import wide_resnet
+from jaxopt_lab.nn.initializers import (
+    BY_NAME,
+    delta_orthogonal,
+    gaussian,
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    initializer,
+    orthogonal,
+)
+from jaxopt_lab.nn.weight_standardization import scaled_standardize, standardize
 
-MODELS = {f.__name__: f for f in (mlp, cnn)}
+MODELS = {f.__name__: f for f in (linear, mlp, cnn, resnet, wide_resnet, plain)}
+INITIALIZERS = BY_NAME
 
-__all__ = ["MODELS", "Conv", "cnn", "mlp"]
+__all__ = [
+    "INITIALIZERS",
+    "MODELS",
+    "BatchNorm",
+    "Conv",
+    "Dense",
+    "Dropout",
+    "GaussianNoise",
+    "GroupNorm",
+    "InstanceNorm",
+    "LayerNorm",
+    "MaxPlus",
+    "MaxPlusConv",
+    "Maxout",
+    "activation",
+    "cnn",
+    "delta_orthogonal",
+    "from_nnx",
+    "gaussian",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "initializer",
+    "linear",
+    "lsuv",
+    "mlp",
+    "normalization",
+    "orthogonal",
+    "plain",
+    "resnet",
+    "scaled_standardize",
+    "standardize",
+    "wide_resnet",
+]

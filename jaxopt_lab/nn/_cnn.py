@@ -1,15 +1,15 @@
 """A small convolutional network."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import flax.linen as nn
 import jax
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Decay, checked
-from jaxopt_lab.nn._activations import activation as by_name
-from jaxopt_lab.nn._conv import Conv
+from jaxopt_lab.nn._dropout import Dropout
+from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm
+from jaxopt_lab.nn.weight_standardization import WeightStandardization
 
 
 class CNN(nn.Module):
@@ -17,22 +17,17 @@ class CNN(nn.Module):
 
     classes: int
     channels: Sequence[int]
-    activation: str
-    norm: str
     dropout: float
+    layers: Layers
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        layers = self.layers
         for i, width in enumerate(self.channels):
-            stride = 1 if i == 0 else 2
-            x = Conv(width, (3, 3), (stride, stride), use_bias=self.norm == "none")(x)
-            if self.norm == "batch":
-                x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
-            x = by_name(self.activation)(x)
-        x = x.mean((1, 2))
-        if self.dropout:
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return nn.Dense(self.classes)(x)
+            x = layers.conv(width, 3, 1 if i == 0 else 2)(x)
+            x = layers.activate(layers.normalize(x, train=train))
+        x = Dropout(self.dropout)(x.mean((1, 2)), train=train)
+        return layers.output(self.classes)(x)
 
 
 @checked
@@ -40,9 +35,12 @@ def cnn(
     classes: Count,
     *,
     channels: Sequence[Count] = (32, 64, 128),
-    activation: str = "relu",
-    norm: Literal["none", "batch"] = "batch",
+    norm: Norm = "batch",
+    activation: Activation = "relu",
+    init: Init = "he_normal",
+    bias_init: float = 0.0,
     dropout: Decay = 0.0,
+    weight_standardization: WeightStandardization = "none",
 ) -> CNN:
     """A small convolutional network: 3x3 convolutions, then the mean over space and a dense layer.
 
@@ -51,19 +49,22 @@ def cnn(
     Args:
       classes: number of outputs.
       channels: width of each convolution, at least one.
+      norm: before each activation: "batch", "layer", "group", "instance" or "none".
       activation: by name, after each convolution.
-      norm: "batch" for batch normalization before the activation, or "none".
+      init: of the kernels, by name.
+      bias_init: the value at which biases beside a kernel start.
       dropout: probability of dropping a feature before the dense layer, in [0, 1).
+      weight_standardization: of the convolutions: "standard", "scaled" or "none".
 
     Returns:
       A Linen module, `apply(variables, x, train=...)`: (B, H, W, C) -> (B, classes).
 
     Raises:
-      InputError: for an unknown activation or norm, no channels, or a number out of its range.
+      InputError: for an unknown name, no channels, or a number out of its range.
 
     Reference: Springenberg et al., 2015, https://arxiv.org/abs/1412.6806 (strides for pooling).
     """
-    by_name(activation)
     if not channels:
         raise InputError("cnn: channels must hold at least one width, got an empty list")
-    return CNN(classes, tuple(channels), activation, norm, dropout)
+    layers = Layers(norm, activation, init, bias_init, weight_standardization)
+    return CNN(classes, tuple(channels), dropout, layers)

@@ -8,7 +8,9 @@ from jax import lax
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.registry import nearest
+from jaxopt_lab.nn._checked_module import check_fields
 from jaxopt_lab.nn._convolution import canonical_convolution
+from jaxopt_lab.nn.weight_standardization import StandardizedKernel, WeightStandardization
 
 Backward = Literal["auto", "canonical", "xla"]
 
@@ -26,7 +28,7 @@ _CONVOLUTIONS = {
 }
 
 
-class Conv(nn.Conv):
+class Conv(StandardizedKernel, nn.Conv):
     """`flax.linen.Conv` whose gradients are fast inside a compiled loop on CPU.
 
     Use it wherever a network is trained in `lax.scan` or `fori_loop`, as the engine does: there
@@ -41,6 +43,8 @@ class Conv(nn.Conv):
         traced and "xla" elsewhere; "canonical" takes forward convolutions in XLA's fast layout,
         which have no forward mode (`jax.jvp` raises); "xla" takes XLA's own, which have.
         A `conv_general_dilated` of the user's own takes precedence over it.
+      weight_standardization: "none"; "standard" for `standardize(kernel)` in place of the kernel;
+        "scaled" for `scaled_standardize(kernel, gain)`. The parameter "kernel" stays the raw one.
       features, kernel_size, strides, padding, ...: those of `flax.linen.Conv`.
 
     Call:
@@ -50,7 +54,7 @@ class Conv(nn.Conv):
       (*batch, *spatial', features).
 
     Raises:
-      InputError: (a ValueError) for an unknown `backward`.
+      InputError: (a ValueError) for an unknown `backward` or `weight_standardization`.
 
     Differs from:
       `flax.linen.Conv`: the backward pass on CPU. With `feature_group_count` > 1 the result there
@@ -58,6 +62,7 @@ class Conv(nn.Conv):
     """
 
     backward: Backward = "auto"
+    weight_standardization: WeightStandardization = "none"
 
     def __post_init__(self) -> None:
         if self.backward not in _CONVOLUTIONS:
@@ -65,6 +70,7 @@ class Conv(nn.Conv):
                 f"Conv: unknown backward {self.backward!r}"
                 f"{nearest(str(self.backward), _CONVOLUTIONS)} Known: {', '.join(_CONVOLUTIONS)}."
             )
+        check_fields(self)
         # A clone brings along the function chosen before, which another `backward` replaces.
         known = (None, *_CONVOLUTIONS.values())
         if any(self.conv_general_dilated is function for function in known):

@@ -1,30 +1,51 @@
 """The multilayer perceptron."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import flax.linen as nn
 import jax
 
-from jaxopt_lab.core.ranges import Count, Decay, checked
-from jaxopt_lab.nn._activations import activation as by_name
+from jaxopt_lab.core.ranges import Count, Decay, NonNegative, checked
+from jaxopt_lab.nn._dropout import Dropout
+from jaxopt_lab.nn._gaussian_noise import GaussianNoise
+from jaxopt_lab.nn._layers import Activation, Init, Layers
+from jaxopt_lab.nn._max_plus import MaxPlus
+from jaxopt_lab.nn._maxout import Maxout
+from jaxopt_lab.nn.initializers import initializer
+from jaxopt_lab.nn.weight_standardization import WeightStandardization
+
+Unit = Literal["dense", "maxout", "max_plus"]
 
 
 class MLP(nn.Module):
-    """Dense layers on the flattened input; see `mlp`."""
+    """Hidden layers on the flattened input; see `mlp`."""
 
     classes: int
     hidden: Sequence[int]
-    activation: str
+    unit: Unit
+    pieces: int
     dropout: float
+    noise: float
+    layers: Layers
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         x = x.reshape(x.shape[0], -1)
+        x = GaussianNoise(self.noise)(x, train=train)
         for width in self.hidden:
-            x = by_name(self.activation)(nn.Dense(width)(x))
-            if self.dropout:
-                x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return nn.Dense(self.classes)(x)
+            x = self._hidden(x, width, train)
+            x = Dropout(self.dropout)(x, train=train)
+        return self.layers.output(self.classes)(x)
+
+    def _hidden(self, x: jax.Array, width: int, train: bool) -> jax.Array:
+        layers = self.layers
+        if self.unit == "maxout":
+            x = layers.normalize(x, train=train)
+            inits = {"kernel_init": initializer(layers.init), "bias_init": layers.bias}
+            return Maxout(width, self.pieces, **inits)(x)
+        x = layers.normalize(layers.dense(width)(x), train=train)
+        return MaxPlus(width)(x) if self.unit == "max_plus" else layers.activate(x)
 
 
 @checked
@@ -32,28 +53,47 @@ def mlp(
     classes: Count,
     *,
     hidden: Sequence[Count] = (128, 128),
-    activation: str = "relu",
+    unit: Unit = "dense",
+    pieces: Count = 2,
+    norm: Literal["none", "batch", "layer", "group"] = "none",
+    activation: Activation = "relu",
+    init: Init = "he_normal",
+    bias_init: float = 0.0,
     dropout: Decay = 0.0,
+    noise: NonNegative = 0.0,
+    weight_standardization: WeightStandardization = "none",
 ) -> MLP:
     """A multilayer perceptron: dense layers with an activation between them.
 
     For small inputs and as the plainest network; images are flattened.
 
-        x <- dropout(phi(W x + b))  for each hidden layer,    z = W x + b
+        x <- dropout(h(x))  for each hidden layer,    z = W x + b
+        h(x) = phi(norm(W x + b))                     dense
+        h(x) = max_k W_k norm(x) + b_k                maxout
+        h(x)_j = max_i (W x + b)_i + V_ij             max_plus
 
     Args:
       classes: number of outputs.
       hidden: width of each hidden layer; empty for a linear model.
+      unit: what a hidden layer is: "dense", "maxout" or "max_plus".
+      pieces: k, the affine maps of a maxout unit.
+      norm: "batch", "layer", "group" or "none".
       activation: phi, by name.
+      init: of the kernels, by name.
+      bias_init: the value at which biases start.
       dropout: probability of dropping a hidden unit in training, in [0, 1).
+      noise: standard deviation of the Gaussian noise on the normalized input, in training.
+      weight_standardization: of the hidden layers' kernels: "standard", "scaled" or "none".
 
     Returns:
       A Linen module, `apply(variables, x, train=...)`: (B, ...) -> (B, classes).
 
     Raises:
-      InputError: for an unknown activation, or a number out of its range.
+      ArgumentError: for an unknown name, or a number out of its range.
 
-    Reference: Rumelhart et al., 1986, https://doi.org/10.1038/323533a0
+    Reference: Rumelhart et al., 1986, https://doi.org/10.1038/323533a0; maxout: Goodfellow et al.,
+    2013, https://arxiv.org/abs/1302.4389; max-plus: Zhang et al., 2019,
+    https://arxiv.org/abs/1903.08072
     """
-    by_name(activation)
-    return MLP(classes, tuple(hidden), activation, dropout)
+    layers = Layers(norm, activation, init, bias_init, weight_standardization)
+    return MLP(classes, tuple(hidden), unit, pieces, dropout, noise, layers)

@@ -1,0 +1,38 @@
+"""Scikit-learn's breast cancer."""
+
+import numpy as np
+
+from jaxopt_lab.core.errors import require
+from jaxopt_lab.data._dataset import Dataset
+from jaxopt_lab.data._stratified import stratified
+
+_TEST_COUNT = 114
+
+
+def breast_cancer() -> Dataset:
+    """Breast cancer (Wisconsin, diagnostic): 569 tumours, 30 measurements each, malignant or not.
+
+    A small real classification of two classes; it comes with scikit-learn, so nothing is fetched.
+    The features are as measured, of scales from 0.001 to 1,000: standardize them, by the training
+    split. The split is fixed and stratified, 455 to train and 114 to test.
+
+    Returns:
+      A `Dataset` of (N, 30) float32 features under "image" and (N,) int32 labels, 0 malignant and
+      1 benign.
+
+    Raises:
+      InputError: scikit-learn is not installed.
+
+    Reference: Street, Wolberg and Mangasarian, 1993, https://doi.org/10.1117/12.148698; UCI, 1995.
+    """
+    require("sklearn", "lab")
+    from sklearn.datasets import load_breast_cancer
+
+    features, labels = load_breast_cancer(return_X_y=True)
+    features, labels = np.asarray(features, np.float32), np.asarray(labels).astype(np.int32)
+    train, test = stratified(labels, _TEST_COUNT)
+    return Dataset(
+        {"image": features[train], "label": labels[train]},
+        {"image": features[test], "label": labels[test]},
+        ("malignant", "benign"),
+    )

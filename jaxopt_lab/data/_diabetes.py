@@ -1,0 +1,41 @@
+"""Scikit-learn's diabetes."""
+
+import numpy as np
+
+from jaxopt_lab.core.errors import require
+from jaxopt_lab.data._dataset import Dataset
+from jaxopt_lab.data._stratified import stratified
+
+_TEST_COUNT = 88
+
+
+def diabetes() -> Dataset:
+    """Diabetes: 442 patients, 10 measurements each, and how the disease progressed in a year.
+
+    A small real regression; it comes with scikit-learn, so nothing is fetched. The features are as
+    measured (age, sex, body mass index, blood pressure, six of blood serum): standardize them, by
+    the training split. The split is fixed and random, 354 to train and 88 to test.
+
+    Returns:
+      A `Dataset` of (N, 10) float32 features under "image", (N,) float32 progressions from 25 to
+      346 under "label", and no classes.
+
+    Raises:
+      InputError: scikit-learn is not installed.
+
+    Differs from: `sklearn.datasets.load_diabetes`, whose default is features that all 442 patients
+    standardize, each of norm 1.
+
+    Reference: Efron et al., 2004, https://doi.org/10.1214/009053604000000067.
+    """
+    require("sklearn", "lab")
+    from sklearn.datasets import load_diabetes
+
+    features, labels = load_diabetes(return_X_y=True, scaled=False)
+    features, labels = np.asarray(features, np.float32), np.asarray(labels, np.float32)
+    train, test = stratified(np.zeros(len(labels), int), _TEST_COUNT)
+    return Dataset(
+        {"image": features[train], "label": labels[train]},
+        {"image": features[test], "label": labels[test]},
+        (),
+    )

@@ -1,0 +1,103 @@
+"""Least squares with a ridge, by a factorization that fits the shape and the conditioning."""
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.scipy.linalg import cho_solve
+
+Method = Literal["auto", "cholesky", "svd"]
+
+# Refinement squares the error of a factorization that is worth it, so few steps do or none.
+MOST_REFINEMENTS = 3
+
+
+def least_squares(A: jax.Array, t: jax.Array, lam: jax.Array, method: Method) -> jax.Array:
+    """`argmin ||t - A w||^2 + lam ||w||^2`, of the smallest norm where there are several.
+
+    Args:
+      A: (N, d).
+      t: (N, T).
+      lam: a scalar >= 0.
+      method: "auto" is Cholesky's where that can be trusted, the SVD's elsewhere.
+
+    Returns:
+      (d, T).
+    """
+    if method == "svd":
+        return filtered(*decompose(A, t), lam)
+    w, trusted = by_cholesky(A, t, lam)
+    if method == "cholesky":
+        return w
+    return lax.cond(trusted, lambda: w, lambda: filtered(*decompose(A, t), lam))
+
+
+def by_cholesky(A: jax.Array, t: jax.Array, lam: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The solution by the smaller of both systems, and whether it is good to working precision.
+
+        tall   (A^T A + lam I) w = A^T t
+        wide   (A A^T + lam I) a = t,    w = A^T a
+
+    Refined with residuals of A itself, it is as good as by QR as long as the factor is of any use.
+    """
+    n, d = A.shape
+    tall = n >= d
+    gram = A.T @ A if tall else A @ A.T
+    system = gram + lam * jnp.eye(len(gram), dtype=A.dtype)
+    factor = (jnp.linalg.cholesky(system), True)
+
+    def back(r):
+        return (r.T @ A).T  # A^T r, 10 times faster on CPU
+
+    def residual(x):
+        return back(t - A @ x) - lam * x if tall else t - A @ back(x) - lam * x
+
+    def unsettled(carry):
+        _, change, size, step = carry
+        return jnp.any(change > size) & (step < MOST_REFINEMENTS)
+
+    def refine(carry):
+        x, _, _, step = carry
+        dx = cho_solve(factor, residual(x))
+        # The next change is about the square of this one, relative to x.
+        return x + dx, (dx**2).sum(0), eps * (x**2).sum(0), step + 1
+
+    eps = jnp.finfo(A.dtype).eps
+    start = cho_solve(factor, back(t) if tall else t)
+    none, all_ = jnp.zeros(t.shape[1], A.dtype), jnp.full(t.shape[1], jnp.inf, A.dtype)
+    x, change, size, _ = lax.while_loop(unsettled, refine, (start, all_, none, 0))
+
+    # A pivot is the share of its column that those before leave unexplained; rounding of the
+    # Gram matrix makes noise of a small one. Not affected by the features' units.
+    pivots = jnp.diagonal(factor[0]) ** 2
+    least = 10 * eps * max(len(gram), n**0.5)
+    trusted = jnp.all(pivots > least * jnp.diagonal(system)) & jnp.all(change <= size)
+    return (x if tall else back(x)), trusted
+
+
+def reduced(A: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Fewer rows with the same least squares problem, where A is tall: `R` and `Q^T t`.
+
+    Both are the factor R of `[A t]`, so that Q is never formed, nor a condition number squared.
+    """
+    n, d = A.shape
+    if n < d + t.shape[1] or t.shape[1] > d:
+        return A, t
+    R = jnp.linalg.qr(jnp.concatenate([A, t], axis=1), mode="r")
+    return R[:d, :d], R[:d, d:]
+
+
+def decompose(A: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """`U^T t`, the singular values and `V^T` of `A = U S V^T`."""
+    A, t = reduced(A, t)
+    u, s, vt = jnp.linalg.svd(A, full_matrices=False)
+    return u.T @ t, s, vt
+
+
+def filtered(ut: jax.Array, s: jax.Array, vt: jax.Array, lam: Any) -> jax.Array:
+    """`V diag(s / (s^2 + lam)) U^T t`, without the singular values that are rounding."""
+    kept = s > jnp.finfo(s.dtype).eps * vt.shape[1] * s[0]
+    s = jnp.where(kept, s, 1)
+    factors = jnp.where(kept, 1 / (s + lam / s), 0)
+    return vt.T @ (factors[:, None] * ut)

@@ -1,0 +1,110 @@
+"""Linear models against scikit-learn: one process, in turn, medians in milliseconds.
+
+Compilation is excluded and every result waited for; each library gets float32 data as it likes it.
+
+    python scripts/benchmarks/linear_models.py [--quick]
+
+What makes the difference on CPU:
+- A ridge is bound by the Gram matrix: BLAS computes half of it, XLA all. Centring and refinement,
+  which scikit-learn's Cholesky does not have, read X five times more.
+- `A.T @ r` takes 10 times as long as `r @ A`, which reads A in its own order.
+- A path is bound by the QR; with R in hand, 100 lambdas are one small product.
+- The lasso is bound by the same QR, and works on d rows in place of N after it. Logistic regression
+  reads X twice an iteration, of which scikit-learn's L-BFGS needs fewer.
+
+OpenBLAS, under scikit-learn and under JAX's Cholesky, QR and SVD, spins while another process has a
+core: on a busy machine pin this one (`taskset -c 0`).
+"""
+
+import argparse
+import functools
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn import linear_model
+
+from jaxopt_lab import linear
+
+Run = Callable[[], Any]
+
+
+def medians(runs: dict[str, Run], repeats: int) -> dict[str, float]:
+    """Milliseconds; in turn, so that a busy moment hits all."""
+    for run in runs.values():
+        jax.block_until_ready(run())  # compiles
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            jax.block_until_ready(run())
+            times[name].append(time.perf_counter() - start)
+    return {name: 1e3 * statistics.median(taken) for name, taken in times.items()}
+
+
+def show(title: str, times: dict[str, float], base: str) -> None:
+    print(f"\n{title}")
+    for name, taken in times.items():
+        print(f"  {name:44}{taken:10.1f}{taken / times[base]:10.2f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    repeats = 3 if parser.parse_args().quick else 15
+    n, d = 20_000, 500
+    print(f"jax {jax.__version__}, {jax.default_backend()}, {n:,} x {d}; ms, and over the first")
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, d)).astype(np.float32)
+    w = np.where(rng.uniform(size=d) < 0.1, rng.normal(size=d), 0)
+    outputs = X @ w
+    y = (outputs + rng.normal(size=n)).astype(np.float32)
+    label = (outputs + rng.logistic(size=n) > 0).astype(np.int32)
+    X_, y_, label_ = (jnp.asarray(a) for a in (X, y, label))
+    F = np.asfortranarray(X)
+
+    lams = np.geomspace(1e-2, 1e4, 100).astype(np.float32)
+    runs: dict[str, Run] = {
+        "ridge": lambda: linear.ridge(X_, y_, 1.0),
+        "ridge, svd": lambda: linear.ridge(X_, y_, 1.0, method="svd"),
+        "ridge_path, 100 lambdas": lambda: linear.ridge_path(X_, y_, lams),
+        "scikit-learn Ridge, auto": lambda: linear_model.Ridge(1.0).fit(X, y) and None,
+        "scikit-learn Ridge, cholesky": lambda: (
+            linear_model.Ridge(1.0, solver="cholesky").fit(X, y) and None
+        ),
+    }
+    show("ridge", medians(runs, repeats), "ridge")
+
+    lasso = functools.partial(linear.fit, X_, y_, loss="squared", penalty="l1", lam=0.05)
+    runs = {
+        "fit, squared and l1": lasso,
+        "scikit-learn Lasso, tol 1e-6": lambda: (
+            linear_model.Lasso(0.05, tol=1e-6).fit(F, y) and None
+        ),
+    }
+    show("lasso", medians(runs, repeats), "fit, squared and l1")
+    gap = np.abs(lasso().model.coef - linear_model.Lasso(0.05, tol=1e-6).fit(F, y).coef_).max()
+    print(f"  largest difference of coefficients {gap:.1e}, {int(lasso().iterations)} iterations")
+
+    logistic = functools.partial(linear.fit, X_, label_, loss="logistic", lam=1 / n)
+    runs = {"fit, logistic and l2": logistic}
+    for solver in ("lbfgs", "newton-cholesky"):
+        model = linear_model.LogisticRegression(C=1.0, solver=solver, tol=1e-6, max_iter=1000)
+        runs[f"scikit-learn {solver}, tol 1e-6"] = lambda model=model: model.fit(X, label) and None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # L-BFGS stops short of its tolerance in float32
+        show("logistic regression", medians(runs, max(1, repeats // 3)), "fit, logistic and l2")
+        gap = np.abs(logistic().model.coef - model.fit(X, label).coef_[0]).max()
+    print(
+        f"  largest difference of coefficients {gap:.1e}, {int(logistic().iterations)} iterations"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The tables that come with scikit-learn: its own rows, each once, in a split that never moves."""
+
+import hashlib
+import importlib.util
+
+import numpy as np
+import pytest
+from sklearn import datasets
+
+from jaxopt_lab import data
+from jaxopt_lab.core.errors import InputError
+
+SIZES = {"diabetes": (354, 88, 10, np.float32), "breast_cancer": (455, 114, 30, np.int32)}
+# Recorded once: another order would change every result that was ever reported.
+DIGESTS = {
+    "diabetes": "3eb610c49aaa38aab5d5349bee872424999259c3dc306ebe3a7b623ad2a17e20",
+    "breast_cancer": "b233cad175f206efa72db48fb347c2502163555036b81fd8be3dfa4c662a748d",
+}
+
+
+def rows(features, labels):
+    return sorted(
+        x.astype("<f4").tobytes() + np.float32(y).tobytes()
+        for x, y in zip(features, labels, strict=True)
+    )
+
+
+def original(name):
+    if name == "diabetes":
+        return datasets.load_diabetes(return_X_y=True, scaled=False)
+    return datasets.load_breast_cancer(return_X_y=True)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_shapes_dtypes_and_rows(name):
+    train_count, test_count, width, label_dtype = SIZES[name]
+    dataset = data.DATASETS[name]()
+    for split, count in ((dataset.train, train_count), (dataset.test, test_count)):
+        assert split["image"].shape == (count, width)
+        assert split["image"].dtype == np.float32
+        assert split["image"].flags.c_contiguous
+        assert split["label"].shape == (count,)
+        assert split["label"].dtype == label_dtype
+    both = [np.concatenate([s[k] for s in dataset[:2]]) for k in ("image", "label")]
+    assert rows(*both) == rows(*original(name))
+    assert len(set(rows(*both))) == train_count + test_count
+
+
+def test_classes():
+    assert data.diabetes().classes == ()
+    dataset = data.breast_cancer()
+    assert dataset.classes == tuple(datasets.load_breast_cancer().target_names)
+    shares = [split["label"].mean() for split in dataset[:2]]
+    assert abs(shares[0] - shares[1]) < 1 / 114  # stratified
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_split_is_always_the_same(name):
+    digest = hashlib.sha256()
+    for split in data.DATASETS[name]()[:2]:
+        digest.update(split["image"].astype("<f4").tobytes())
+        digest.update(split["label"].astype("<f4").tobytes())
+    assert digest.hexdigest() == DIGESTS[name]
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_without_scikit_learn(monkeypatch, name):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
+    with pytest.raises(InputError, match=r'pip install "jaxopt_lab\[lab\]"'):
+        data.DATASETS[name]()
