@@ -32,12 +32,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from peer_resnet import FlaxResNet20
 
 from jaxopt_lab.config.build import build
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.engine import compile_program, init_state, make_step
 from jaxopt_lab.losses import softmax_cross_entropy
-from jaxopt_lab.nn import Conv
+from jaxopt_lab.nn import resnet
 from jaxopt_lab.optimizers import momentum
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -87,15 +88,15 @@ def resnet(quick: bool) -> None:
         "label": rng.integers(0, 10, 1280).astype(np.int32),
     }
 
-    def pieces(conv):
-        model, tx = ResNet20(conv), momentum(0.1)
+    def pieces(model):
+        tx = momentum(0.1)
         x = jnp.zeros((1, 32, 32, 3))
         init = partial(init_state, model=model, optimizer=tx, x=x)
         normalize = lambda x: x.astype(jnp.float32) / 255  # noqa: E731
         return init, make_step(model, softmax_cross_entropy, tx, normalize=normalize)
 
-    init, step = pieces(Conv)
-    plain_init, plain_step = pieces(nn.Conv)
+    init, step = pieces(resnet(10))
+    plain_init, plain_step = pieces(FlaxResNet20())
     contenders = {
         "ours": engine_turn(init, step, data, 128, steps_per_dispatch=4096),
         "Flax + optax loop": step_turn(plain_init, plain_step, data, 128),
@@ -246,28 +247,6 @@ def torch_turn(images: np.ndarray, labels: np.ndarray) -> Contender:
             (logits.argmax(-1) == target).float().mean()
 
     return turn
-
-
-class ResNet20(nn.Module):
-    """He et al., 2016, section 4.2, with identity shortcuts; `conv` is the convolution's class."""
-
-    conv: Any
-
-    @nn.compact
-    def __call__(self, x, *, train=False):
-        def norm(x):
-            return nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
-
-        x = nn.relu(norm(self.conv(16, (3, 3), use_bias=False)(x)))
-        for width in (16, 32, 64):
-            for block in range(3):
-                stride = 2 if block == 0 and width > 16 else 1
-                y = self.conv(width, (3, 3), (stride, stride), use_bias=False)(x)
-                y = norm(self.conv(width, (3, 3), use_bias=False)(nn.relu(norm(y))))
-                if stride == 2:
-                    x = jnp.pad(x[:, ::2, ::2], ((0, 0), (0, 0), (0, 0), (0, width // 2)))
-                x = nn.relu(x + y)
-        return nn.Dense(10)(x.mean((1, 2)))
 
 
 PARTS = {"mlp": mlp, "resnet": resnet, "start": start}

@@ -1,0 +1,167 @@
+"""Networks: ours and their peers in turn, in one process; prints the ratios.
+
+    python scripts/benchmarks/networks.py                 # all parts, about 5 minutes on 2 cores
+    python scripts/benchmarks/networks.py resnet --quick
+
+Parts:
+  resnet   ResNet-20, forward and backward at batch 128, 32x32: against the same network of Flax's
+           own layers and, where it is installed, of PyTorch's (eager)
+  norms    the same with each normalization, and with weight standardization
+  kernel   the gradient of a 3x3 kernel: as the forward convolution that `nn.Conv` makes of it on
+           CPU, against forms that are matrix products
+
+Each contender takes its turn in every round; a figure is the median over rounds.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from peer_resnet import FlaxResNet20, torch_resnet20
+
+from jaxopt_lab.losses import softmax_cross_entropy
+from jaxopt_lab.nn import resnet
+from jaxopt_lab.nn._convolution import canonical_convolution
+
+BATCH = 128
+Turn = Callable[[], None]  # does its work once, and waits for it
+
+
+def race(contenders: dict[str, Turn], rounds: int) -> dict[str, float]:
+    """Median milliseconds of each, its first turn (compile, warm-up) not counted."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in contenders.values():
+        turn()
+    for _ in range(rounds):
+        for name, turn in contenders.items():
+            begin = time.perf_counter()
+            turn()
+            times[name].append(1e3 * (time.perf_counter() - begin))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def report(title: str, times: dict[str, float]) -> None:
+    print(f"\n{title}")
+    first = next(iter(times))
+    for name, value in times.items():
+        ratio = "" if name == first else f"   {value / times[first]:.2f}x the time of {first}"
+        print(f"  {name:<28}{value:>9,.1f} ms{ratio}", flush=True)
+
+
+def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(BATCH, 32, 32, 3)).astype(np.float32)
+    return images, rng.integers(0, 10, BATCH)
+
+
+def jax_turn(model: Any) -> Turn:
+    images, labels = map(jnp.asarray, images_and_labels())
+    variables = dict(jax.jit(model.init)(jax.random.key(0), images[:1]))
+    params = variables.pop("params")
+
+    @jax.jit
+    def gradient(params, rest):
+        def loss(params):
+            variables = {"params": params, **rest}
+            logits, after = model.apply(variables, images, train=True, mutable=list(rest))
+            return softmax_cross_entropy(logits, labels).mean(), after
+
+        return jax.grad(loss, has_aux=True)(params)
+
+    return lambda: jax.block_until_ready(gradient(params, variables))
+
+
+def torch_turn() -> Turn:
+    import torch
+
+    model = torch_resnet20()
+    assert sum(p.numel() for p in model.parameters()) == 269_722
+    images, labels = map(torch.from_numpy, images_and_labels())
+    images = images.permute(0, 3, 1, 2).contiguous()
+
+    def turn():
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(model(images), labels).backward()
+
+    return turn
+
+
+def resnets(rounds: int) -> None:
+    contenders = {"ours": jax_turn(resnet(10)), "Flax": jax_turn(FlaxResNet20())}
+    try:
+        contenders["PyTorch eager"] = torch_turn()
+    except ImportError:
+        print("PyTorch: not installed, left out")
+    report("ResNet-20, forward and backward, batch 128", race(contenders, rounds))
+
+
+def norms(rounds: int) -> None:
+    contenders = {f"norm {n}": jax_turn(resnet(10, norm=n)) for n in ("none", "batch", "layer")}
+    contenders |= {f"norm {n}": jax_turn(resnet(10, norm=n)) for n in ("group", "instance")}
+    standardized = resnet(10, norm="group", weight_standardization="standard")
+    contenders["norm group, standardized"] = jax_turn(standardized)
+    report("ResNet-20 by normalization", race(contenders, rounds))
+
+
+def shifted(x: jax.Array) -> list[jax.Array]:
+    """x as each of the 3x3 taps sees it."""
+    height, width = x.shape[1:3]
+    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+
+
+def as_convolution(x: jax.Array, g: jax.Array) -> jax.Array:
+    kernel = jnp.zeros((3, 3, x.shape[-1], g.shape[-1]))
+    _, backward = jax.vjp(lambda w: canonical_convolution(x, w, (1, 1), "SAME"), kernel)
+    return backward(g)[0]
+
+
+def as_a_product_a_tap(x: jax.Array, g: jax.Array) -> jax.Array:
+    contract = (((0, 1, 2), (0, 1, 2)), ((), ()))
+    taps = [lax.dot_general(tap, g, contract) for tap in shifted(x)]
+    return jnp.stack(taps).reshape(3, 3, x.shape[-1], g.shape[-1])
+
+
+def as_one_product(x: jax.Array, g: jax.Array) -> jax.Array:
+    patches = jnp.concatenate(shifted(x), -1).reshape(-1, 9 * x.shape[-1])
+    product = patches.T @ g.reshape(-1, g.shape[-1])
+    return product.reshape(3, 3, x.shape[-1], g.shape[-1])
+
+
+def kernels(rounds: int) -> None:
+    for inputs, features, size in ((3, 16, 32), (16, 16, 32), (32, 32, 16), (64, 64, 8)):
+        keys = jax.random.split(jax.random.key(0))
+        x = jax.random.normal(keys[0], (BATCH, size, size, inputs))
+        g = jax.random.normal(keys[1], (BATCH, size, size, features))
+        contenders: dict[str, Turn] = {}
+        for form in (as_convolution, as_a_product_a_tap, as_one_product):
+            compiled = jax.jit(form)
+            contenders[form.__name__] = lambda f=compiled, x=x, g=g: jax.block_until_ready(f(x, g))
+        report(f"{inputs} -> {features} channels, {size}x{size}", race(contenders, rounds))
+
+
+PARTS = {"resnet": (resnets, 9), "norms": (norms, 5), "kernel": (kernels, 15)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all unless given")
+    parser.add_argument("--quick", action="store_true", help="two rounds")
+    options = parser.parse_args()
+    print(f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, jax {jax.__version__}")
+    for name in options.parts or PARTS:
+        part, rounds = PARTS[name]
+        part(2 if options.quick else rounds)
+
+
+if __name__ == "__main__":
+    main()
