@@ -81,7 +81,7 @@ def mlp(quick: bool) -> None:
     report("digits MLP, batch 64, Adam", race(contenders, steps, rounds))
 
 
-def resnet(quick: bool) -> None:
+def residual_network(quick: bool) -> None:
     rng = np.random.default_rng(0)
     data = {
         "image": rng.integers(0, 256, (1280, 32, 32, 3)).astype(np.uint8),
@@ -249,7 +249,7 @@ def torch_turn(images: np.ndarray, labels: np.ndarray) -> Contender:
     return turn
 
 
-PARTS = {"mlp": mlp, "resnet": resnet, "start": start}
+PARTS = {"mlp": mlp, "resnet": residual_network, "start": start}
 
 
 def main() -> None:
