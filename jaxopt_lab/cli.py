@@ -58,6 +58,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(plot)
     plot.set_defaults(command=_plot_schedule)
 
+    evaluate = commands.add_parser("evaluate", help="test trained runs, on corrupted images too")
+    evaluate.add_argument("runs", nargs="+", metavar="RUN", help="run folders, side by side")
+    evaluate.add_argument("--corruptions", action="store_true", help="15 of them, 5 severities")
+    evaluate.add_argument("--samples", type=int, metavar="N", help="the first N test images only")
+    _add_data_option(evaluate)
+    evaluate.set_defaults(command=_evaluate)
+
+    show = commands.add_parser("show-augment", help="draw training images before and after")
+    show.add_argument("config", metavar="CONFIG", help="a TOML file")
+    show.add_argument("--output", metavar="PNG", help="default: CONFIG-augment.png, here")
+    _add_config_options(show)
+    show.set_defaults(command=_show_augment)
+
     names = commands.add_parser("list", help="the names that a configuration may use")
     names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
     names.set_defaults(command=_list)
@@ -72,6 +85,10 @@ def _add_config_options(command: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change a value, optimizer.learning_rate=3e-4 for one; may be repeated",
     )
+    _add_data_option(command)
+
+
+def _add_data_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data-dir", metavar="DIR", help="where data sets lie; default: $JAXOPT_LAB_DATA"
     )
@@ -145,6 +162,36 @@ def _plot_schedule(options: argparse.Namespace) -> int:
     experiment = build(load_config(options.config, options.set), data_dir=options.data_dir)
     path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-schedule.png")
     plot_schedule(experiment, path)
+    print(f"wrote {path}")
+    return DONE
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from jaxopt_lab.core.errors import InputError
+    from jaxopt_lab.run.evaluate import evaluate_runs
+    from jaxopt_lab.run.progress import Progress
+
+    if options.samples is not None and options.samples < 1:
+        raise InputError(f"evaluate: --samples must be >= 1, got {options.samples}")
+    _use_compilation_cache()
+    evaluate_runs(
+        options.runs,
+        corruptions=options.corruptions,
+        samples=options.samples,
+        data_dir=options.data_dir,
+        see=Progress(),
+    )
+    return DONE
+
+
+def _show_augment(options: argparse.Namespace) -> int:
+    from jaxopt_lab.config.build import build
+    from jaxopt_lab.config.load import load_config
+    from jaxopt_lab.run.show_augment import show_augment
+
+    experiment = build(load_config(options.config, options.set), data_dir=options.data_dir)
+    path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-augment.png")
+    show_augment(experiment, path)
     print(f"wrote {path}")
     return DONE
 

@@ -53,6 +53,55 @@ CONTROLS = {  # beside what the program gives: see tests/control/making.py
 AUGMENTATIONS = {
     "random_crop": {"padding": 2},
     "random_flip": {},
+    "random_translate": {"max_share": 0.4},
+    "random_rotate": {"max_angle": 30.0},
+    "random_zoom": {},
+    "random_shear": {},
+    "random_affine": {},
+    "random_autocontrast": {},
+    "random_equalize": {},
+    "random_posterize": {},
+    "random_solarize": {},
+    "random_invert": {},
+    "random_gamma": {},
+    "random_brightness": {},
+    "random_contrast": {},
+    "random_saturation": {},
+    "random_sharpness": {},
+    "random_hue": {},
+    "random_grayscale": {},
+    "cutout": {"length": 3},
+    "random_erasing": {"probability": 0.8},
+    "gaussian_blur": {"max_sigma": 1.0},
+    "gaussian_noise": {},
+    "augmix": {},
+    "rand_augment": {},
+    "trivial_augment": {},
+}
+MIXERS = {
+    "mixup": {"alpha": 0.5},
+    "cutmix": {"per_sample": True},
+}
+ATTACKS = {
+    "fgsm": {},
+    "pgd": {"steps": 2},
+}
+CORRUPTIONS = {  # beside key and image
+    "gaussian_noise": {"severity": 3},
+    "shot_noise": {"severity": 3},
+    "impulse_noise": {"severity": 3},
+    "defocus_blur": {"severity": 3},
+    "glass_blur": {"severity": 3},
+    "motion_blur": {"severity": 3},
+    "zoom_blur": {"severity": 3},
+    "snow": {"severity": 3},
+    "frost": {"severity": 3},
+    "fog": {"severity": 3},
+    "brightness": {"severity": 3},
+    "contrast": {"severity": 3},
+    "elastic_transform": {"severity": 3},
+    "pixelate": {"severity": 3},
+    "jpeg_compression": {"severity": 3},
 }
 MODELS = {
     "linear": {},
@@ -114,4 +163,5 @@ PLOTS = {
     "accuracy_curve": {},
     "learning_rate_curve": {},
     "regularization_path": {},
+    "image_grid": {},
 }

@@ -37,7 +37,8 @@ PLOTS_ONLY = {"numpy", "matplotlib", "collections", "jaxopt_lab"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 TABLES = {
-    "augment": ("AUGMENTATIONS",),
+    "augment": ("AUGMENTATIONS", "MIXERS", "ATTACKS"),
+    "augment.corruptions": ("CORRUPTIONS",),
     "control": ("CONTROLS",),
     "data": ("DATASETS",),
     "linear": ("FEATURES", "SOLVERS"),
@@ -90,8 +91,8 @@ def test_no_room_without_a_name():
 
 def test_every_table_is_in_this_test():
     found = {
-        (family_of(path), node.targets[0].id)
-        for path in PACKAGE.glob("*/__init__.py")
+        (".".join(path.parent.relative_to(PACKAGE).parts), node.targets[0].id)
+        for path in (*PACKAGE.glob("*/__init__.py"), *PACKAGE.glob("augment/*/__init__.py"))
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.Assign) and node.targets[0].id.isupper()
     }
@@ -111,7 +112,7 @@ def test_every_entry_has_its_case_docstring_and_file(family, table, name, functi
     documented = [p for p in inspect.signature(function).parameters if f"{p}:" not in text]
     assert not [p for p in documented if f"{p}, " not in text and f", {p}" not in text]
     file = pathlib.Path(inspect.getsourcefile(inspect.unwrap(function)) or "")
-    assert file.parent == PACKAGE / family
+    assert file.parent == PACKAGE.joinpath(*family.split("."))
 
 
 @pytest.mark.parametrize("table", [t for tables in TABLES.values() for t in tables])

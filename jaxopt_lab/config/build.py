@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxopt_lab.augment import batched, compose
+from jaxopt_lab.config.augmentation import build_attack, build_augment, build_consistency
 from jaxopt_lab.config.chain import (
     add_controls,
     applied_rate,
@@ -36,6 +36,7 @@ from jaxopt_lab.engine import (
     make_normalize,
     make_step,
 )
+from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.step import Step
 from jaxopt_lab.losses import METRICS
 
@@ -127,7 +128,8 @@ def build(
     optimizer, learning_rate = build_optimizer(config.optimizer, schedule, length)
     watched = ["loss", *METRICS]
     if validation is not None:
-        watched += [f"val_{name}" for name in watched]
+        robust = [f"robust_{name}" for name in METRICS] if config.adversary else []
+        watched += [f"val_{name}" for name in [*watched, *robust]]
     optimizer = add_controls(optimizer, config, length, watched)
     if model is None:
         model = _call("model", config.model, classes=len(dataset.classes))
@@ -135,9 +137,8 @@ def build(
         check_model(model, (batch_size, *train["image"].shape[1:]), len(dataset.classes))
     loss = functools.partial(FAMILIES["loss"].functions[config.loss.name], **config.loss.arguments)
     normalize = make_normalize(*channel_statistics(train["image"]))
-    augment = None
-    if config.augment:
-        augment = batched(compose(*(_call("augment", c) for c in config.augment)))
+    attack = build_attack(config.adversary)
+    metrics = {"loss": loss, **METRICS}
     dtype = jnp.dtype(config.train.dtype)
     shape = train["image"].shape[1:]
 
@@ -163,7 +164,9 @@ def build(
             loss,
             optimizer,
             normalize=normalize,
-            augment=augment,
+            augment=build_augment(config, len(dataset.classes)),
+            attack=attack,
+            consistency=build_consistency(config.consistency),
             penalty=build_penalty(config.penalty),
             metrics=METRICS,
             learning_rate=applied_rate(config, learning_rate),
@@ -171,7 +174,13 @@ def build(
             dtype=dtype,
         ),
         measure=lambda in_loop, model: make_evaluate(
-            model, {"loss": loss, **METRICS}, normalize=normalize, dtype=dtype, in_loop=in_loop
+            model,
+            metrics,
+            normalize=normalize,
+            dtype=dtype,
+            in_loop=in_loop,
+            attack=attack,
+            attack_key=stream_key(jax.random.key(config.seed), Stream.ADVERSARY),
         ),
         batch_size=batch_size,
         steps_per_epoch=steps_per_epoch,

@@ -69,9 +69,11 @@ def to_tables(config: Config | LinearConfig) -> dict[str, Any]:
             tables["features"] = choice("features", config.features)
         return tables
     tables["model"] = choice("model", config.model)
-    tables["loss"] = choice("loss", config.loss)
+    tables["loss"] = choice("loss", config.loss) | {"consistency": config.consistency}
     tables["penalty"] = [choice("penalty", c) for c in config.penalty]
     tables["augment"] = [choice("augment", c) for c in config.augment]
+    if config.adversary is not None:
+        tables["adversary"] = choice("adversary", config.adversary)
     tables["optimizer"] = choice("optimizer", config.optimizer)
     schedules = [choice("schedule", c) for c in config.schedule]
     tables["schedule"] = schedules[0] if len(schedules) == 1 else schedules

@@ -56,7 +56,7 @@ class _Parser:
         self.faults: list[tuple[str, str]] = []
 
     def config(self, tables: Mapping[str, Any]) -> Config:
-        known = [f.name for f in dataclasses.fields(Config)]
+        known = [f.name for f in dataclasses.fields(Config) if f.name != "consistency"]
         if not tables:
             raise InputError(f"{self.source}: empty; a run needs {_listed(REQUIRED)}")
         if "linear" in tables:
@@ -76,7 +76,8 @@ class _Parser:
             elif name in LISTS:
                 found[name] = self.choices(name, tables[name])
             elif self.is_table(name, tables[name]):
-                found[name] = self.section(name, tables[name])
+                table = tables[name]
+                found |= self.loss(table) if name == "loss" else {name: self.section(name, table)}
         if self.faults:
             raise ConfigError(self.source, self.faults)
         return Config(**found)
@@ -132,6 +133,14 @@ class _Parser:
             return train
         return self.choice(name, name, table)
 
+    def loss(self, table: dict[str, Any]) -> dict[str, Any]:
+        """`[loss]`, whose `consistency` is no argument of the function."""
+        own = {k: v for k, v in table.items() if k == "consistency"}
+        rest = {k: v for k, v in table.items() if k != "consistency"}
+        found = self.values("loss", Config, own)
+        rest = {"name": Config.loss.name} | rest
+        return found | {"loss": self.choice("loss", "loss", rest, beside=("consistency",))}
+
     def choices(self, name: str, value: Any) -> tuple[Choice, ...]:
         if isinstance(value, dict):
             return (self.choice(name, name, value),)
@@ -165,7 +174,7 @@ class _Parser:
                 self.faults.append((f"{path}.{key}", text))
         before = len(self.faults)
         arguments = self.conformed(path, known, given)
-        if len(self.faults) == before and family_name in ("model", "augment"):
+        if len(self.faults) == before and family_name in ("model", "augment", "adversary"):
             self.constructible(path, family, name, arguments)
         return Choice(name, arguments)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from jaxopt_lab.core.ranges import Count, Duration, Positive, Range
+from jaxopt_lab.core.ranges import Count, Duration, NonNegative, Positive, Range
 
 Length = Annotated[int | str, Range(1), Duration()]
 
@@ -79,15 +79,22 @@ class LinearConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """A whole configuration, checked; `load.load_config` makes it, `build` uses it."""
+    """A whole configuration, checked; `load.load_config` makes it, `build` uses it.
+
+    Attributes:
+      consistency: weight of the Jensen-Shannon divergence between a sample's views, which `augmix`
+        gives; a file has it in `[loss]`.
+    """
 
     data: DataConfig
     model: Choice
     optimizer: Choice
     train: TrainConfig
     loss: Choice = Choice("softmax_cross_entropy")
+    consistency: NonNegative = 0.0
     penalty: tuple[Choice, ...] = ()
     augment: tuple[Choice, ...] = ()
+    adversary: Choice | None = None
     schedule: tuple[Choice, ...] = ()
     control: tuple[Choice, ...] = ()
     seed: Annotated[int, Range(0, 2**32 - 1)] = 0

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jaxopt_lab.augment import AUGMENTATIONS
+from jaxopt_lab.augment import ATTACKS, AUGMENTATIONS, MIXERS
 from jaxopt_lab.config.values import takes_toml
 from jaxopt_lab.control import CONTROLS
 from jaxopt_lab.core.ranges import hints
@@ -60,7 +60,8 @@ FAMILIES = {
     "model": Family(MODELS, given=frozenset({"classes"})),
     "loss": Family(LOSSES, given=frozenset({"outputs", "labels"})),
     "penalty": Family(PENALTIES, given=frozenset({"params"})),
-    "augment": Family(AUGMENTATIONS),
+    "augment": Family({**AUGMENTATIONS, **MIXERS}),
+    "adversary": Family(ATTACKS),
     "optimizer": Family(OPTIMIZERS),
     "schedule": Family(SCHEDULES, optional=frozenset({"steps"})),
     "control": Family(

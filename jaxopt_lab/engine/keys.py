@@ -13,6 +13,8 @@ class Stream(enum.IntEnum):
     AUGMENT = 2
     MODEL = 3
     OPTIMIZER = 4
+    ADVERSARY = 5
+    CORRUPTION = 6
 
 
 def stream_key(key: jax.Array, stream: Stream, step: jax.typing.ArrayLike = 0) -> jax.Array:

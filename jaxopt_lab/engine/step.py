@@ -13,6 +13,8 @@ from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.state import TrainState
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
+Augment = Callable[[jax.Array, Batch], Batch]
+Attack = Callable[[jax.Array, Batch, Callable[[jax.Array], jax.Array]], Batch]
 Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 
 
@@ -22,7 +24,9 @@ def make_step(
     optimizer: optax.GradientTransformation,
     *,
     normalize: Callable[[jax.Array], jax.Array] = lambda x: x,
-    augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+    augment: Augment | None = None,
+    attack: Attack | None = None,
+    consistency: Callable[[jax.Array], jax.Array] | None = None,
     penalty: Callable[[Params], jax.Array] | None = None,
     metrics: dict[str, Loss] | None = None,
     learning_rate: Callable[[jax.Array, Any], jax.Array] | None = None,
@@ -38,7 +42,12 @@ def make_step(
       loss: `(outputs, labels) -> (B,)`.
       optimizer: an optax transformation.
       normalize: raw images to the model's input, inside the differentiated function.
-      augment: `(key, images) -> images` on raw images.
+      augment: `(key, batch) -> batch` on raw images. It may give several views of each sample,
+        all of the first view and then all of the next; the loss and the metrics are of the first.
+      attack: `(key, batch, loss_fn) -> batch`, which moves the augmented images to where the loss
+        is large. `loss_fn(images) -> (B,)` is that of the parameters before the step in evaluation
+        mode, so that running statistics stand still and samples do not depend on each other.
+      consistency: `(views, B, K) outputs -> (B,)`, whose mean is added to the loss.
       penalty: `params -> scalar`, added to the mean loss; what is minimized is the sum, which is
         the extra `value`.
       metrics: `{name: (outputs, labels) -> (B,)}`, means of which are returned beside the loss.
@@ -50,15 +59,29 @@ def make_step(
 
     Returns:
       The step. A batch is `{"image": (B, H, W, C), "label": (B,) or (B, K)}`; the metrics are
-      float32 scalars: `loss` without the penalty, `penalty` and `learning_rate` where given, and
+      float32 scalars: `loss` alone, `consistency`, `penalty` and `learning_rate` where given, and
       those of `metrics`.
     """
     optimizer = optax.with_extra_args_support(optimizer)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
-        image, label = batch["image"], batch["label"]
         if augment is not None:
-            image = augment(stream_key(state.key, Stream.AUGMENT, state.step), image)
+            batch = augment(stream_key(state.key, Stream.AUGMENT, state.step), batch)
+        if attack is not None:
+            batch = attack(
+                stream_key(state.key, Stream.ADVERSARY, state.step),
+                batch,
+                evaluation_loss(
+                    model,
+                    loss,
+                    state.params,
+                    state.model_state,
+                    batch["label"],
+                    normalize=normalize,
+                    dtype=dtype,
+                ),
+            )
+        image, label = batch["image"], batch["label"]
         model_key = stream_key(state.key, Stream.MODEL, state.step)
 
         def objective(params):
@@ -70,10 +93,14 @@ def make_step(
                 rngs={"params": model_key, "dropout": jax.random.fold_in(model_key, 1)},
                 mutable=list(state.model_state),
             )
-            row = {"loss": loss(outputs, label).mean().astype(jnp.float32)}
+            first = outputs[: len(label)]
+            row = {"loss": loss(first, label).mean().astype(jnp.float32)}
+            if consistency is not None:
+                views = outputs.reshape(-1, *first.shape)
+                row["consistency"] = consistency(views).mean().astype(jnp.float32)
             if penalty is not None:
                 row["penalty"] = penalty(params)
-            return sum(row.values()), (row, outputs, dict(model_state))
+            return sum(row.values()), (row, first, dict(model_state))
 
         gradient = jax.value_and_grad(objective, has_aux=True)
         (value, (row, outputs, model_state)), grads = gradient(state.params)
@@ -102,6 +129,26 @@ def make_step(
         return after if stopped is None else _frozen(state, after, stopped(opt_state)), row
 
     return step
+
+
+def evaluation_loss(
+    model: Any,
+    loss: Loss,
+    params: Params,
+    model_state: dict[str, Any],
+    label: jax.Array,
+    *,
+    normalize: Callable[[jax.Array], jax.Array],
+    dtype: Any,
+) -> Callable[[jax.Array], jax.Array]:
+    """`images -> (B,)`: the loss in evaluation mode as a function of the raw images, to attack."""
+    variables = {"params": cast_floating(params, dtype), **model_state}
+
+    def of_images(images):
+        outputs = model.apply(variables, normalize(images).astype(dtype), train=False)
+        return loss(outputs, label)
+
+    return of_images
 
 
 def _frozen(before: TrainState, after: TrainState, frozen: jax.Array) -> TrainState:

@@ -14,7 +14,7 @@ def expected_calibration_error(
     """How far a classifier's confidence is from its accuracy, over a whole data set.
 
     For reading next to the accuracy: a network that is right in 90% of the cases where it says 90%
-    has 0. Not a mean over samples, so no average of it over batches is it: give all outputs at once.
+    has 0. It is no mean over samples: give it all outputs at once, not batches to be averaged.
 
         ECE = sum_m |B_m| / N |accuracy(B_m) - confidence(B_m)|
         B_m = {i : (m - 1)/M < p_i <= m/M},    p_i = max_k softmax(z_i)_k
@@ -22,8 +22,8 @@ def expected_calibration_error(
     Args:
       outputs: logits z, (N, K), any float dtype, computed in float32; or for two classes (N,) or
         (N, 1), of which the sigmoid is the probability of the positive one.
-      labels: as `accuracy` takes them: (N,) integer classes, or distributions, (N, K), whose largest
-        entry counts; with one output above 0 for the positive class.
+      labels: as `accuracy` takes them: (N,) integer classes, or distributions, (N, K), whose
+        largest entry counts; with one output above 0 for the positive class.
       bins: M >= 1, of equal width.
 
     Returns:

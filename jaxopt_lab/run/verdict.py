@@ -80,6 +80,8 @@ def verdict(see: Progress, summary: dict[str, Any], folder: RunFolder | None) ->
     if summary["test"]:
         rows["test accuracy"] = f"{summary['test']['accuracy']:.2%}"
         rows["test loss"] = f"{summary['test']['loss']:.4f}"
+        if "robust_accuracy" in summary["test"]:
+            rows["test accuracy, attacked"] = f"{summary['test']['robust_accuracy']:.2%}"
     for name, test in summary.get("tests", {}).items():
         if len(summary["tests"]) > 1:
             kept = " (kept)" if name == summary["kept"] else ""

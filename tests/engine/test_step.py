@@ -12,7 +12,7 @@ import pytest
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Metric
 from jaxopt_lab.engine import init_state, make_step, with_evaluation
-from jaxopt_lab.losses import accuracy, l2, softmax_cross_entropy
+from jaxopt_lab.losses import accuracy, jensen_shannon, l2, softmax_cross_entropy
 from jaxopt_lab.nn import cnn, mlp
 from jaxopt_lab.optimizers import adam
 
@@ -84,6 +84,58 @@ def test_a_penalty_is_minimized_with_the_loss_and_told_apart(batch):
 
     expected = jax.tree.map(decayed, state.params, without.params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), found.params, expected)
+
+
+def test_an_attack_is_given_the_loss_in_evaluation_mode(batch):
+    model, tx, seen = cnn(3, channels=[4]), optax.sgd(0.1), {}
+
+    def attack(key, batch, loss_fn):
+        seen.update(key=key, losses=loss_fn(batch["image"]), moved=loss_fn(batch["image"] + 1))
+        return batch | {"image": batch["image"] + 1}
+
+    def augment(key, batch):
+        return batch | {"image": 2 * batch["image"]}
+
+    state = start(model, tx, batch)
+    step = make_step(model, softmax_cross_entropy, tx, augment=augment, attack=attack)
+    after, _ = step(state, batch)
+    variables = {"params": state.params, **state.model_state}
+    logits = model.apply(variables, 2 * batch["image"], train=False)
+    expected = softmax_cross_entropy(logits, batch["label"])
+    np.testing.assert_allclose(seen["losses"], expected, rtol=1e-5)
+    assert seen["moved"].shape == (8,)
+    plain = make_step(model, softmax_cross_entropy, tx)
+    same, _ = plain(state, batch | {"image": 2 * batch["image"] + 1})
+    jax.tree.map(np.testing.assert_array_equal, after.params, same.params)
+
+
+def test_views_add_their_divergence_and_the_loss_is_of_the_first(batch):
+    model, tx = mlp(3, hidden=[5]), optax.sgd(0.1)
+
+    def views(key, batch):
+        return batch | {"image": jnp.concatenate([batch["image"] * s for s in (1.0, 2.0, -1.0)])}
+
+    step = make_step(
+        model,
+        softmax_cross_entropy,
+        tx,
+        augment=views,
+        consistency=lambda z: 12 * jensen_shannon(z),
+        metrics={"accuracy": accuracy},
+    )
+    state = start(model, tx, batch)
+    after, row = jax.jit(step)(state, batch)
+
+    def objective(params):
+        z = [model.apply({"params": params}, batch["image"] * s) for s in (1.0, 2.0, -1.0)]
+        divergence = 12 * jensen_shannon(jnp.stack(z)).mean()
+        return softmax_cross_entropy(z[0], batch["label"]).mean() + divergence, divergence
+
+    (total, divergence), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
+    np.testing.assert_allclose(row["consistency"], divergence, rtol=1e-5)
+    np.testing.assert_allclose(row["loss"] + row["consistency"], total, rtol=1e-5)
+    expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, grads)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), after.params, expected)
 
 
 def test_the_optimizer_is_given_the_extras(batch):

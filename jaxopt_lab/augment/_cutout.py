@@ -1,0 +1,55 @@
+"""Cutout."""
+
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lab.augment._dtypes import full_scale, like
+from jaxopt_lab.augment._op import Op
+from jaxopt_lab.augment._pixels import unit
+from jaxopt_lab.core.ranges import Count, Range, checked
+
+
+@checked
+def cutout(length: Count = 16, *, fill: Annotated[float | None, Range(0, 1)] = None) -> Op:
+    """Blank a square whose centre is uniform over the pixels; the border clips it.
+
+    After crop and flip on small natural images: 16 for CIFAR-10, 8 for CIFAR-100.
+
+    Args:
+      length: side in pixels, >= 1.
+      fill: a level in [0, 1]; None for the mean of each channel of the image itself.
+
+    Returns:
+      An `Op` on (H, W, C) images.
+
+    Raises:
+      ArgumentError: for a length below 1 or a fill out of [0, 1].
+
+    Reference: DeVries and Taylor, 2017, https://arxiv.org/abs/1708.04552.
+
+    Differs from: the published code, which fills with zero after normalization: the mean of the
+      data set, not of the image.
+    """
+
+    def sample(key):
+        return jax.random.uniform(key, (2,))
+
+    def apply(centre, image):
+        if fill is None:
+            blank = like(unit(image).mean((0, 1), keepdims=True), image)
+        else:
+            blank = full_scale(fill, image.dtype)
+        size = jnp.array(image.shape[:2])
+        start = jnp.floor(centre * size).astype(int) - length // 2
+        return jnp.where(box(image, start, start + length), blank, image)
+
+    return Op(sample, apply)
+
+
+def box(image: jax.Array, start: jax.Array, end: jax.Array) -> jax.Array:
+    """(H, W, 1), true from (row, column) `start` to before `end`."""
+    row = jnp.arange(image.shape[0])[:, None, None]
+    column = jnp.arange(image.shape[1])[None, :, None]
+    return (row >= start[0]) & (row < end[0]) & (column >= start[1]) & (column < end[1])

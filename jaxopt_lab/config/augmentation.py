@@ -1,0 +1,87 @@
+"""`[[augment]]` and `[adversary]` as functions of a batch."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from jaxopt_lab.augment import MIXERS, batched, compose, views
+from jaxopt_lab.config.parse import ConfigError
+from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.core.types import Batch
+from jaxopt_lab.losses import jensen_shannon
+
+BatchFunction = Callable[[jax.Array, Batch], Batch]
+
+
+def build_augment(config: Config, classes: int) -> BatchFunction | None:
+    """The ops and mixers of a file, in its order; None where it has none.
+
+    With `consistency` the last op makes views: what came before it, and two draws of it.
+
+    Raises:
+      ConfigError: where there is nothing that makes views, or something that they forbid.
+    """
+    chosen = config.augment
+    if config.consistency:
+        _check_views(config)
+    if not chosen:
+        return None
+    functions: list[BatchFunction] = []
+    rest = chosen[:-1] if config.consistency else chosen
+    for mixes, group in itertools.groupby(rest, lambda c: c.name in MIXERS):
+        made = [_made(c) for c in group]
+        functions += made if mixes else [_on_images(batched(compose(*made)))]
+    if config.consistency:
+        functions.append(_on_images(views(_made(chosen[-1]))))
+    soft = any(c.name in MIXERS for c in chosen)
+
+    def augment(key: jax.Array, batch: Batch) -> Batch:
+        if soft and batch["label"].ndim == 1:
+            batch = batch | {"label": jax.nn.one_hot(batch["label"], classes)}
+        for i, function in enumerate(functions):
+            batch = function(jax.random.fold_in(key, i), batch)
+        return batch
+
+    return augment
+
+
+def build_stages(chosen: Sequence[Choice]) -> list[tuple[str, BatchFunction]]:
+    """The name and the function of each table by itself, on batches with soft labels."""
+    made = [(c.name, _made(c)) for c in chosen]
+    return [(name, f if name in MIXERS else _on_images(batched(f))) for name, f in made]
+
+
+def build_attack(chosen: Choice | None) -> Any:
+    """The adversary of a file; None where it has none."""
+    if chosen is None:
+        return None
+    return FAMILIES["adversary"].functions[chosen.name](**chosen.arguments)
+
+
+def build_consistency(weight: float) -> Callable[[jax.Array], jax.Array] | None:
+    """The divergence of a sample's views times its weight; None where it has none."""
+    return (lambda views: weight * jensen_shannon(views)) if weight else None
+
+
+def _on_images(apply: Callable[[jax.Array, jax.Array], jax.Array]) -> BatchFunction:
+    return lambda key, batch: batch | {"image": apply(key, batch["image"])}
+
+
+def _made(choice: Choice) -> Any:
+    return FAMILIES["augment"].functions[choice.name](**choice.arguments)
+
+
+def _check_views(config: Config) -> None:
+    mixers = [c.name for c in config.augment if c.name in MIXERS]
+    if mixers:
+        fault = f"compares views of one sample, which {mixers[0]} mixes with others; remove one"
+    elif config.adversary:
+        fault = "compares views, which [adversary] would move one by one; remove one"
+    elif not config.augment:
+        fault = 'needs views of each sample: [[augment]] name = "augmix"'
+    else:
+        return
+    raise ConfigError("configuration", [("loss.consistency", fault)])

@@ -1,0 +1,152 @@
+"""`jaxopt-lab evaluate`: trained runs on clean and on corrupted test images, side by side."""
+
+import json
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_lab.augment.corruptions import CORRUPTIONS
+from jaxopt_lab.config.build import Experiment, build
+from jaxopt_lab.config.dump import config_hash
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.tree import cast_floating
+from jaxopt_lab.engine import checkpoint
+from jaxopt_lab.engine.checkpoint import write_atomically
+from jaxopt_lab.engine.keys import Stream, stream_key
+from jaxopt_lab.losses import accuracy, expected_calibration_error, softmax_cross_entropy
+from jaxopt_lab.run.finish import finish
+from jaxopt_lab.run.folder import RunFolder
+from jaxopt_lab.run.progress import Progress
+
+SEVERITIES = (1, 2, 3, 4, 5)
+Outputs = Callable[[np.ndarray], jax.Array]
+
+
+def evaluate_runs(
+    runs: Sequence[str | os.PathLike[str]],
+    *,
+    corruptions: bool = False,
+    samples: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    see: Progress | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Evaluate the parameters that each run kept on its test split, and print a table.
+
+    Args:
+      runs: folders of runs that were trained to their end.
+      corruptions: also on the test images under each of 15 corruptions at 5 severities.
+      samples: how many test images; None for all.
+      data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      see: where to print; None for nothing.
+
+    Returns:
+      For each run `error`, `loss`, `calibration_error` (ECE, 15 bins), with corruptions
+      `corruption_errors` ({name: five errors}), their mean `mean_corruption_error` and the mean
+      `corruption_calibration_error`; errors in [0, 1]. The same is written to the run's
+      `evaluation.json`.
+
+    Raises:
+      InputError: where a folder holds no finished run of a named model, or images that cannot be
+        corrupted.
+    """
+    see = see or Progress(show=False)
+    results = {}
+    for run in runs:
+        folder = RunFolder(run)
+        experiment, outputs = _restored(folder, data_dir)
+        test = {k: v[:samples] for k, v in experiment.test.items()}
+        with see.waiting(f"evaluating {folder.path} ..."):
+            result = _scores(outputs(test["image"]), test["label"])
+            if corruptions:
+                result |= _corrupted(experiment, outputs, test, see)
+        write_atomically(
+            folder.path / "evaluation.json", (json.dumps(result, indent=2) + "\n").encode()
+        )
+        results[str(run)] = result
+    _show(results, see)
+    return results
+
+
+def _restored(folder: RunFolder, data_dir: Any) -> tuple[Experiment, Outputs]:
+    """What a run trained, and its outputs for raw images."""
+    config = folder.resume()
+    experiment = build(config, data_dir=data_dir)
+    template = jax.jit(experiment.init)(jax.random.key(config.seed))
+    found = checkpoint.restore(folder.checkpoints, template, config_hash=config_hash(config))
+    if found is None:
+        raise InputError(f"{folder.path} holds no checkpoint: train it to its end first")
+    ended = finish(experiment, found[1], in_loop=False)
+    dtype = jnp.dtype(config.train.dtype)
+    variables = {"params": cast_floating(ended.params, dtype), **ended.model_state}
+
+    @jax.jit
+    def apply(images):
+        x = experiment.normalize(images).astype(dtype)
+        return experiment.model.apply(variables, x, train=False)
+
+    size = config.train.evaluation_batch_size
+
+    def outputs(images: np.ndarray) -> jax.Array:
+        return jnp.concatenate([apply(images[i : i + size]) for i in range(0, len(images), size)])
+
+    return experiment, outputs
+
+
+def _scores(outputs: jax.Array, labels: np.ndarray) -> dict[str, float]:
+    return {
+        "error": 1 - float(accuracy(outputs, labels).mean()),
+        "loss": float(softmax_cross_entropy(outputs, labels).mean()),
+        "calibration_error": float(expected_calibration_error(outputs, labels)),
+    }
+
+
+def _corrupted(
+    experiment: Experiment, outputs: Outputs, test: dict[str, np.ndarray], see: Progress
+) -> dict[str, Any]:
+    images = test["image"]
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise InputError(f"evaluate: samples {images.shape[1:]} {images.dtype} are no uint8 images")
+    key = stream_key(jax.random.key(experiment.config.seed), Stream.CORRUPTION)
+    errors: dict[str, list[float]] = {}
+    calibration = []
+    for i, (name, function) in enumerate(CORRUPTIONS.items()):
+        errors[name] = []
+        for severity in SEVERITIES:
+            own = jax.random.fold_in(key, len(SEVERITIES) * i + severity)
+            keys = jax.random.split(own, len(images))
+            corrupt = jax.jit(jax.vmap(lambda k, x, f=function, s=severity: f(k, x, severity=s)))
+            size = experiment.config.train.evaluation_batch_size
+            parts = [
+                np.asarray(corrupt(keys[j : j + size], images[j : j + size]))
+                for j in range(0, len(images), size)
+            ]
+            scores = _scores(outputs(np.concatenate(parts)), test["label"])
+            errors[name].append(scores["error"])
+            calibration.append(scores["calibration_error"])
+        see.say(f"  {name:<18} " + "  ".join(f"{e:6.1%}" for e in errors[name]))
+    return {
+        "corruption_errors": errors,
+        "mean_corruption_error": float(np.mean(list(errors.values()))),
+        "corruption_calibration_error": float(np.mean(calibration)),
+    }
+
+
+def _show(results: dict[str, dict[str, Any]], see: Progress) -> None:
+    columns = {
+        "error": "error",
+        "calibration_error": "ECE",
+        "mean_corruption_error": "corrupted",
+        "corruption_calibration_error": "ECE corrupted",
+    }
+    shown = [c for c in columns if any(c in result for result in results.values())]
+    rows = [
+        [pathlib.Path(run).name, *(f"{result[c]:.2%}" for c in shown)]
+        for run, result in results.items()
+    ]
+    title = "error and calibration error (ECE) on the test split"
+    see.columns(title, ["run", *(columns[c] for c in shown)], rows)

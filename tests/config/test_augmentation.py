@@ -1,0 +1,97 @@
+"""`[[augment]]`, `[adversary]` and `[loss] consistency` as functions of a batch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_lab.config.build import build
+from jaxopt_lab.config.dump import to_toml
+from jaxopt_lab.config.load import load_config
+from jaxopt_lab.config.parse import ConfigError
+
+CONFIG = """
+[data]
+name = "digits"
+batch_size = 32
+validation = 0.2
+[model]
+name = "mlp"
+hidden = [8]
+[optimizer]
+name = "momentum"
+learning_rate = 0.1
+[train]
+epochs = 1
+"""
+
+
+@pytest.fixture(name="make")
+def _make(tmp_path):
+    def make(tables):
+        path = tmp_path / "config.toml"
+        path.write_text(CONFIG + tables)
+        return build(load_config(path))
+
+    return make
+
+
+def one_step(experiment):
+    rows = {k: v[:32] for k, v in experiment.train.items()}
+    state = jax.jit(experiment.init)(jax.random.key(0))
+    return jax.jit(experiment.step)(state, rows)
+
+
+def test_ops_and_mixers_chain_in_the_files_order(make):
+    experiment = make(
+        '[[augment]]\nname = "random_crop"\npadding = 1\n[[augment]]\nname = "mixup"\nalpha = 0.2\n'
+        '[[augment]]\nname = "cutmix"\n'
+    )
+    state, row = one_step(experiment)
+    assert np.isfinite(row["loss"]) and 0 <= row["accuracy"] <= 1
+    assert all(jnp.isfinite(p).all() for p in jax.tree.leaves(state.params))
+
+
+def test_an_adversary_raises_the_loss_and_is_measured(make):
+    calm, harsh = make(""), make('[adversary]\nname = "pgd"\nepsilon = 0.3\nstep = 0.1\n')
+    assert one_step(harsh)[1]["loss"] > one_step(calm)[1]["loss"]
+    state = jax.jit(harsh.init)(jax.random.key(0))
+    assert "val_robust_accuracy" in state.evaluation
+    evaluate = harsh.measure(True, harsh.model)
+    found = evaluate(state.params, state.model_state, harsh.batches(harsh.validation))
+    assert set(found) == {"loss", "accuracy", "robust_accuracy"}
+    assert found["robust_accuracy"] < found["accuracy"] + 1e-6
+    outside = harsh.measure(False, harsh.model)
+    again = outside(state.params, state.model_state, harsh.batches(harsh.validation))
+    np.testing.assert_allclose(again["robust_accuracy"], found["robust_accuracy"], atol=1e-6)
+
+
+def test_consistency_compares_a_clean_view_with_two_others(make):
+    tables = '[loss]\nconsistency = 12.0\n[[augment]]\nname = "augmix"\n'
+    experiment = make(tables)
+    _, row = one_step(experiment)
+    assert row["consistency"] > 0
+    assert experiment.config.consistency == 12.0
+    assert "consistency = 12.0" in to_toml(experiment.config)
+
+
+@pytest.mark.parametrize(
+    ("tables", "text"),
+    [
+        ("[loss]\nconsistency = 12.0\n", "needs views of each sample"),
+        ("[loss]\nconsistency = -1.0\n", r"loss\.consistency: must be >= 0"),
+        (
+            '[loss]\nconsistency = 1.0\n[[augment]]\nname = "mixup"\n[[augment]]\nname = "augmix"',
+            "which mixup mixes",
+        ),
+        (
+            '[loss]\nconsistency = 1.0\n[[augment]]\nname = "augmix"\n[adversary]\nname = "fgsm"',
+            "adversary",
+        ),
+        ('[adversary]\nname = "pdg"\n', r"adversary\.name: unknown: 'pdg', did you mean 'pgd'"),
+        ('[adversary]\nname = "pgd"\nepsilon = 8\n', r"adversary\.epsilon: must be in \[0, 1\]"),
+    ],
+)
+def test_what_does_not_fit_is_named(make, tables, text):
+    with pytest.raises(ConfigError, match=text):
+        make(tables)
