@@ -43,10 +43,12 @@ def write_report(
     folder: RunFolder, config: Config, history: dict[str, np.ndarray], summary: dict[str, Any]
 ) -> None:
     """Draw `plots/*.png` and write `report.html` with the plots inside."""
-    from jaxopt_lab.plots import PLOTS  # here: matplotlib takes long to import, and not all need it
+    # Here: matplotlib takes long to import, and not all need it.
+    from jaxopt_lab.plots import accuracy_curve, learning_rate_curve, loss_curve
 
     images = []
-    for name, plot in PLOTS.items():
+    for plot in (loss_curve, accuracy_curve, learning_rate_curve):
+        name = plot.__name__
         buffer = io.BytesIO()
         plot(history).savefig(buffer, format="png")
         write_atomically(folder.plots / f"{name}.png", buffer.getvalue())
