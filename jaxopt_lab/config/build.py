@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,11 +40,14 @@ from jaxopt_lab.engine import (
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.step import Step
 from jaxopt_lab.losses import METRICS
+from jaxopt_lab.nn import lsuv
 
 Split = dict[str, np.ndarray]
 
 # The held-out samples are a property of the data set, the same for every seed of a run.
 SPLIT_SEED = 0
+
+LSUV_IMAGES = 256
 
 MOST_STEPS = 2**31 - 1  # steps are counted in int32
 
@@ -142,10 +146,18 @@ def build(
     dtype = jnp.dtype(config.train.dtype)
     shape = train["image"].shape[1:]
 
+    adjust = None
+    if config.train.lsuv:
+        if not isinstance(model, linen.Module):
+            fault = f"needs a Linen module, whose layers it looks into, not {type(model).__name__}"
+            raise ConfigError("configuration", [("train.lsuv", fault)])
+        first = normalize(train["image"][:LSUV_IMAGES])
+        adjust = lambda variables, key: lsuv(model, variables, first, key)  # noqa: E731
+
     def init(key: jax.Array) -> TrainState:
         x = jnp.zeros((1, *shape), jnp.float32)
         measured = [name for name in watched if name.startswith("val_")]
-        return init_state(key, model, optimizer, x, evaluation=measured)
+        return init_state(key, model, optimizer, x, evaluation=measured, adjust=adjust)
 
     return Experiment(
         config=config,

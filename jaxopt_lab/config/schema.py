@@ -40,6 +40,7 @@ class TrainConfig:
     Attributes:
       epochs: passes over the training split; either this or `steps`.
       steps: training steps.
+      lsuv: start from `nn.lsuv`: every layer's output has variance 1 on the first images.
       dtype: of the computation; parameters and optimizer state are float32 in any case.
       steps_per_dispatch: most steps of one compiled call; "auto" lets the engine choose.
       evaluate_every: between evaluations on the validation split.
@@ -50,6 +51,7 @@ class TrainConfig:
 
     epochs: Positive | None = None
     steps: Count | None = None
+    lsuv: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
     steps_per_dispatch: Count | Literal["auto"] = "auto"
     evaluate_every: Length = "1 epoch"

@@ -1,6 +1,6 @@
 """What a training step carries to the next."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -39,6 +39,7 @@ def init_state(
     x: jax.Array,
     *,
     evaluation: Sequence[str] = (),
+    adjust: Callable[[Any, jax.Array], Any] | None = None,
 ) -> TrainState:
     """A run's first state; pure, so it runs under `jit` and `vmap` over keys.
 
@@ -48,6 +49,7 @@ def init_state(
       optimizer: an optax transformation.
       x: a batch of normalized inputs, of any size; only its shape and dtype matter to most models.
       evaluation: names of the metrics that `with_evaluation` will give, such as "val_loss".
+      adjust: `(variables, key) -> variables`, applied to what the model's `init` gave.
 
     Returns:
       A `TrainState` at step 0.
@@ -55,7 +57,10 @@ def init_state(
     Raises:
       InputError: where the model has no parameters.
     """
-    variables = dict(model.init(stream_key(key, Stream.INIT), x, train=False))
+    init_key = stream_key(key, Stream.INIT)
+    variables = dict(model.init(init_key, x, train=False))
+    if adjust is not None:
+        variables = dict(adjust(variables, jax.random.fold_in(init_key, 1)))
     params = variables.pop("params", None)
     if not jax.tree.leaves(params):
         raise InputError(f"{type(model).__name__} has no parameters: there is nothing to train")

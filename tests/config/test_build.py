@@ -118,3 +118,19 @@ def test_penalties_are_summed(make):
     np.testing.assert_allclose(row["penalty"], expected, rtol=1e-6)
     with pytest.raises(ConfigError, match=r"penalty\.0\.weight: missing"):
         make('penalty=[{name="l2"}]')
+
+
+def test_lsuv_starts_a_run(make):
+    tables = 'model={name="mlp", hidden=[16, 16], init="gaussian"}'
+    plain, set_ = make(tables), make(tables, "train.lsuv=true")
+    x = set_.normalize(set_.train["image"][:256])
+
+    def variances(experiment):
+        params = jax.jit(experiment.init)(jax.random.key(0)).params
+        variables = {"params": params}
+        _, seen = experiment.model.apply(variables, x, capture_intermediates=True)
+        layers = seen["intermediates"]
+        return [float(layers[f"Dense_{i}"]["__call__"][0].var()) for i in range(3)]
+
+    np.testing.assert_allclose(variances(set_), 1, atol=0.011)
+    assert variances(plain)[-1] < 1e-3
