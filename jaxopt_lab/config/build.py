@@ -48,6 +48,7 @@ Split = dict[str, np.ndarray]
 SPLIT_SEED = 0
 
 LSUV_IMAGES = 256
+IMAGE_RANK = 4  # of a batch (B, H, W, C)
 
 MOST_STEPS = 2**31 - 1  # steps are counted in int32
 
@@ -137,6 +138,9 @@ def build(
     optimizer = add_controls(optimizer, config, length, watched)
     if model is None:
         model = _call("model", config.model, classes=len(dataset.classes))
+        if train["image"].ndim != IMAGE_RANK:
+            check_tabular(config, train["image"].shape[1:])
+            check_model(model, (batch_size, *train["image"].shape[1:]), len(dataset.classes))
     else:
         check_model(model, (batch_size, *train["image"].shape[1:]), len(dataset.classes))
     loss = functools.partial(FAMILIES["loss"].functions[config.loss.name], **config.loss.arguments)
@@ -243,6 +247,18 @@ def check_model(model: Any, shape: tuple[int, ...], classes: int) -> None:
             f"model: {type(model).__name__} gives {found}, expected logits of shape "
             f"{(shape[0], classes)}: the data has {classes} classes"
         )
+
+
+def check_tabular(config: Config, shape: tuple[int, ...]) -> None:
+    """Samples that are no images cannot be augmented as images are.
+
+    Raises:
+      ConfigError: naming each table that needs images.
+    """
+    text = f"needs images (H, W, C), the samples of {config.data.source.name} have shape {shape}"
+    named = [(f"augment.{i}", c.name) for i, c in enumerate(config.augment) if c.name != "mixup"]
+    if named:
+        raise ConfigError("configuration", [(path, f"{name} {text}") for path, name in named])
 
 
 def split_off(train: Split, share: float) -> tuple[Split, Split | None]:

@@ -95,3 +95,16 @@ def test_consistency_compares_a_clean_view_with_two_others(make):
 def test_what_does_not_fit_is_named(make, tables, text):
     with pytest.raises(ConfigError, match=text):
         make(tables)
+
+
+def test_what_needs_images_refuses_tables_of_numbers(tmp_path):
+    text = CONFIG.replace('"digits"', '"breast_cancer"')
+    (tmp_path / "tabular.toml").write_text(text + '[[augment]]\nname = "mixup"\n')
+    experiment = build(load_config(tmp_path / "tabular.toml"))
+    assert np.isfinite(one_step(experiment)[1]["loss"])
+    for override, why in {
+        'augment=[{name="random_flip"}]': r"augment\.0: random_flip needs images",
+        'model={name="cnn"}': r"model: CNN failed on inputs \(32, 30\)",
+    }.items():
+        with pytest.raises(ValueError, match=why):
+            build(load_config(tmp_path / "tabular.toml", [override]))
