@@ -31,6 +31,8 @@ def random_flip(probability: Probability = 0.5) -> Op:
         return jax.random.bernoulli(key, probability)
 
     def apply(flip, image):
-        return jnp.where(flip, image[:, ::-1], image)
+        # One gather of columns: faster than to choose between the image and its mirror.
+        column = jnp.arange(image.shape[1])
+        return jnp.take(image, jnp.where(flip, column[::-1], column), axis=1, mode="clip")
 
     return Op(sample, apply)
