@@ -1,25 +1,31 @@
 """Cutout."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import full_scale, like
+from jaxopt_lab.augment._dtypes import like
 from jaxopt_lab.augment._op import Op
 from jaxopt_lab.augment._pixels import unit
-from jaxopt_lab.core.ranges import Count, Range, checked
+from jaxopt_lab.core.ranges import Count, Probability, Range, checked
 
 
 @checked
-def cutout(length: Count = 16, *, fill: Annotated[float | None, Range(0, 1)] = None) -> Op:
+def cutout(
+    length: Count = 16,
+    *,
+    fill: Annotated[float | None, Range(0, 1)] | Sequence[Probability] = None,
+) -> Op:
     """Blank a square whose centre is uniform over the pixels; the border clips it.
 
     After crop and flip on small natural images: 16 for CIFAR-10, 8 for CIFAR-100.
 
     Args:
       length: side in pixels, >= 1.
-      fill: a level in [0, 1]; None for the mean of each channel of the image itself.
+      fill: a level in [0, 1], or one for each channel; None for the mean of each channel of the
+        image itself, and in a configuration for that of the training data.
 
     Returns:
       An `Op` on (H, W, C) images.
@@ -29,8 +35,8 @@ def cutout(length: Count = 16, *, fill: Annotated[float | None, Range(0, 1)] = N
 
     Reference: DeVries and Taylor, 2017, https://arxiv.org/abs/1708.04552.
 
-    Differs from: the published code, which fills with zero after normalization: the mean of the
-      data set, not of the image.
+    Differs from: the published code, which fills with zero after normalization, the mean of the
+      data set, as a configuration does: an op by itself does not know that.
     """
 
     def sample(key):
@@ -40,7 +46,7 @@ def cutout(length: Count = 16, *, fill: Annotated[float | None, Range(0, 1)] = N
         if fill is None:
             blank = like(unit(image).mean((0, 1), keepdims=True), image)
         else:
-            blank = full_scale(fill, image.dtype)
+            blank = like(jnp.asarray(fill, jnp.float32), image)
         size = jnp.array(image.shape[:2])
         start = jnp.floor(centre * size).astype(int) - length // 2
         return jnp.where(box(image, start, start + length), blank, image)

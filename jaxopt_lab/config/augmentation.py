@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxopt_lab.augment import MIXERS, batched, compose, views
 from jaxopt_lab.config.parse import ConfigError
@@ -16,10 +17,12 @@ from jaxopt_lab.losses import jensen_shannon
 BatchFunction = Callable[[jax.Array, Batch], Batch]
 
 
-def build_augment(config: Config, classes: int) -> BatchFunction | None:
+def build_augment(config: Config, classes: int, mean: np.ndarray) -> BatchFunction | None:
     """The ops and mixers of a file, in its order; None where it has none.
 
-    With `consistency` the last op makes views: what came before it, and two draws of it.
+    Mixers are given distributions over the classes, and `cutout` blanks with the mean of the data
+    where the file does not say otherwise. With `consistency` the last op makes views: what came
+    before it, and two draws of it.
 
     Raises:
       ConfigError: where there is nothing that makes views, or something that they forbid.
@@ -32,10 +35,10 @@ def build_augment(config: Config, classes: int) -> BatchFunction | None:
     functions: list[BatchFunction] = []
     rest = chosen[:-1] if config.consistency else chosen
     for mixes, group in itertools.groupby(rest, lambda c: c.name in MIXERS):
-        made = [_made(c) for c in group]
+        made = [_made(c, mean) for c in group]
         functions += made if mixes else [_on_images(batched(compose(*made)))]
     if config.consistency:
-        functions.append(_on_images(views(_made(chosen[-1]))))
+        functions.append(_on_images(views(_made(chosen[-1], mean))))
     soft = any(c.name in MIXERS for c in chosen)
 
     def augment(key: jax.Array, batch: Batch) -> Batch:
@@ -48,9 +51,9 @@ def build_augment(config: Config, classes: int) -> BatchFunction | None:
     return augment
 
 
-def build_stages(chosen: Sequence[Choice]) -> list[tuple[str, BatchFunction]]:
+def build_stages(chosen: Sequence[Choice], mean: np.ndarray) -> list[tuple[str, BatchFunction]]:
     """The name and the function of each table by itself, on batches with soft labels."""
-    made = [(c.name, _made(c)) for c in chosen]
+    made = [(c.name, _made(c, mean)) for c in chosen]
     return [(name, f if name in MIXERS else _on_images(batched(f))) for name, f in made]
 
 
@@ -70,8 +73,11 @@ def _on_images(apply: Callable[[jax.Array, jax.Array], jax.Array]) -> BatchFunct
     return lambda key, batch: batch | {"image": apply(key, batch["image"])}
 
 
-def _made(choice: Choice) -> Any:
-    return FAMILIES["augment"].functions[choice.name](**choice.arguments)
+def _made(choice: Choice, mean: np.ndarray) -> Any:
+    arguments = dict(choice.arguments)
+    if choice.name == "cutout":
+        arguments.setdefault("fill", mean.tolist())
+    return FAMILIES["augment"].functions[choice.name](**arguments)
 
 
 def _check_views(config: Config) -> None:

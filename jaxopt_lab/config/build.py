@@ -144,7 +144,8 @@ def build(
     else:
         check_model(model, (batch_size, *train["image"].shape[1:]), len(dataset.classes))
     loss = functools.partial(FAMILIES["loss"].functions[config.loss.name], **config.loss.arguments)
-    normalize = make_normalize(*channel_statistics(train["image"]))
+    mean, std = channel_statistics(train["image"])
+    normalize = make_normalize(mean, std)
     attack = build_attack(config.adversary)
     metrics = {"loss": loss, **METRICS}
     dtype = jnp.dtype(config.train.dtype)
@@ -180,7 +181,7 @@ def build(
             loss,
             optimizer,
             normalize=normalize,
-            augment=build_augment(config, len(dataset.classes)),
+            augment=build_augment(config, len(dataset.classes), mean),
             attack=attack,
             consistency=build_consistency(config.consistency),
             penalty=build_penalty(config.penalty),

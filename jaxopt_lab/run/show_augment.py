@@ -9,6 +9,7 @@ import numpy as np
 from jaxopt_lab.config.augmentation import build_stages
 from jaxopt_lab.config.build import Experiment
 from jaxopt_lab.core.errors import InputError, require
+from jaxopt_lab.engine import channel_statistics
 from jaxopt_lab.engine.checkpoint import write_atomically
 from jaxopt_lab.engine.keys import Stream, stream_key
 
@@ -37,11 +38,12 @@ def show_augment(experiment: Experiment, path: pathlib.Path) -> None:
         raise InputError(f"show-augment: {path} must name a .png file in a folder that is there")
     from jaxopt_lab.plots import image_grid  # here: matplotlib takes long to import
 
+    mean, _ = channel_statistics(experiment.train["image"])
     batch = {k: jax.numpy.asarray(v[:DRAWN_FOR]) for k, v in experiment.train.items()}
     batch["label"] = jax.nn.one_hot(batch["label"], len(experiment.classes))
     key = stream_key(jax.random.key(config.seed), Stream.AUGMENT)
     titles, columns = ["data"], [batch]
-    for i, (name, stage) in enumerate(build_stages(config.augment)):
+    for i, (name, stage) in enumerate(build_stages(config.augment, mean)):
         titles.append(name)
         columns.append(jax.jit(stage)(jax.random.fold_in(key, i), columns[-1]))
     images = np.stack([_bytes(np.asarray(c["image"][:SHOWN])) for c in columns], axis=1)

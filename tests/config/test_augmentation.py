@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_lab.config.augmentation import build_augment
 from jaxopt_lab.config.build import build
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.load import load_config
@@ -50,6 +51,14 @@ def test_ops_and_mixers_chain_in_the_files_order(make):
     state, row = one_step(experiment)
     assert np.isfinite(row["loss"]) and 0 <= row["accuracy"] <= 1
     assert all(jnp.isfinite(p).all() for p in jax.tree.leaves(state.params))
+
+
+def test_cutout_blanks_with_the_mean_of_the_data(make):
+    config = make('[[augment]]\nname = "cutout"\nlength = 3\n').config
+    augment = build_augment(config, 10, np.array([0.25, 0.5]))
+    batch = {"image": jnp.zeros((4, 6, 6, 2), jnp.uint8), "label": jnp.zeros(4, jnp.int32)}
+    pixels = np.asarray(augment(jax.random.key(0), batch)["image"]).reshape(-1, 2)
+    assert {tuple(p) for p in pixels.tolist()} == {(0, 0), (64, 128)}
 
 
 def test_an_adversary_raises_the_loss_and_is_measured(make):
