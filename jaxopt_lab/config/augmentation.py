@@ -86,8 +86,8 @@ def _check_views(config: Config) -> None:
         fault = f"compares views of one sample, which {mixers[0]} mixes with others; remove one"
     elif config.adversary:
         fault = "compares views, which [adversary] would move one by one; remove one"
-    elif not config.augment:
-        fault = 'needs views of each sample: [[augment]] name = "augmix"'
+    elif not config.augment or config.augment[-1].name != "augmix":
+        fault = 'needs views of each sample: the last [[augment]] must be "augmix"'
     else:
         return
     raise ConfigError("configuration", [("loss.consistency", fault)])
