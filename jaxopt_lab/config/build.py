@@ -98,6 +98,27 @@ class Experiment(NamedTuple):
         return in_batches(split, size)
 
 
+class Source(NamedTuple):
+    """What a configuration reads and counts, whatever its rates and strengths are.
+
+    Attributes:
+      train, validation, test: raw splits on the host; `validation` may be None.
+      classes: names of the classes.
+      mean, std: of the training split's channels, (C,).
+      model: given in place of the configuration's; None for that one.
+      batch_size: rows a step.
+    """
+
+    train: Split
+    validation: Split | None
+    test: Split
+    classes: tuple[str, ...]
+    mean: np.ndarray
+    std: np.ndarray
+    model: Any
+    batch_size: int
+
+
 def build(
     config: Config, *, data_dir: str | os.PathLike[str] | None = None, model: Any = None
 ) -> Experiment:
@@ -114,13 +135,31 @@ def build(
     Raises:
       InputError: where the data is missing, or settings do not fit it or each other.
     """
+    return assemble(config, read(config, data_dir=data_dir, model=model))
+
+
+def read(
+    config: Config, *, data_dir: str | os.PathLike[str] | None = None, model: Any = None
+) -> Source:
+    """The first half of `build`: the data, split and sized."""
     dataset = load_dataset(config.data.source, data_dir)
     if not dataset.classes:
         text = "has no classes to train a network on; solve it with: jaxopt-lab linear CONFIG"
         raise ConfigError("configuration", [("data.name", f"{config.data.source.name} {text}")])
     train, validation = split_off(dataset.train, config.data.validation)
     train, batch_size = sized(train, config)
+    mean, std = channel_statistics(train["image"])
+    return Source(train, validation, dataset.test, dataset.classes, mean, std, model, batch_size)
 
+
+def assemble(config: Config, source: Source) -> Experiment:
+    """The second half of `build`: the objects.
+
+    Does no work on the data, and takes traced arrays in the place of the configuration's numbers
+    where the functions that they are given to do: so one program serves many configurations.
+    """
+    train, validation, batch_size = source.train, source.validation, source.batch_size
+    model, classes = source.model, len(source.classes)
     steps_per_epoch = len(train["label"]) // batch_size
     epochs, steps = config.train.epochs, config.train.steps
     total = steps if steps is not None else max(1, round((epochs or 0) * steps_per_epoch))
@@ -137,15 +176,14 @@ def build(
         watched += [f"val_{name}" for name in [*watched, *robust]]
     optimizer = add_controls(optimizer, config, length, watched)
     if model is None:
-        model = _call("model", config.model, classes=len(dataset.classes))
+        model = _call("model", config.model, classes=classes)
         if train["image"].ndim != IMAGE_RANK:
             check_tabular(config, train["image"].shape[1:])
-            check_model(model, (batch_size, *train["image"].shape[1:]), len(dataset.classes))
+            check_model(model, (batch_size, *train["image"].shape[1:]), classes)
     else:
-        check_model(model, (batch_size, *train["image"].shape[1:]), len(dataset.classes))
+        check_model(model, (batch_size, *train["image"].shape[1:]), classes)
     loss = functools.partial(FAMILIES["loss"].functions[config.loss.name], **config.loss.arguments)
-    mean, std = channel_statistics(train["image"])
-    normalize = make_normalize(mean, std)
+    normalize = make_normalize(source.mean, source.std)
     attack = build_attack(config.adversary)
     metrics = {"loss": loss, **METRICS}
     dtype = jnp.dtype(config.train.dtype)
@@ -168,8 +206,8 @@ def build(
         config=config,
         train=train,
         validation=validation,
-        test=dataset.test,
-        classes=dataset.classes,
+        test=source.test,
+        classes=source.classes,
         model=model,
         optimizer=optimizer,
         evaluated=evaluated(config),
@@ -181,7 +219,7 @@ def build(
             loss,
             optimizer,
             normalize=normalize,
-            augment=build_augment(config, len(dataset.classes), mean),
+            augment=build_augment(config, classes, source.mean),
             attack=attack,
             consistency=build_consistency(config.consistency),
             penalty=build_penalty(config.penalty),

@@ -25,12 +25,14 @@ class DataConfig:
       batch_size: rows a step, 1 to the size of the training split, or "full" for all of it.
       validation: share of the training split held out for validation, in [0, 1).
       train_size: how many of the remaining training samples to use; all unless given.
+      bootstrap: train on as many samples drawn from them with replacement, by the run's seed.
     """
 
     source: Choice
     batch_size: Count | Literal["full"] = 64
     validation: Annotated[float, Range(0, 1, high_open=True)] = 0.1
     train_size: Count | None = None
+    bootstrap: bool = False
 
 
 @dataclass(frozen=True)

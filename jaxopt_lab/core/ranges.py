@@ -8,6 +8,7 @@ import functools
 import inspect
 import math
 import numbers
+import types
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -82,6 +83,9 @@ def fault(hint: Any, value: Any) -> str | None:
         (item,) = typing.get_args(hint)
         found = (fault(item, v) for v in value)
         return next((f"holds a value that {text}" for text in found if text), None)
+    if origin in (typing.Union, types.UnionType):
+        members = [m for m in typing.get_args(hint) if typing.get_origin(m) is not Literal]
+        return next(filter(None, (fault(member, value) for member in members)), None)
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         wrong = [m for m in marks(hint) if isinstance(m, Range) and float(value) not in m]
         return f"must be {wrong[0]}, got {value!r}" if wrong else None

@@ -15,6 +15,7 @@ class Stream(enum.IntEnum):
     OPTIMIZER = 4
     ADVERSARY = 5
     CORRUPTION = 6
+    BOOTSTRAP = 7
 
 
 def stream_key(key: jax.Array, stream: Stream, step: jax.typing.ArrayLike = 0) -> jax.Array:

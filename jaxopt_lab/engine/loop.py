@@ -19,9 +19,25 @@ Rows = dict[str, jax.Array]
 RunSteps = Callable[[TrainState, Batch, jax.Array, jax.Array], tuple[TrainState, Rows]]
 
 
-def epoch_order(key: jax.Array, epoch: jax.Array, examples: int) -> jax.Array:
-    """The order of the training split in an epoch: a permutation, (examples,) int32."""
-    return jax.random.permutation(stream_key(key, Stream.ORDER, epoch), examples)
+def epoch_order(
+    key: jax.Array, epoch: jax.Array, examples: int, *, bootstrap: bool = False
+) -> jax.Array:
+    """The order of the training split in an epoch, (examples,) int32.
+
+    A permutation; with `bootstrap` one of the run's resample, which is drawn with replacement and
+    the same in every epoch.
+    """
+    order = jax.random.permutation(stream_key(key, Stream.ORDER, epoch), examples)
+    return _resample(key, examples)[order] if bootstrap else order
+
+
+def fixed_order(key: jax.Array, examples: int, *, bootstrap: bool = False) -> jax.Array:
+    """The order where a batch is the whole split: the split's own, or that of the resample."""
+    return _resample(key, examples) if bootstrap else jnp.arange(examples)
+
+
+def _resample(key: jax.Array, examples: int) -> jax.Array:
+    return jax.random.randint(stream_key(key, Stream.BOOTSTRAP), (examples,), 0, examples)
 
 
 def take_batch(data: Batch, order: jax.Array, step: jax.Array, batch_size: int) -> Batch:
@@ -35,7 +51,9 @@ def take_batch(data: Batch, order: jax.Array, step: jax.Array, batch_size: int) 
     return {name: jnp.take(array, rows, axis=0, mode="clip") for name, array in data.items()}
 
 
-def make_run_steps(step: Step, batch_size: int, capacity: int) -> RunSteps:
+def make_run_steps(
+    step: Step, batch_size: int, capacity: int, *, bootstrap: bool = False
+) -> RunSteps:
     """A chunk of steps as one loop: `(state, data, start, count) -> (state, rows)`.
 
     `start` and `count` are arguments and not read from the state, so that under `vmap` they stay
@@ -45,6 +63,7 @@ def make_run_steps(step: Step, batch_size: int, capacity: int) -> RunSteps:
       step: from `make_step`.
       batch_size: rows a batch; the whole split, in its own order, where it is the split's size.
       capacity: the largest count.
+      bootstrap: whether the run trains on its own resample of the split.
 
     Returns:
       A pure function of a state, the training split on the device (arrays of one leading axis),
@@ -56,17 +75,22 @@ def make_run_steps(step: Step, batch_size: int, capacity: int) -> RunSteps:
         examples = len(data["label"])
         steps_per_epoch = examples // batch_size
         full = batch_size == examples
+        whole = full and not bootstrap
         first_batch = {k: v[:batch_size] for k, v in data.items()}
         shapes = jax.eval_shape(step, state, first_batch)[1]
         rows = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
         key, end = state.key, start + count
 
         def epoch(e, carry):
-            order = jnp.arange(examples) if full else epoch_order(key, e, examples)
+            order = (
+                fixed_order(key, examples, bootstrap=bootstrap)
+                if full
+                else epoch_order(key, e, examples, bootstrap=bootstrap)
+            )
 
             def body(k, carry):
                 state, rows = carry
-                batch = data if full else take_batch(data, order, k, batch_size)
+                batch = data if whole else take_batch(data, order, k, batch_size)
                 state, row = step(state, batch)
                 return state, jax.tree.map(lambda a, v: a.at[k - start].set(v), rows, row)
 

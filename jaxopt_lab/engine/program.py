@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxopt_lab.engine._slow_in_loop import slow_in_loop
-from jaxopt_lab.engine.loop import epoch_order, make_run_steps, take_batch
+from jaxopt_lab.engine.loop import epoch_order, fixed_order, make_run_steps, take_batch
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
 
@@ -48,6 +48,8 @@ def compile_program(
     data: dict[str, Any],
     batch_size: int,
     steps_per_dispatch: int | None = None,
+    *,
+    bootstrap: bool = False,
 ) -> Program:
     """Compile a training step for a split of data.
 
@@ -60,6 +62,7 @@ def compile_program(
       steps_per_dispatch: the most steps of one dispatch; None for as many as are asked for, or
         one where the data is on the host, or where the step holds a convolution that the CPU
         backend would run slowly inside a loop.
+      bootstrap: whether the run trains on its own resample of the split.
 
     Returns:
       A `Program`.
@@ -68,10 +71,10 @@ def compile_program(
     if steps_per_dispatch is None and (on_host or _slow(step, state, data, batch_size)):
         steps_per_dispatch = 1
     if on_host or steps_per_dispatch == 1:
-        advance = _one_by_one(step, state, data, batch_size, on_host)
+        advance = _one_by_one(step, state, data, batch_size, on_host, bootstrap)
         return Program(advance, CAPACITY, False)
     most = steps_per_dispatch or CAPACITY
-    return Program(_looped(step, state, data, batch_size, most), most, True)
+    return Program(_looped(step, state, data, batch_size, most, bootstrap), most, True)
 
 
 def _slow(step, state, data, batch_size) -> bool:
@@ -81,8 +84,9 @@ def _slow(step, state, data, batch_size) -> bool:
     return slow_in_loop(jax.make_jaxpr(step)(state, batch))
 
 
-def _looped(step, state, data, batch_size, most):
-    run_steps = jax.jit(make_run_steps(step, batch_size, most), donate_argnums=0)
+def _looped(step, state, data, batch_size, most, bootstrap):
+    run_steps = make_run_steps(step, batch_size, most, bootstrap=bootstrap)
+    run_steps = jax.jit(run_steps, donate_argnums=0)
     compiled = run_steps.lower(state, data, np.int32(0), np.int32(0)).compile()
 
     def advance(state, start, count):
@@ -92,10 +96,16 @@ def _looped(step, state, data, batch_size, most):
     return advance
 
 
-def _one_by_one(step, state, data, batch_size, on_host):
+def _one_by_one(step, state, data, batch_size, on_host, bootstrap):
     examples = len(data["label"])
     steps_per_epoch = examples // batch_size
-    order_of = jax.jit(epoch_order, static_argnums=2)
+    full = batch_size == examples
+
+    @jax.jit
+    def order_of(key, epoch):
+        if full:
+            return fixed_order(key, examples, bootstrap=bootstrap)
+        return epoch_order(key, epoch, examples, bootstrap=bootstrap)
 
     if on_host:
         first = {k: v[:batch_size] for k, v in data.items()}
@@ -106,10 +116,10 @@ def _one_by_one(step, state, data, batch_size, on_host):
             rows = order[place : place + batch_size]
             return compiled(state, {name: v[rows] for name, v in data.items()})
     else:
-        full = batch_size == examples
+        whole = full and not bootstrap
 
         def on_device(state, data, order, k):
-            return step(state, data if full else take_batch(data, order, k, batch_size))
+            return step(state, data if whole else take_batch(data, order, k, batch_size))
 
         order = jax.ShapeDtypeStruct((examples,), np.int32)
         compiled = (
@@ -126,7 +136,7 @@ def _one_by_one(step, state, data, batch_size, on_host):
         epoch = k // steps_per_epoch
         if epoch not in cache:
             cache.clear()
-            order = order_of(state.key, epoch, examples)
+            order = order_of(state.key, epoch)
             cache[epoch] = np.asarray(order) if on_host else order
         return cache[epoch]
 

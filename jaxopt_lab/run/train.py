@@ -146,6 +146,7 @@ def _train(
             data,
             experiment.batch_size,
             dispatch if isinstance(dispatch, int) else None,
+            bootstrap=config.data.bootstrap,
         )
     start = int(state.step)
     compile_seconds = time.perf_counter() - begin

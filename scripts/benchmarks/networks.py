@@ -18,6 +18,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -119,7 +120,13 @@ def shifted(x: jax.Array) -> list[jax.Array]:
 
 def as_convolution(x: jax.Array, g: jax.Array) -> jax.Array:
     kernel = jnp.zeros((3, 3, x.shape[-1], g.shape[-1]))
-    _, backward = jax.vjp(lambda w: canonical_convolution(x, w, (1, 1), "SAME"), kernel)
+    convolution = partial(
+        canonical_convolution,
+        window_strides=(1, 1),
+        padding="SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    _, backward = jax.vjp(lambda w: convolution(x, w), kernel)
     return backward(g)[0]
 
 
