@@ -46,6 +46,21 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--print-config", action="store_true", help="print every setting and stop")
     train.set_defaults(command=_train)
 
+    sweep = commands.add_parser("sweep", help="train many runs as one program, and compare them")
+    sweep.add_argument("config", nargs="?", metavar="CONFIG", help="a TOML file with [sweep]")
+    sweep.add_argument(
+        "--grid",
+        action="append",
+        default=[],
+        metavar="KEY=VALUES",
+        help="a further axis, 'optimizer.learning_rate={log = [1e-4, 1.0], n = 16}' for one",
+    )
+    _add_config_options(sweep)
+    sweep.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
+    sweep.add_argument("--resume", metavar="RUN", help="go on with the sweep in this folder")
+    _add_devices_option(sweep)
+    sweep.set_defaults(command=_sweep)
+
     linear = commands.add_parser("linear", help="solve a linear model, for one lambda or many")
     linear.add_argument("config", metavar="CONFIG", help="a TOML file with [data] and [linear]")
     _add_config_options(linear)
@@ -88,6 +103,11 @@ def _add_config_options(command: argparse.ArgumentParser) -> None:
     _add_data_option(command)
 
 
+def _add_devices_option(command: argparse.ArgumentParser) -> None:
+    text = "how many devices to use; default: all, and of a CPU one for each core"
+    command.add_argument("--devices", type=int, metavar="N", help=text)
+
+
 def _add_data_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data-dir", metavar="DIR", help="where data sets lie; default: $JAXOPT_LAB_DATA"
@@ -123,6 +143,53 @@ def _train(options: argparse.Namespace) -> int:
     result = train(config, run_dir, resume=options.resume is not None, data_dir=options.data_dir)
     codes = {"finished": DONE, "early_stopping": DONE, "interrupted": INTERRUPTED}
     return codes.get(result.stopped_by, FAILED)
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from jaxopt_lab.core.errors import InputError
+
+    if options.config is None and options.resume is None:
+        raise InputError("sweep: give a CONFIG, or the folder of a sweep with --resume")
+    if options.resume and options.run_dir:
+        raise InputError("sweep: --resume names the folder; leave out --run-dir")
+    if (options.set or options.grid) and options.config is None:
+        raise InputError("sweep: --set and --grid need a CONFIG; a resumed sweep keeps its own")
+    _use_cpu_cores(options.devices)
+    _use_compilation_cache()
+
+    from jaxopt_lab.config.sweep import load_sweep
+    from jaxopt_lab.run.folder import next_folder
+    from jaxopt_lab.run.sweep import sweep
+
+    config = None
+    if options.config is not None:
+        config = load_sweep(options.config, options.set, options.grid)
+    run_dir = options.resume or options.run_dir
+    if run_dir is None:
+        run_dir = next_folder(pathlib.Path(options.config).stem)
+    resume = options.resume is not None
+    result = sweep(
+        config, run_dir, resume=resume, devices=options.devices, data_dir=options.data_dir
+    )
+    return DONE if result.stopped_by == "finished" else INTERRUPTED
+
+
+def _use_cpu_cores(devices: int | None) -> None:
+    """Make each core a device of its own, with one thread; before JAX starts.
+
+    Runs that do not wait for each other use the cores better than the threads of one run do.
+    """
+    from jaxopt_lab.core.errors import InputError
+
+    if devices is not None and devices < 1:
+        raise InputError(f"--devices must be >= 1, got {devices}")
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_force_host_platform_device_count" not in flags:
+        there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        count = devices or there or 1
+        flags += f" --xla_force_host_platform_device_count={count}"
+        flags += " --xla_cpu_multi_thread_eigen=false"
+        os.environ["XLA_FLAGS"] = flags.strip()
 
 
 def _look(options: argparse.Namespace, config) -> int:

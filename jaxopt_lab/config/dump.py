@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from jaxopt_lab.config.schema import Choice, Config, LinearConfig
@@ -12,15 +14,25 @@ from jaxopt_lab.config.tables import FAMILIES
 
 def to_toml(config: Config | LinearConfig) -> str:
     """The resolved configuration as a TOML file; `load_config` reads it back as it was."""
+    return tables_to_toml(to_tables(config))
+
+
+def tables_to_toml(tables: Mapping[str, Any]) -> str:
+    """Tables as `tomllib` gives them as a TOML file."""
     lines: list[str] = []
-    for name, table in to_tables(config).items():
+    # A value after a table would be one of its own.
+    for name, table in sorted(tables.items(), key=lambda kv: isinstance(kv[1], dict | list)):
         if not isinstance(table, dict | list):
             lines.append(f"{name} = {toml_value(table)}")
         for item in table if isinstance(table, list) else [table]:
             if isinstance(item, dict):
                 lines += ["", f"[[{name}]]" if isinstance(table, list) else f"[{name}]"]
-                lines += [f"{key} = {toml_value(value)}" for key, value in item.items()]
+                lines += [f"{_key(key)} = {toml_value(value)}" for key, value in item.items()]
     return "\n".join(lines) + "\n"
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
 def toml_value(value: Any) -> str:
@@ -28,7 +40,7 @@ def toml_value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(toml_value, value))}]"
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{k} = {toml_value(v)}' for k, v in value.items())} }}"
+        return f"{{ {', '.join(f'{_key(k)} = {toml_value(v)}' for k, v in value.items())} }}"
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return json.dumps(value, ensure_ascii=False)

@@ -25,15 +25,16 @@ def load_config(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> 
       InputError: where the file cannot be read or is no TOML.
       ConfigError: naming every fault, by its dotted path.
     """
-    return parse_config(_tables(path, overrides), source=str(path))
+    return parse_config(read_tables(path, overrides), source=str(path))
 
 
 def load_linear_config(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> LinearConfig:
     """Read and check a configuration of a linear model; as `load_config`."""
-    return parse_linear_config(_tables(path, overrides), source=str(path))
+    return parse_linear_config(read_tables(path, overrides), source=str(path))
 
 
-def _tables(path: str | os.PathLike[str], overrides: Iterable[str]) -> dict[str, Any]:
+def read_tables(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """The tables of a TOML file with the overrides in them, unchecked."""
     path = pathlib.Path(path)
     try:
         tables = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
@@ -64,18 +65,24 @@ def _apply(tables: dict[str, Any], override: str) -> None:
         if not text.strip().replace("_", "").isalnum():
             raise InputError(f"--set {override}: {text!r} is no TOML value") from None
         value = text.strip()
+    put(tables, path.strip(), value, f"--set {override}")
+
+
+def put(tables: dict[str, Any], path: str, value: Any, source: str) -> None:
+    """Put a value into the tables at its dotted path; `source` is named in what is wrong."""
+    keys = path.split(".")
     place: Any = tables
     for key in keys[:-1]:
         if isinstance(place, list):
             if not key.isdigit() or int(key) >= len(place):
-                raise InputError(f"--set {override}: {key!r} must be an index below {len(place)}")
+                raise InputError(f"{source}: {key!r} must be an index below {len(place)}")
             place = place[int(key)]
         else:
             place = place.setdefault(key, {})
         if not isinstance(place, dict | list):
-            raise InputError(f"--set {override}: {key!r} is a value, not a table")
+            raise InputError(f"{source}: {key!r} is a value, not a table")
     if isinstance(place, list):
-        raise InputError(f"--set {override}: name one of the list, {path.rsplit('.', 1)[0]}.0 ...")
+        raise InputError(f"{source}: name one of the list, {path.rsplit('.', 1)[0]}.0 ...")
     place[keys[-1]] = value
-    if path.strip() in ("train.steps", "train.epochs"):  # the one takes the place of the other
+    if path in ("train.steps", "train.epochs"):  # the one takes the place of the other
         place.pop("epochs" if keys[-1] == "steps" else "steps", None)

@@ -48,6 +48,14 @@ def parse_linear_config(tables: Mapping[str, Any], *, source: str = "config") ->
     return _Parser(source).linear_config(tables)
 
 
+def parse_fields(
+    path: str, section: type, table: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Values for the fields of a dataclass, and the faults in them."""
+    parser = _Parser(path)
+    return parser.values(path, section, dict(table)), parser.faults
+
+
 class _Parser:
     """Collects faults while it converts, so that all are told at once."""
 
@@ -63,6 +71,8 @@ class _Parser:
             raise InputError(
                 f"{self.source}: has [linear]; solve it with: jaxopt-lab linear CONFIG"
             )
+        if "sweep" in tables:
+            raise InputError(f"{self.source}: has [sweep]; run it with: jaxopt-lab sweep CONFIG")
         self.unknown("", tables, known)
         for name in REQUIRED:
             if name not in tables:

@@ -1,7 +1,8 @@
 """Training: state, step, loop, evaluation, checkpoint. Objects and callables in, never names."""
 
-from jaxopt_lab.engine._fit import Chunk, fit
+from jaxopt_lab.engine._fit import SECONDS_PER_CHUNK, Chunk, fit
 from jaxopt_lab.engine._read_controls import read_controls
+from jaxopt_lab.engine._slow_in_loop import has_convolution
 from jaxopt_lab.engine.ensemble import Ensemble, ensemble_predict
 from jaxopt_lab.engine.evaluation import in_batches, make_evaluate
 from jaxopt_lab.engine.loop import make_run_steps
@@ -12,6 +13,7 @@ from jaxopt_lab.engine.statistics import reestimate_statistics
 from jaxopt_lab.engine.step import make_step
 
 __all__ = [
+    "SECONDS_PER_CHUNK",
     "Chunk",
     "Ensemble",
     "Program",
@@ -21,6 +23,7 @@ __all__ = [
     "ensemble_predict",
     "fit",
     "fits_on_device",
+    "has_convolution",
     "in_batches",
     "init_state",
     "make_evaluate",

@@ -35,6 +35,11 @@ def slow_in_loop(jaxpr: ClosedJaxpr | Jaxpr) -> bool:
     )
 
 
+def has_convolution(jaxpr: ClosedJaxpr | Jaxpr) -> bool:
+    """Whether a program holds a convolution, in whatever labels."""
+    return any(eqn.primitive is lax.conv_general_dilated_p for eqn in _equations(jaxpr))
+
+
 def _is_fast(numbers: lax.ConvDimensionNumbers) -> bool:
     # In each spec: batch (or output features), features (or input features), spatial axes.
     last = len(numbers.lhs_spec) - 1

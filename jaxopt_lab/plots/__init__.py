@@ -1,19 +1,32 @@
 """Arrays in, a matplotlib `Figure` out."""
 
 from jaxopt_lab.plots._curves import accuracy_curve, learning_rate_curve, loss_curve
+from jaxopt_lab.plots._descent_paths import descent_paths
 from jaxopt_lab.plots._image_grid import image_grid
 from jaxopt_lab.plots._regularization_path import regularization_path
+from jaxopt_lab.plots._sweep import axes_heat_map, axis_curve, parallel_coordinates, run_curves
 
 PLOTS = {
     f.__name__: f
-    for f in (loss_curve, accuracy_curve, learning_rate_curve, regularization_path, image_grid)
+    for f in (
+        loss_curve,
+        accuracy_curve,
+        learning_rate_curve,
+        regularization_path,
+        image_grid,
+        descent_paths,
+    )
 }
 
 __all__ = [
     "PLOTS",
     "accuracy_curve",
+    "axes_heat_map",
+    "axis_curve",
     "image_grid",
     "learning_rate_curve",
     "loss_curve",
+    "parallel_coordinates",
     "regularization_path",
+    "run_curves",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxopt_lab.config.build import Experiment
 from jaxopt_lab.config.chain import keeps_best, names_of
+from jaxopt_lab.config.schema import Config
 from jaxopt_lab.control import averaged_params, best_params, snapshot_params, snapshots_taken
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.engine import Ensemble, read_controls, reestimate_statistics
@@ -44,26 +45,36 @@ def finish(experiment: Experiment, state: TrainState, in_loop: bool) -> Finish:
     """
     place = jax.device_put if in_loop else lambda batches: batches
     test = place(experiment.batches(experiment.test))
-    controls = set(names_of(experiment.config.control))
-
-    candidates = {"last": experiment.evaluated(state.params, state.opt_state)}
-    if controls & AVERAGES:
-        candidates["average"] = averaged_params(state.opt_state)
-    if keeps_best(experiment.config):
-        judged = jax.jit(lambda s: read_controls(s, experiment.optimizer))(state)
-        candidates["best"] = best_params(judged)
-    variables = {
-        name: (params, _anew(experiment, state, params)) for name, params in candidates.items()
-    }
+    found = jax.jit(lambda s: candidates(experiment, s))(state)
+    # As the state holds them, so that `anew` knows them.
+    found["last"] = experiment.evaluated(state.params, state.opt_state)
+    variables = {name: (params, anew(experiment, state, params)) for name, params in found.items()}
     measure = experiment.measure(in_loop, experiment.model)
     tests = {name: _numbers(measure(*v, test)) for name, v in variables.items()}
-    if "snapshots" in controls:
+    if "snapshots" in names_of(experiment.config.control):
         members = _members(experiment, state)
         if members is not None:
             ensemble = experiment.measure(in_loop, Ensemble(experiment.model))
             tests["ensemble"] = _numbers(ensemble(*members, test))
-    kept = next(name for name in ("best", "average", "last") if name in variables)
+    kept = which_kept(experiment.config)
     return Finish(*variables[kept], kept, tests)
+
+
+def which_kept(config: Config) -> str:
+    """Which candidate a run keeps."""
+    if keeps_best(config):
+        return "best"
+    return "average" if AVERAGES & set(names_of(config.control)) else "last"
+
+
+def candidates(experiment: Experiment, state: TrainState) -> dict[str, Params]:
+    """The parameters that a run could keep, by name; pure."""
+    found = {"last": experiment.evaluated(state.params, state.opt_state)}
+    if AVERAGES & set(names_of(experiment.config.control)):
+        found["average"] = averaged_params(state.opt_state)
+    if keeps_best(experiment.config):
+        found["best"] = best_params(read_controls(state, experiment.optimizer))
+    return found
 
 
 def _members(experiment: Experiment, state: TrainState) -> tuple[Params, dict[str, Any]] | None:
@@ -74,11 +85,11 @@ def _members(experiment: Experiment, state: TrainState) -> tuple[Params, dict[st
     if taken == 0:
         return None
     members = [jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(taken)]
-    states = [_anew(experiment, state, params) for params in members]
+    states = [anew(experiment, state, params) for params in members]
     return jax.tree.map(lambda *x: jnp.stack(x), *zip(members, states, strict=True))
 
 
-def _anew(experiment: Experiment, state: TrainState, params: Params) -> dict[str, Any]:
+def anew(experiment: Experiment, state: TrainState, params: Params) -> dict[str, Any]:
     """The model state with statistics of these parameters, from the head of the training split."""
     if params is state.params:
         return state.model_state

@@ -11,13 +11,15 @@ from jaxopt_lab.config.schema import Config
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine.checkpoint import write_atomically
 
+CONFIG, SWEEP = "config.toml", "sweep.toml"
+
 
 class RunFolder:
     """`config.toml metrics.jsonl timings.jsonl checkpoints/ plots/ summary.json report.html`."""
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = pathlib.Path(path)
-        self.config = self.path / "config.toml"
+        self.config = self.path / CONFIG
         self.metrics = self.path / "metrics.jsonl"
         self.timings = self.path / "timings.jsonl"
         self.checkpoints = self.path / "checkpoints"
@@ -91,8 +93,8 @@ class RunFolder:
 
 
 def next_folder(stem: str, root: pathlib.Path = pathlib.Path("runs")) -> pathlib.Path:
-    """The first of `runs/stem-001`, `runs/stem-002`, ... that holds no run."""
+    """The first of `runs/stem-001`, `runs/stem-002`, ... that holds no run and no sweep."""
     number = 1
-    while RunFolder(root / f"{stem}-{number:03d}").config.exists():
+    while any((root / f"{stem}-{number:03d}" / name).exists() for name in (CONFIG, SWEEP)):
         number += 1
     return root / f"{stem}-{number:03d}"

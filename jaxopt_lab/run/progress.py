@@ -1,6 +1,7 @@
 """What a person sees while a run goes: a live bar on a terminal, plain lines elsewhere."""
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import rich.box
@@ -39,6 +40,12 @@ class Progress:
         with Bar(self.console, start, total, steps_per_epoch) as bar:
             yield bar
 
+    @contextlib.contextmanager
+    def sweeping(self, work: int, monitor: str) -> Iterator["SweepBar"]:
+        """The bar of a sweep of so many steps, all runs together."""
+        with SweepBar(self.console, work, monitor) as bar:
+            yield bar
+
     def closing_table(self, title: str, rows: dict[str, str], *, good: bool = True) -> None:
         """The verdict: a title and a table of names and values."""
         self.console.print(rich.text.Text(title, style="bold green" if good else "bold yellow"))
@@ -75,6 +82,46 @@ class Progress:
         for row in rows:
             table.add_row(*map(rich.text.Text, row))
         self.console.print(table)
+
+
+class SweepBar:
+    """One bar for all runs of a sweep: steps of all runs, the best so far, time left."""
+
+    def __init__(self, console: rich.console.Console, work: int, monitor: str):
+        self.console, self.work, self.monitor = console, work, monitor
+        self._done = 0
+        self._next_line = work / PLAIN_LINES
+        self._began = time.perf_counter()
+        self._bar = rich.progress.Progress(
+            rich.progress.TextColumn("[bold]sweep"),
+            rich.progress.BarColumn(bar_width=None),
+            rich.progress.TaskProgressColumn(),
+            rich.progress.TextColumn("{task.fields[figures]}"),
+            rich.progress.TimeRemainingColumn(compact=True),
+            console=console,
+            expand=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=work, figures="compiling ...")
+
+    def __enter__(self) -> "SweepBar":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def update(self, steps: int, best: float | None) -> None:
+        """Show `steps` more of all runs together, and the best value of the monitor yet."""
+        self._done = min(self._done + steps, self.work)
+        rate = self._done / max(time.perf_counter() - self._began, 1e-9)
+        shown = "" if best is None else f"best {self.monitor} {best:.4g}  "
+        figures = f"{shown}{rate:,.0f} steps/s"
+        self._bar.update(self._task, completed=self._done, figures=figures)
+        if not self.console.is_terminal and self._done >= self._next_line:
+            self._next_line = self._done + self.work / PLAIN_LINES
+            text = f"sweep {self._done / self.work:.0%}  {figures}"
+            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 class Bar:

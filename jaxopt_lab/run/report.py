@@ -3,6 +3,8 @@
 import base64
 import html
 import io
+import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,13 +30,15 @@ h1 {{ font-size: 1.5rem; margin: 0; }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .
 .figure span {{ color: #667; font-size: .85rem; }}
 .plots {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem; }}
 img {{ width: 100%; }}
+table {{ border-collapse: collapse; font-size: .9rem; width: 100%; }}
+td, th {{ text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #e3e6ec; }}
 pre {{ background: #f6f7f9; border-radius: .5rem; padding: 1rem; overflow-x: auto;
        font-size: .85rem; line-height: 1.4; }}
 </style></head><body>
 <h1>{title}</h1><p class="verdict">{verdict}</p>
 <div class="figures">{figures}</div>
 <h2>Curves</h2><div class="plots">{plots}</div>
-<h2>Configuration</h2><pre>{config}</pre>
+{table}<h2>Configuration</h2><pre>{config}</pre>
 </body></html>
 """
 
@@ -46,25 +50,44 @@ def write_report(
     # Here: matplotlib takes long to import, and not all need it.
     from jaxopt_lab.plots import accuracy_curve, learning_rate_curve, loss_curve
 
-    images = []
-    for plot in (loss_curve, accuracy_curve, learning_rate_curve):
-        name = plot.__name__
-        buffer = io.BytesIO()
-        plot(history).savefig(buffer, format="png")
-        write_atomically(folder.plots / f"{name}.png", buffer.getvalue())
-        data = base64.b64encode(buffer.getvalue()).decode()
-        text = name.replace("_", " ")
-        images.append(f'<img alt="{text}" src="data:image/png;base64,{data}">')
-    page = _PAGE.format(
-        title=html.escape(
-            f"{config.data.source.name} / {config.model.name} / {config.optimizer.name}"
-        ),
-        verdict=html.escape(_verdict(summary)),
-        figures="".join(_figure(*figure) for figure in _figures(summary)),
-        plots="".join(images),
-        config=html.escape(to_toml(config)),
+    drawn = (loss_curve, accuracy_curve, learning_rate_curve)
+    page = fill_page(
+        title=f"{config.data.source.name} / {config.model.name} / {config.optimizer.name}",
+        verdict=_verdict(summary),
+        figures=_figures(summary),
+        plots=[drawn_into(folder.plots, plot.__name__, plot(history)) for plot in drawn],
+        config=to_toml(config),
     )
     write_atomically(folder.report, page.encode())
+
+
+def drawn_into(plots: pathlib.Path, name: str, figure: Any) -> str:
+    """Save a figure as `plots/name.png`; the image as HTML, the picture within."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    write_atomically(plots / f"{name}.png", buffer.getvalue())
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{name.replace("_", " ")}" src="data:image/png;base64,{data}">'
+
+
+def fill_page(
+    *,
+    title: str,
+    verdict: str,
+    figures: Sequence[tuple[str, str]],
+    plots: Sequence[str],
+    config: str,
+    table: str = "",
+) -> str:
+    """The report's page: a title, figures as (value, name), images and a table as HTML."""
+    return _PAGE.format(
+        title=html.escape(title),
+        verdict=html.escape(verdict),
+        figures="".join(_figure(*figure) for figure in figures),
+        plots="".join(plots),
+        table=table,
+        config=html.escape(config),
+    )
 
 
 def _verdict(summary: dict[str, Any]) -> str:

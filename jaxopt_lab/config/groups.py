@@ -1,0 +1,129 @@
+"""Runs that one compiled program serves: what differs among them is numbers that can be traced."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxopt_lab.config.build import Experiment, Source, assemble
+from jaxopt_lab.config.leaves import Path, leaves, replaced
+from jaxopt_lab.config.schema import Config
+
+SEED: Path = ("seed",)
+# What these tables say decides shapes and lengths.
+STRUCTURAL = ("data", "train")
+
+Values = tuple[jax.Array, ...]
+
+
+class Group(NamedTuple):
+    """Runs of one structure.
+
+    Attributes:
+      config: of its first run.
+      source: the data, the same for all.
+      members: indices of its runs.
+      traced: the values that are arguments of the program.
+      values: of each of `traced` one number a run, (R,).
+    """
+
+    config: Config
+    source: Source
+    members: tuple[int, ...]
+    traced: tuple[Path, ...]
+    values: Values
+
+    def experiment(self, values: Values) -> Experiment:
+        """What one run trains, its values perhaps traced."""
+        own = dict(zip(self.traced, values, strict=True))
+        return assemble(replaced(self.config, own), self.source)
+
+    def init(self, values: Values) -> Any:
+        """The first state of one run."""
+        own = dict(zip(self.traced, values, strict=True))
+        return self.experiment(values).init(jax.random.key(own[SEED]))
+
+
+def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> list[Group]:
+    """Split runs into as few programs as serve them.
+
+    A number is traced where it may be any float and where the functions that it goes to can be
+    traced with it, which is tried without computing anything; whatever else differs is structure.
+
+    Args:
+      configs: of the runs.
+      read: of the data that a configuration names.
+
+    Returns:
+      The groups, in the order of their first runs.
+
+    Raises:
+      InputError: where a configuration does not fit its data.
+    """
+    flat = [leaves(config) for config in configs]
+    everywhere = {
+        path for found in flat for path, value in found.items() if _candidate(path, value)
+    }
+    groups = []
+    for members in _split(flat, range(len(configs)), everywhere):
+        config = configs[members[0]]
+        source = read(config)
+        differ = [
+            path
+            for path in flat[members[0]]
+            if path in everywhere and len({flat[i][path] for i in members}) > 1
+        ]
+        assemble(config, source)  # its faults are the user's, and told as such
+        traced = differ
+        if differ and not _traceable(config, source, differ):
+            traced = [path for path in differ if _traceable(config, source, [path])]
+        for part in _split(flat, members, set(traced)):
+            groups.append(_group(configs, flat, part, traced, source))
+    return sorted(groups, key=lambda group: group.members[0])
+
+
+def _candidate(path: Path, value: Any) -> bool:
+    return type(value) is float and path[0] not in STRUCTURAL
+
+
+def _split(flat, members, free: set[Path]) -> list[tuple[int, ...]]:
+    """Members whose values agree everywhere but at the `free` paths and the seed."""
+    found: dict[Any, list[int]] = {}
+    for i in members:
+        key = tuple(
+            (path, "free" if path in free and type(value) is float else repr(value))
+            for path, value in flat[i].items()
+            if path != SEED
+        )
+        found.setdefault(key, []).append(i)
+    return [tuple(part) for part in found.values()]
+
+
+def _traceable(config: Config, source: Source, paths: Sequence[Path]) -> bool:
+    at = leaves(config)
+    group = Group(config, source, (0,), (*paths, SEED), ())
+
+    def one_step(values):
+        state = group.init(values)
+        experiment = group.experiment(values)
+        batch = {k: v[: experiment.batch_size] for k, v in source.train.items()}
+        after, _ = experiment.step(state, batch)
+        params = experiment.evaluated(after.params, after.opt_state)
+        return state, after, params
+
+    values = (*(np.float32(at[path]) for path in paths), np.uint32(0))
+    try:
+        before, after, _ = jax.eval_shape(one_step, values)
+    except Exception:  # it builds with numbers, so what fails is that these are traced
+        return False
+    shapes = jax.tree.map(lambda x: (x.shape, x.dtype), (before, after))
+    return shapes[0] == shapes[1]
+
+
+def _group(configs, flat, members, differ, source) -> Group:
+    traced = tuple(p for p in differ if len({flat[i][p] for i in members}) > 1)
+    values = tuple(np.array([flat[i][p] for i in members], np.float32) for p in traced)
+    seeds = np.array([configs[i].seed for i in members], np.uint32)
+    config = configs[members[0]]
+    return Group(config, source, tuple(members), (*traced, SEED), (*values, seeds))

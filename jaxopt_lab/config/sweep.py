@@ -1,0 +1,224 @@
+"""`[sweep]` and `--grid` to the configurations of the runs."""
+
+import copy
+import dataclasses
+import itertools
+import math
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+
+from jaxopt_lab.config.axes import MOST, RANGES, axis_values
+from jaxopt_lab.config.load import put, read_tables
+from jaxopt_lab.config.parse import ConfigError, parse_config, parse_fields
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.ranges import Count, Range
+from jaxopt_lab.core.registry import nearest
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """`[sweep]`, beside its axes, `"table.key" = values`.
+
+    Attributes:
+      seeds: runs of each setting, with the seeds `seed`, `seed + 1` and on.
+      bootstrap: whether each run trains on its own resample of the data.
+      samples: of a random search: how many settings to draw from the axes, in place of all.
+      zip: lists of axes that go together, first with first, in place of every combination.
+      halving: after each rung of successive halving one run of so many goes on; None for all.
+      monitor: the metric that runs are compared by, of the last evaluation or of the test split;
+        None for "val_loss", or "loss" where there is no validation split. Accuracies are better
+        the higher, all else the lower.
+      vectorize: "vmap" for all runs of a device at once, "map" for one after another within the
+        program, "auto" for what was measured to be faster.
+    """
+
+    seeds: Count = 1
+    bootstrap: bool = False
+    samples: Count | None = None
+    zip: Sequence[Sequence[str]] = ()
+    halving: Annotated[int | None, Range(2)] = None
+    monitor: str | None = None
+    vectorize: Literal["auto", "vmap", "map"] = "auto"
+
+
+class Run(NamedTuple):
+    """One run of a sweep: what its axes say, and the whole configuration that this makes."""
+
+    values: Mapping[str, Any]
+    config: Config
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs to compare; `load_sweep` makes it.
+
+    Attributes:
+      runs: in the order of the grid, the seeds of a setting side by side.
+      settings: of `[sweep]`.
+      axes: names of what varies, seeds aside.
+      tables: the file with its overrides, to be written beside the results.
+    """
+
+    runs: tuple[Run, ...]
+    settings: SweepConfig
+    axes: tuple[str, ...]
+    tables: Mapping[str, Any] = field(repr=False)
+
+
+def load_sweep(
+    path: str | os.PathLike[str], overrides: Iterable[str] = (), grid: Iterable[str] = ()
+) -> Sweep:
+    """Read a configuration with `[sweep]`, and make the configuration of each of its runs.
+
+    Args:
+      path: of a TOML file.
+      overrides: `"table.key=value"`, as of `load_config`.
+      grid: `"table.key=values"`, further axes; the values as in `[sweep]`.
+
+    Returns:
+      The checked sweep.
+
+    Raises:
+      InputError: where the file cannot be read, or has nothing to sweep over.
+      ConfigError: naming every fault, by its dotted path.
+    """
+    tables = read_tables(path, overrides)
+    own = tables.setdefault("sweep", {})
+    if not isinstance(own, dict):
+        raise ConfigError(str(path), [("sweep", f"must be a table, [sweep], got {own!r}")])
+    for item in grid:
+        name, equals, text = item.partition("=")
+        try:
+            own[name.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            equals = ""
+        if not equals or "." not in name:
+            example = '"optimizer.learning_rate=[1e-3, 1e-2]"'
+            raise InputError(f"--grid {item}: expected table.key=values, {example} for one")
+    return parse_sweep(tables, source=str(path))
+
+
+def parse_sweep(tables: Mapping[str, Any], *, source: str = "config") -> Sweep:
+    """Check tables as `tomllib` gives them; see `load_sweep`.
+
+    Raises:
+      ConfigError: naming every fault, by its dotted path.
+    """
+    base = {k: v for k, v in tables.items() if k != "sweep"}
+    own = tables.get("sweep", {})
+    known = {f.name for f in dataclasses.fields(SweepConfig)}
+    paths = [k for k in own if "." in k]
+    settings, faults = parse_fields(
+        "sweep", SweepConfig, {k: v for k, v in own.items() if k in known}
+    )
+    for key in own.keys() - known - set(paths):
+        axis = 'an axis is named by its whole path, "optimizer.learning_rate" for one'
+        faults.append((f"sweep.{key}", f"unknown{nearest(key, known)}; {axis}"))
+    random = settings.get("samples") is not None
+    axes: dict[str, Any] = {}
+    for path in paths:
+        axes[path], wrong = (_drawn if random else _listed)(own[path])
+        if wrong:
+            faults.append((f'sweep."{path}"', wrong))
+    chosen = SweepConfig(**settings)
+    faults += [] if faults else _zip_faults(chosen, axes)
+    if not faults and not axes and chosen.seeds == 1:
+        faults.append(("sweep", 'nothing to sweep over: give seeds, or an axis, "table.key" = []'))
+    if faults:
+        raise ConfigError(source, faults)
+
+    seed = base.get("seed", 0)
+    if random:
+        if not axes:
+            raise ConfigError(source, [("sweep.samples", "needs axes to draw from")])
+        generator = np.random.default_rng(seed if type(seed) is int and seed >= 0 else 0)
+        points = [
+            {path: draw(generator) for path, draw in axes.items()}
+            for _ in range(chosen.samples or 0)
+        ]
+    else:
+        points = list(_grid(axes, chosen.zip))
+    if len(points) * chosen.seeds > MOST:
+        text = f"{len(points) * chosen.seeds:,} runs are more than {MOST:,}"
+        raise ConfigError(source, [("sweep", text)])
+    runs = tuple(_runs(base, points, chosen, seed, source))
+    return Sweep(runs, chosen, tuple(axes), tables)
+
+
+def _runs(base, points, chosen: SweepConfig, seed: Any, source: str) -> Iterator[Run]:
+    for values in points:
+        tables = copy.deepcopy(dict(base))
+        for path, value in values.items():
+            put(tables, path, value, f'[sweep] "{path}"')
+        if chosen.bootstrap:
+            put(tables, "data.bootstrap", True, "[sweep] bootstrap")
+        shown = ", ".join(f"{k} = {v}" for k, v in values.items())
+        first = parse_config(tables, source=f"{source} with {shown}" if shown else source)
+        for i in range(chosen.seeds):
+            own = {"seed": seed + i} if chosen.seeds > 1 else {}
+            yield Run({**values, **own}, dataclasses.replace(first, seed=first.seed + i))
+
+
+def _grid(axes: Mapping[str, Sequence[Any]], together: Sequence[Sequence[str]]):
+    """Every combination, the last axis fastest; zipped axes count as one."""
+    bundles = [tuple(names) for names in together]
+    single = [(name,) for name in axes if not any(name in names for names in bundles)]
+    ordered = sorted([*bundles, *single], key=lambda names: list(axes).index(names[0]))
+    rows = [list(zip(*(axes[name] for name in names), strict=True)) for names in ordered]
+    for combination in itertools.product(*rows):
+        pairs = zip(itertools.chain(*ordered), itertools.chain(*combination), strict=True)
+        yield dict(pairs)
+
+
+def _listed(value: Any) -> tuple[tuple[Any, ...], str | None]:
+    """The values of an axis: numbers of a range, or a list of anything."""
+    if isinstance(value, list):
+        return tuple(value), None if value else "an empty list; give at least one value"
+    if not isinstance(value, dict):
+        return (), f"must be a list or a range, [1e-3, 1e-2] or {_RANGE}, got {value!r}"
+    return axis_values(value)
+
+
+def _drawn(value: Any) -> tuple[Any, str | None]:
+    """A function of a generator that draws one value of the axis."""
+    if isinstance(value, list) and value:
+        return lambda generator: value[int(generator.integers(len(value)))], None
+    text = f"must be a list or, as samples are drawn, {{log = [1e-4, 1.0]}}, got {value!r}"
+    if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in RANGES:
+        return None, text
+    ((kind, ends),) = value.items()
+    _, wrong = axis_values({kind: ends, "n": 2})
+    if wrong or ends[0] >= ends[1]:
+        return None, text
+    if kind == "log":
+        low, high = map(math.log, ends)
+        return lambda generator: math.exp(generator.uniform(low, high)), None
+    return lambda generator: float(generator.uniform(*ends)), None
+
+
+_RANGE = "{log = [1e-4, 1.0], n = 16}"
+
+
+def _zip_faults(chosen: SweepConfig, axes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    faults, seen = [], set()
+    for names in chosen.zip:
+        unknown = [name for name in names if name not in axes]
+        if not names:
+            faults.append(("sweep.zip", "holds an empty list; name the axes that go together"))
+        elif unknown:
+            faults.append(("sweep.zip", f"{unknown[0]!r} is no axis{nearest(unknown[0], axes)}"))
+        elif chosen.samples is not None:
+            faults.append(("sweep.zip", "goes with a grid, not with samples"))
+        elif len({len(axes[name]) for name in names}) > 1:
+            counts = ", ".join(f"{name} has {len(axes[name])}" for name in names)
+            faults.append(("sweep.zip", f"needs axes of one length: {counts} values"))
+        elif seen & set(names) or len(set(names)) < len(names):
+            faults.append(("sweep.zip", f"names an axis twice: {list(names)}"))
+        seen |= set(names)
+    return faults

@@ -1,0 +1,74 @@
+"""Paths of optimizers on the contours of a surface."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Told apart by readers with any colour vision (Okabe and Ito), and on a pale ground.
+COLORS = ("#000000", "#D55E00", "#E69F00", "#009E73", "#0072B2", "#CC79A7", "#56B4E9")
+LEVELS = 18
+
+
+def descent_paths(surface: Mapping) -> Figure:
+    """The paths of several optimizers on one surface, and how fast each goes down.
+
+    For a lecture: a wide figure, its legend names the methods in their order.
+
+    Args:
+      surface: `x` (W,), `y` (H,) and `z` (H, W), the surface, above 0; `paths`, `{name: (T, 2)}`,
+        the points from the common start on; `values`, `{name: (T,)}`, the objective above its
+        minimum there; `minimizer` (2,); and the texts `title`, `xlabel`, `ylabel`. All optional.
+
+    Returns:
+      A figure; its axes are empty where nothing is given.
+
+    Reference: Okabe and Ito, 2008, https://jfly.uni-koeln.de/color/ (the colours).
+    """
+    figure = Figure(figsize=(12.8, 5.6), dpi=144, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(7, 5))
+    if "z" in surface:
+        z = np.asarray(surface["z"])
+        high, low = z.max(), max(z[z > 0].min(), z.max() * 1e-5)
+        levels = np.geomspace(low, high, LEVELS)
+        left.contourf(surface["x"], surface["y"], z, levels, cmap=_pale(), norm="log", extend="min")
+        left.contour(surface["x"], surface["y"], z, levels, colors="0.72", linewidths=0.5)
+        left.set_xlim(np.min(surface["x"]), np.max(surface["x"]))
+        left.set_ylim(np.min(surface["y"]), np.max(surface["y"]))
+    for i, (name, path) in enumerate(surface.get("paths", {}).items()):
+        style = {"color": COLORS[i % len(COLORS)], "linewidth": 1.8, "zorder": 3}
+        points = np.asarray(path)
+        dots = {"marker": "o", "markersize": 3.2, "markeredgewidth": 0}
+        left.plot(points[:, 0], points[:, 1], label=name, alpha=0.9, **style, **dots)
+        if name in surface.get("values", {}):
+            values = np.asarray(surface["values"][name])
+            right.semilogy(np.arange(len(values)), values, label=name, **style)
+    if "minimizer" in surface:
+        star = {"marker": "*", "markersize": 17, "color": "white", "markeredgecolor": "black"}
+        left.plot(*surface["minimizer"], linestyle="", zorder=4, label="minimum", **star)
+    left.set_xlabel(str(surface.get("xlabel", "")))
+    left.set_ylabel(str(surface.get("ylabel", "")))
+    right.set_xlabel("step")
+    right.set_ylabel("objective above its minimum")
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right.grid(alpha=0.25)
+    right.spines[["top", "right"]].set_visible(False)
+    for axes in (left, right):
+        axes.tick_params(labelsize=12)
+        axes.xaxis.label.set_size(14)
+        axes.yaxis.label.set_size(14)
+    handles, labels = left.get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=len(handles), frameon=False,
+            fontsize=13,
+        )  # fmt: skip
+    if "title" in surface:
+        figure.suptitle(str(surface["title"]), fontsize=17)
+    return figure
+
+
+def _pale() -> LinearSegmentedColormap:
+    return LinearSegmentedColormap.from_list("pale", ["#FFFFFF", "#E3EAF2", "#BFCDDD"])

@@ -1,0 +1,165 @@
+"""The folder of a sweep: `sweep.toml runs.jsonl waves/ sweep.csv report.html plots/`."""
+
+import csv
+import io
+import json
+import math
+import os
+import pathlib
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_lab.config.dump import tables_to_toml
+from jaxopt_lab.config.sweep import Sweep
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.engine import checkpoint
+from jaxopt_lab.engine.checkpoint import write_atomically
+from jaxopt_lab.run.folder import SWEEP, RunFolder
+from jaxopt_lab.run.sweep_records import RunRecord
+
+
+class SweepFolder:
+    """What is on the disk of a sweep.
+
+    A wave of runs that ended together is one folder in `waves/`, with their curves and their
+    parameters; a line of `runs.jsonl`, written after it, says that a run has ended.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = pathlib.Path(path)
+        self.config = self.path / SWEEP
+        self.runs = self.path / "runs.jsonl"
+        self.waves = self.path / "waves"
+        self.plots = self.path / "plots"
+        self.table = self.path / "sweep.csv"
+        self.report = self.path / "report.html"
+        self.locked = RunFolder(path).locked
+
+    def refuse_a_second_run(self) -> None:
+        """Make sure that the folder is free for a new sweep.
+
+        Raises:
+          InputError: where it holds a sweep or a run already.
+        """
+        for kind, there in (("sweep", self.config), ("run", RunFolder(self.path).config)):
+            if there.exists():
+                raise InputError(
+                    f"{self.path} already holds a {kind}: give another --run-dir, or go on with "
+                    f"it by --resume {self.path}"
+                )
+
+    def begin(self, tables: Mapping[str, Any]) -> None:
+        self.waves.mkdir(parents=True, exist_ok=True)
+        self.plots.mkdir(exist_ok=True)
+        if not self.config.exists():
+            write_atomically(self.config, tables_to_toml(tables).encode())
+
+    def tables(self) -> dict[str, Any]:
+        """The sweep's own configuration.
+
+        Raises:
+          InputError: where the folder holds no sweep.
+        """
+        if not self.config.exists():
+            raise InputError(f"{self.path} holds no sweep to resume: there is no {self.config}")
+        return tomllib.loads(self.config.read_text())
+
+    def add(self, records: Mapping[int, RunRecord | None]) -> None:
+        """Write down runs that have ended together."""
+        ended = {i: record for i, record in records.items() if record is not None}
+        wave = sum(1 for _ in self.waves.iterdir())
+        place = self.waves / f"{wave:04d}"
+        place.mkdir()
+        buffer = io.BytesIO()
+        columns = {f"{i}/{k}": v for i, r in ended.items() for k, v in r.history.items()}
+        np.savez(buffer, **columns)
+        write_atomically(place / "histories.npz", buffer.getvalue())
+        kept = {i: r for i, r in ended.items() if r.params is not None}
+        if kept:
+            tree = {str(i): (r.params, r.model_state) for i, r in kept.items()}
+            checkpoint.save(place, 0, tree, config_hash="sweep")
+        lines = [
+            json.dumps(
+                {
+                    "run": i,
+                    "wave": wave,
+                    **{f"set {k}": v for k, v in r.values.items()},
+                    "stopped_by": r.stopped_by,
+                    "steps": r.steps,
+                    "metrics": _finite(r.metrics),
+                    "test": _finite(r.test),
+                }
+            )
+            for i, r in ended.items()
+        ]
+        with open(self.runs, "a") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def ended(self, plan: Sweep, templates: Mapping[int, Any]) -> dict[int, RunRecord]:
+        """The runs that have ended; those whose files do not verify are left out, to run again."""
+        rows: dict[int, dict[int, Any]] = {}
+        for line in self.runs.read_text().splitlines() if self.runs.exists() else ():
+            try:
+                row = json.loads(line)
+                rows.setdefault(row["wave"], {})[row["run"]] = row
+            except (ValueError, KeyError, TypeError):
+                break  # half a line, of a sweep that was killed in writing it
+        found: dict[int, RunRecord] = {}
+        for wave, members in rows.items():
+            place = self.waves / f"{wave:04d}"
+            try:
+                with np.load(place / "histories.npz", allow_pickle=False) as file:
+                    columns = dict(file)
+            except (OSError, ValueError):
+                continue
+            kept = {str(i): templates[i] for i, row in members.items() if row["test"]}
+            restored = checkpoint.restore(place, kept, config_hash="sweep") if kept else (0, {})
+            if restored is None:
+                continue
+            for i, row in members.items():
+                prefix = f"{i}/"
+                history = {
+                    k.removeprefix(prefix): v for k, v in columns.items() if k.startswith(prefix)
+                }
+                params, model_state = restored[1].get(str(i), (None, None))
+                found[i] = RunRecord(
+                    plan.runs[i].values,
+                    row["stopped_by"],
+                    row["steps"],
+                    _numbers(row["metrics"]),
+                    history,
+                    _numbers(row["test"]),
+                    jax.tree.map(np.asarray, params),
+                    jax.tree.map(np.asarray, model_state),
+                )
+        return found
+
+    def write_table(self, plan: Sweep, records: tuple[RunRecord | None, ...]) -> None:
+        """`sweep.csv`: a row a run."""
+        there = [(i, r) for i, r in enumerate(records) if r is not None]
+        axes = list(dict.fromkeys(k for run in plan.runs for k in run.values))
+        metrics = sorted({k for _, r in there for k in r.metrics})
+        tests = sorted({k for _, r in there for k in r.test})
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        names = [*axes, "stopped_by", "steps", *metrics, *(f"test_{k}" for k in tests)]
+        writer.writerow(["run", *names])
+        for i, r in there:
+            measured = [r.metrics.get(k, "") for k in metrics] + [r.test.get(k, "") for k in tests]
+            own = [r.values.get(k, "") for k in axes]
+            writer.writerow([i, *own, r.stopped_by, r.steps, *measured])
+        write_atomically(self.table, buffer.getvalue().encode())
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {k: v if math.isfinite(v) else None for k, v in values.items()}
+
+
+def _numbers(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {k: math.nan if v is None else v for k, v in values.items()}

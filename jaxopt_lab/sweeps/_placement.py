@@ -1,0 +1,147 @@
+"""Runs on devices: a mesh, what lies where, and how many runs fit."""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.tree import size_bytes
+
+RUN, DATA = "run", "data"
+Vectorize = Literal["vmap", "map"]
+
+# Of a device's memory, the share that a sweep may plan to fill: estimates are rough.
+SHARE = 0.6
+
+
+def device_mesh(devices: Sequence[Any] | None = None, *, data: int = 1) -> Mesh:
+    """A mesh `("run", "data")`.
+
+    Args:
+      devices: to use; None for all.
+      data: how many devices share one run's batches; the others are other runs'.
+
+    Returns:
+      A mesh of `(len(devices) / data, data)`.
+
+    Raises:
+      InputError: where `data` does not divide the number of devices.
+    """
+    found = np.array(jax.devices() if devices is None else devices)
+    if data < 1 or len(found) % data:
+        raise InputError(f"data = {data} devices a run do not divide the {len(found)} there are")
+    return Mesh(found.reshape(-1, data), (RUN, DATA), axis_types=(AxisType.Auto,) * 2)
+
+
+def some_devices(count: int | None) -> list[Any]:
+    """The first `count` devices, or all.
+
+    Raises:
+      InputError: where there are fewer.
+    """
+    found = jax.devices()
+    if count is not None and count > len(found):
+        kind = found[0].platform
+        remedy = (
+            f"; on a CPU set XLA_FLAGS=--xla_force_host_platform_device_count={count} first"
+            if kind == "cpu"
+            else ""
+        )
+        raise InputError(f"{count} devices are asked for, there are {len(found)} ({kind}){remedy}")
+    return found[:count]
+
+
+def spread(tree: Any, mesh: Mesh) -> Any:
+    """Arrays with a leading axis of runs, padded with copies of the first and dealt to devices."""
+    devices = mesh.shape[RUN]
+
+    def padded(x):
+        rest = -len(x) % devices
+        filler = jnp.broadcast_to(x[:1], (rest, *x.shape[1:])) if rest else None
+        return x if filler is None else jnp.concatenate([jnp.asarray(x), filler])
+
+    return jax.device_put(jax.tree.map(padded, tree), NamedSharding(mesh, PartitionSpec(RUN)))
+
+
+def replicated(tree: Any, mesh: Mesh) -> Any:
+    """Arrays that every run reads, a copy on each device."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def over_runs(
+    function: Callable[..., Any], mesh: Mesh, vectorize: Vectorize, *, donate: bool = False
+) -> Callable[..., Any]:
+    """`function(own, *shared)` of one run as a jitted `(owns, *shared)` of many.
+
+    No run sees another, and no device waits for another: there are no collectives.
+
+    Args:
+      function: pure; `own` is what belongs to the run, `shared` is the same for all.
+      mesh: from `device_mesh`; `owns` come from `spread`, `shared` from `replicated`.
+      vectorize: "vmap", all runs of a device at once; or "map", one after another, where batched
+        operations are slower than the single ones, as convolutions with a kernel a run on a CPU.
+      donate: whether the memory of `owns` may be taken for the result.
+
+    Returns:
+      The function; results have the leading axis of runs.
+    """
+    own = PartitionSpec(RUN)
+    if vectorize == "vmap":
+
+        def many(owns, *shared):
+            return jax.vmap(lambda x: function(x, *shared))(owns)
+
+    else:
+
+        def many(owns, *shared):
+            local = lambda owns, *shared: jax.lax.map(lambda x: function(x, *shared), owns)  # noqa: E731
+            specs = (own, *(PartitionSpec() for _ in shared))
+            dealt = partial(jax.shard_map, mesh=mesh, in_specs=specs, out_specs=own)
+            return dealt(local, check_vma=False)(owns, *shared)
+
+    return jax.jit(
+        many,
+        out_shardings=NamedSharding(mesh, own),
+        donate_argnums=(0,) if donate else (),
+    )
+
+
+def free_bytes(device: Any) -> int:
+    """What a sweep may plan to use of a device's memory; CPU devices share the host's."""
+    stats = device.memory_stats()
+    if stats and "bytes_limit" in stats:
+        return int(SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        free = 2**32
+    return int(SHARE * free / len(jax.local_devices()))
+
+
+def run_bytes(state: Any, batch: Any) -> int:
+    """A rough bound on what one run takes: its state before and after a step, gradients and
+    updates, and activations of a batch."""
+    return 4 * size_bytes(state) + 32 * size_bytes(batch)
+
+
+def wave_size(runs: int, bytes_each: int, mesh: Mesh) -> int:
+    """How many of the runs go at once: all, or the largest equal waves that fit.
+
+    Raises:
+      InputError: where a device cannot hold one run.
+    """
+    free = min(free_bytes(device) for device in mesh.devices.flat)
+    at_once = free // max(bytes_each, 1) * mesh.shape[RUN]
+    if at_once < 1:
+        raise InputError(
+            f"one run takes about {bytes_each / 2**20:,.0f} MiB and a device has "
+            f"{free / 2**20:,.0f} MiB free: lower data.batch_size or the model's width"
+        )
+    waves = -(-runs // at_once)
+    return -(-runs // waves)
