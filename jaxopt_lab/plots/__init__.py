@@ -15,6 +15,10 @@ PLOTS = {
         regularization_path,
         image_grid,
         descent_paths,
+        axis_curve,
+        axes_heat_map,
+        parallel_coordinates,
+        run_curves,
     )
 }
 
@@ -23,6 +27,7 @@ __all__ = [
     "accuracy_curve",
     "axes_heat_map",
     "axis_curve",
+    "descent_paths",
     "image_grid",
     "learning_rate_curve",
     "loss_curve",

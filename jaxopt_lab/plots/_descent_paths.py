@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 # Told apart by readers with any colour vision (Okabe and Ito), and on a pale ground.
-COLORS = ("#000000", "#D55E00", "#E69F00", "#009E73", "#0072B2", "#CC79A7", "#56B4E9")
+COLORS = ("#555555", "#D55E00", "#E69F00", "#009E73", "#0072B2", "#CC2F8B")
 LEVELS = 18
+SMALLEST = 1e-10  # of the objective: below are float32's last digits
 
 
 def descent_paths(surface: Mapping) -> Figure:
@@ -39,12 +40,15 @@ def descent_paths(surface: Mapping) -> Figure:
         left.set_ylim(np.min(surface["y"]), np.max(surface["y"]))
     for i, (name, path) in enumerate(surface.get("paths", {}).items()):
         style = {"color": COLORS[i % len(COLORS)], "linewidth": 1.8, "zorder": 3}
+        if i == len(COLORS) - 1:  # the last may cover another: let it be seen through
+            style["linestyle"] = (0, (3, 2))
         points = np.asarray(path)
         dots = {"marker": "o", "markersize": 3.2, "markeredgewidth": 0}
         left.plot(points[:, 0], points[:, 1], label=name, alpha=0.9, **style, **dots)
         if name in surface.get("values", {}):
             values = np.asarray(surface["values"][name])
-            right.semilogy(np.arange(len(values)), values, label=name, **style)
+            shown = np.where(values > SMALLEST, values, np.nan)
+            right.semilogy(np.arange(len(values)), shown, **style)
     if "minimizer" in surface:
         star = {"marker": "*", "markersize": 17, "color": "white", "markeredgecolor": "black"}
         left.plot(*surface["minimizer"], linestyle="", zorder=4, label="minimum", **star)

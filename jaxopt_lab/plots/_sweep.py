@@ -146,10 +146,9 @@ def parallel_coordinates(sweep: Mapping[str, object]) -> Figure:
     shade = _shades(score, bool(sweep.get("higher", False)))
     for i in np.argsort(-shade):  # the best on top
         lost = not np.isfinite(score[i])
-        style = {"color": "0.7", "linestyle": ":"} if lost else {}
-        if not lost:
-            style = {"color": colormaps["viridis"](1 - shade[i])}
-        axes.plot(range(height.shape[1]), height[i], linewidth=1.0, alpha=0.75, **style)
+        line = ":" if lost else "-"
+        color = _color(shade[i])
+        axes.plot(range(height.shape[1]), height[i], line, color=color, linewidth=1.0, alpha=0.75)
     for k, (_, ticks) in enumerate(places):
         axes.axvline(k, color="0.3", linewidth=0.8)
         for at, text in ticks:
@@ -193,10 +192,10 @@ def run_curves(sweep: Mapping[str, object]) -> Figure:
         axes.plot(
             step[i],
             value[i],
-            color=colormaps["viridis"](1 - shade[i]) if np.isfinite(score[i]) else "0.75",
+            color=VALIDATION if best else _color(shade[i]),
             linewidth=2.2 if best else 0.9,
             alpha=1 if best else 0.6,
-            label=f"best, run {i}" if best else None,
+            label="best run" if best else None,
         )
     _score_scale(axes, np.concatenate([np.asarray(v, float) for v in value]))
     axes.legend(frameon=False, fontsize=8)
@@ -244,6 +243,11 @@ def _shades(score: np.ndarray, higher: bool) -> np.ndarray:
     finite = np.isfinite(score)
     ranked = np.argsort(np.argsort(np.where(finite, -score if higher else score, np.inf)))
     return np.where(finite, ranked / max(1, finite.sum() - 1), 2.0)
+
+
+def _color(shade: float):
+    """Bright for the best, dark for the worst, grey for those without a score."""
+    return "0.75" if shade > 1 else colormaps["viridis"](0.9 * (1 - shade))
 
 
 def _places(values: np.ndarray) -> tuple[np.ndarray, list[tuple[float, str]]]:

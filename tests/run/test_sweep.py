@@ -1,0 +1,246 @@
+"""A sweep as a user calls it: its runs are those of `train`, and none minds another."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import jaxopt_lab
+from jaxopt_lab.config.groups import group_runs
+from jaxopt_lab.config.build import read
+from jaxopt_lab.config.sweep import load_sweep
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.engine import ensemble_predict
+
+CONFIG = """
+[data]
+name = "digits"
+batch_size = 128
+validation = 0.15
+[model]
+name = "mlp"
+hidden = [16]
+[optimizer]
+name = "momentum"
+learning_rate = 0.02
+[schedule]
+name = "cosine_decay"
+[[penalty]]
+name = "l2"
+weight = 1e-4
+[train]
+epochs = 3
+"""
+
+
+@pytest.fixture(name="path")
+def _path(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def sweep(path, *grid, sets=(), run_dir=None, **kwargs):
+    return jaxopt_lab.sweep(load_sweep(path, sets, grid), run_dir, progress=False, **kwargs)
+
+
+def test_every_run_is_that_of_train(path):
+    grid = ("optimizer.learning_rate=[0.01, 0.1]", "penalty.0.weight=[0.0, 1e-3]")
+    plan = load_sweep(path, ["sweep.seeds=2"], grid)
+    result = jaxopt_lab.sweep(plan, progress=False)
+    groups = group_runs([run.config for run in plan.runs], read)
+    assert len(groups) == 1, "numbers alone differ, and one program serves them all"
+    for i in (0, 3, 6):
+        alone = jaxopt_lab.train(plan.runs[i].config, progress=False)
+        ours = result.runs[i]
+        for name in ("loss", "val_loss", "learning_rate", "step", "eval_step"):
+            # One matrix product over all runs sums in another order than that of one run.
+            np.testing.assert_allclose(
+                ours.history[name], alone.history[name], rtol=2e-4, atol=1e-6, err_msg=name
+            )
+        np.testing.assert_allclose(ours.test["loss"], alone.test["loss"], rtol=2e-4)
+        assert ours.stopped_by == alone.stopped_by == "finished"
+
+
+def test_structure_parts_a_sweep_and_zip_pairs_its_axes(path):
+    plan = load_sweep(
+        path,
+        ['sweep.zip=[["data.batch_size", "optimizer.learning_rate"]]'],
+        ["data.batch_size=[64, 128]", "optimizer.learning_rate=[0.01, 0.02]"]
+        + ['optimizer.name=["sgd", "adam"]'],
+    )
+    assert len(plan.runs) == 4
+    assert [run.values["data.batch_size"] for run in plan.runs] == [64, 64, 128, 128]
+    assert [run.values["optimizer.learning_rate"] for run in plan.runs] == [0.01, 0.01, 0.02, 0.02]
+    groups = group_runs([run.config for run in plan.runs], read)
+    assert [group.members for group in groups] == [(0,), (1,), (2,), (3,)]
+
+
+def test_what_cannot_be_traced_is_structure(path):
+    # The rate of dropout decides whether there is a layer at all.
+    plan = load_sweep(path, [], ["model.dropout=[0.0, 0.5]", "optimizer.learning_rate=[0.1, 0.2]"])
+    groups = group_runs([run.config for run in plan.runs], read)
+    assert [group.members for group in groups] == [(0, 1), (2, 3)]
+
+
+def test_a_run_that_diverges_costs_its_neighbours_nothing(path, tmp_path):
+    grid = "optimizer.learning_rate=[0.05, 1e30]"
+    result = sweep(path, grid, run_dir=tmp_path / "run")
+    alone = sweep(path, "optimizer.learning_rate=[0.05]")
+    assert [run.stopped_by for run in result.runs] == ["finished", "diverged"]
+    assert result.best == 0
+    np.testing.assert_allclose(result.runs[0].history["loss"], alone.runs[0].history["loss"], 1e-5)
+    rows = (tmp_path / "run" / "sweep.csv").read_text().splitlines()
+    assert len(rows) == 3
+    for line in (tmp_path / "run" / "runs.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+def test_early_stopping_is_each_run_s_own(path):
+    sets = ['control=[{name = "early_stopping", patience = 1}]', "train.epochs=8"]
+    plan = load_sweep(path, sets, ["optimizer.learning_rate=[0.02, 3.0]"])
+    result = jaxopt_lab.sweep(plan, progress=False)
+    for run, record in zip(plan.runs, result.runs, strict=True):
+        alone = jaxopt_lab.train(run.config, progress=False)
+        assert (record.stopped_by, record.steps) == (alone.stopped_by, alone.summary["steps"])
+        np.testing.assert_allclose(record.test["loss"], alone.test["loss"], rtol=1e-3)
+    assert result.runs[1].steps < result.runs[0].steps
+
+
+def test_mapped_and_vectorized_agree(path):
+    grid = "optimizer.learning_rate=[0.01, 0.1]"
+    one, other = (sweep(path, grid, sets=[f"sweep.vectorize={how}"]) for how in ("vmap", "map"))
+    for a, b in zip(one.runs, other.runs, strict=True):
+        np.testing.assert_allclose(a.history["loss"], b.history["loss"], rtol=2e-4)
+
+
+def test_halving_trains_the_best_to_the_end_and_the_rest_less(path, tmp_path):
+    grid = "optimizer.learning_rate={log = [1e-4, 1.0], n = 9}"
+    result = sweep(path, grid, sets=["sweep.halving=3", "train.steps=27"], run_dir=tmp_path / "run")
+    steps = sorted(run.steps for run in result.runs)
+    assert steps == [3] * 6 + [9] * 2 + [27]
+    whole = sweep(path, grid, sets=["train.steps=27"])
+    last = next(i for i, run in enumerate(result.runs) if run.steps == 27)
+    np.testing.assert_allclose(
+        result.runs[last].history["loss"], whole.runs[last].history["loss"], rtol=2e-4
+    )
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_bootstrap_members_differ_and_predict_together(path):
+    sets = ["sweep.bootstrap=true", "sweep.seeds=3"]
+    plan = load_sweep(path, sets)
+    result = jaxopt_lab.sweep(plan, progress=False)
+    alone = jaxopt_lab.train(plan.runs[1].config, progress=False)
+    np.testing.assert_allclose(result.runs[1].history["loss"], alone.history["loss"], rtol=2e-4)
+    members = result.members()
+    assert all(len(leaf) == 3 for leaf in jax.tree.leaves(members))
+    from jaxopt_lab.config.build import build
+
+    experiment = build(plan.runs[0].config)
+    x = experiment.normalize(experiment.test["image"])
+    mean = ensemble_predict(experiment.model.apply, members, x)
+    accuracy = np.mean(np.argmax(mean, -1) == experiment.test["label"])
+    assert accuracy >= max(run.test["accuracy"] for run in result.runs) - 0.02
+
+
+def test_random_search_draws_its_budget(path):
+    text = ["sweep.samples=20"]
+    plan = load_sweep(path, text, ["optimizer.learning_rate={log = [1e-3, 1e-1]}"])
+    rates = np.array([run.values["optimizer.learning_rate"] for run in plan.runs])
+    assert len(rates) == 20 and rates.min() >= 1e-3 and rates.max() <= 1e-1
+    assert len(set(rates)) == 20
+    again = load_sweep(path, text, ["optimizer.learning_rate={log = [1e-3, 1e-1]}"])
+    assert [run.values for run in again.runs] == [run.values for run in plan.runs]
+
+
+def test_goes_on_where_it_was_killed(path, tmp_path, monkeypatch):
+    grid = ('optimizer.name=["sgd", "adam"]',)
+    whole = sweep(path, *grid)
+    folder = tmp_path / "run"
+    code = (
+        "import os, signal, jaxopt_lab\n"
+        "from jaxopt_lab.run.sweep_folder import SweepFolder\n"
+        "from jaxopt_lab.config.sweep import load_sweep\n"
+        "add = SweepFolder.add\n"
+        "def dying(self, records):\n"
+        "    add(self, records)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "SweepFolder.add = dying\n"
+        f"jaxopt_lab.sweep(load_sweep({str(path)!r}, (), {grid!r}), {str(folder)!r})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    before = (folder / "runs.jsonl").read_bytes()
+    assert len(before.splitlines()) == 1
+    result = jaxopt_lab.sweep(None, folder, resume=True, progress=False)
+    after = (folder / "runs.jsonl").read_bytes()
+    assert after.startswith(before) and len(after.splitlines()) == 2
+    for ours, theirs in zip(result.runs, whole.runs, strict=True):
+        np.testing.assert_allclose(ours.history["loss"], theirs.history["loss"], rtol=1e-6)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+            ours.params,
+            theirs.params,
+        )
+
+
+@pytest.mark.parametrize(
+    "sets, grid, message",
+    [
+        ([], [], "nothing to sweep over"),
+        ([], ["optimizer.learnin_rate=[1.0]"], "did you mean 'learning_rate'"),
+        ([], ["optimizer.learning_rate=[]"], "empty"),
+        ([], ["optimizer.learning_rate={log = [0, 1], n = 4}"], "log = \\[low > 0"),
+        ([], ["optimizer.learning_rate={log = [1, 2], n = 0}"], "n = 16"),
+        ([], ["optimizer.learning_rate=[-1.0, 1.0]"], "must be > 0, got -1.0"),
+        ([], ["learning_rate=[1.0]"], "expected table.key=values"),
+        (["sweep.seed=3"], [], "did you mean 'seeds'"),
+        (["sweep.seeds=0"], [], "must be >= 1"),
+        (["sweep.halving=1", "sweep.seeds=4"], [], "must be >= 2"),
+        (["sweep.samples=5"], ["optimizer.learning_rate={log = [1, 2], n = 4}"], "samples"),
+        (["sweep.zip=[['data.seed', 'x']]"], ["data.batch_size=[64]"], "is no axis"),
+    ],
+)
+def test_says_what_is_wrong(path, sets, grid, message):
+    with pytest.raises(InputError, match=message):
+        load_sweep(path, sets, grid)
+
+
+def test_says_what_is_wrong_with_the_devices_and_the_monitor(path):
+    with pytest.raises(InputError, match="1000 devices are asked for, there"):
+        sweep(path, "optimizer.learning_rate=[0.1]", devices=1000)
+    with pytest.raises(InputError, match="'val_los' is not measured, did you mean 'val_loss'"):
+        sweep(path, "optimizer.learning_rate=[0.1]", sets=["sweep.monitor=val_los"])
+    with pytest.raises(InputError, match="has \\[sweep\\]; run it with: jaxopt-lab sweep"):
+        jaxopt_lab.load_config(path, ["sweep.seeds=2"])
+
+
+def test_eight_devices_change_nothing(path):
+    """Padded to the devices and dealt to them, in a process that has eight."""
+    flags = "--xla_force_host_platform_device_count=8"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, str(pathlib.Path(__file__)), str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _on_eight_devices(path):
+    assert jax.device_count() == 8
+    grid = "optimizer.learning_rate={log = [1e-2, 1.0], n = 11}"
+    many = sweep(path, grid)
+    one = sweep(path, grid, devices=1)
+    mapped = sweep(path, grid, sets=["sweep.vectorize=map"])
+    for a, b, c in zip(many.runs, one.runs, mapped.runs, strict=True):
+        np.testing.assert_allclose(a.history["loss"], b.history["loss"], rtol=2e-4)
+        np.testing.assert_allclose(a.history["loss"], c.history["loss"], rtol=2e-4)
+
+
+if __name__ == "__main__":
+    _on_eight_devices(sys.argv[1])
