@@ -73,6 +73,27 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(plot)
     plot.set_defaults(command=_plot_schedule)
 
+    find = commands.add_parser("find-lr", help="Smith's range test: a learning rate to begin with")
+    find.add_argument("config", metavar="CONFIG", help="a TOML file")
+    find.add_argument(
+        "--low", type=float, default=1e-6, help="the first rate; default: %(default)s"
+    )
+    find.add_argument(
+        "--high", type=float, default=10.0, help="the last rate; default: %(default)s"
+    )
+    find.add_argument("--steps", type=int, default=200, help="default: %(default)s")
+    find.add_argument("--seeds", type=int, default=4, help="runs at once; default: %(default)s")
+    find.add_argument("--output", metavar="PNG", help="default: CONFIG-find-lr.png, here")
+    find.add_argument(
+        "--apply",
+        nargs="?",
+        const="",
+        metavar="TOML",
+        help="write a copy of CONFIG with the rate by `valley`; default: CONFIG-lr.toml, here",
+    )
+    _add_config_options(find)
+    find.set_defaults(command=_find_lr)
+
     evaluate = commands.add_parser("evaluate", help="test trained runs, on corrupted images too")
     evaluate.add_argument("runs", nargs="+", metavar="RUN", help="run folders, side by side")
     evaluate.add_argument("--corruptions", action="store_true", help="15 of them, 5 severities")
@@ -230,6 +251,36 @@ def _plot_schedule(options: argparse.Namespace) -> int:
     path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-schedule.png")
     plot_schedule(experiment, path)
     print(f"wrote {path}")
+    return DONE
+
+
+def _find_lr(options: argparse.Namespace) -> int:
+    from jaxopt_lab.core.errors import InputError
+
+    _use_cpu_cores(None)
+    _use_compilation_cache()
+
+    from jaxopt_lab.config.load import load_config
+    from jaxopt_lab.run.find_lr import apply, draw, find_lr
+
+    config, stem = pathlib.Path(options.config), pathlib.Path(options.config).stem
+    found = find_lr(
+        load_config(config, options.set),
+        low=options.low,
+        high=options.high,
+        steps=options.steps,
+        seeds=options.seeds,
+        data_dir=options.data_dir,
+    )
+    path = pathlib.Path(options.output or f"{stem}-find-lr.png")
+    draw(found, path)
+    print(f"wrote {path}")
+    if options.apply is not None:
+        if found.valley != found.valley:
+            raise InputError("find-lr --apply: every seed diverged at once: try a smaller --low")
+        target = pathlib.Path(options.apply or f"{stem}-lr.toml")
+        apply(config, found.valley, target)
+        print(f"wrote {target}")
     return DONE
 
 

@@ -152,8 +152,8 @@ def read(
     return Source(train, validation, dataset.test, dataset.classes, mean, std, model, batch_size)
 
 
-def assemble(config: Config, source: Source) -> Experiment:
-    """The second half of `build`: the objects.
+def assemble(config: Config, source: Source, *, schedule: Schedule | None = None) -> Experiment:
+    """The second half of `build`: the objects; a `schedule` is in place of the configuration's.
 
     Does no work on the data, and takes traced arrays in the place of the configuration's numbers
     where the functions that they are given to do: so one program serves many configurations.
@@ -168,7 +168,8 @@ def assemble(config: Config, source: Source) -> Experiment:
         raise ConfigError("configuration", [("train", fault)])
     length = functools.partial(in_steps, total=total, steps_per_epoch=steps_per_epoch)
 
-    schedule = build_schedule(config.schedule, length, total)
+    if schedule is None:
+        schedule = build_schedule(config.schedule, length, total)
     optimizer, learning_rate = build_optimizer(config.optimizer, schedule, length)
     watched = ["loss", *METRICS]
     if validation is not None:

@@ -3,6 +3,7 @@
 from jaxopt_lab.plots._curves import accuracy_curve, learning_rate_curve, loss_curve
 from jaxopt_lab.plots._descent_paths import descent_paths
 from jaxopt_lab.plots._image_grid import image_grid
+from jaxopt_lab.plots._range_test import range_test
 from jaxopt_lab.plots._regularization_path import regularization_path
 from jaxopt_lab.plots._sweep import axes_heat_map, axis_curve, parallel_coordinates, run_curves
 
@@ -19,6 +20,7 @@ PLOTS = {
         axes_heat_map,
         parallel_coordinates,
         run_curves,
+        range_test,
     )
 }
 
@@ -32,6 +34,7 @@ __all__ = [
     "learning_rate_curve",
     "loss_curve",
     "parallel_coordinates",
+    "range_test",
     "regularization_path",
     "run_curves",
 ]

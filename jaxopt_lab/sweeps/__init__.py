@@ -11,18 +11,30 @@ from jaxopt_lab.sweeps._placement import (
     spread,
     wave_size,
 )
+from jaxopt_lab.sweeps.range_test import (
+    diverged_at,
+    range_test_rates,
+    smoothed_losses,
+    steepest,
+    valley,
+)
 
 __all__ = [
     "RunsChunk",
     "device_mesh",
+    "diverged_at",
     "fit_runs",
     "over_runs",
+    "range_test_rates",
     "replicated",
     "run_bytes",
     "rung_ends",
     "rung_sizes",
+    "smoothed_losses",
     "some_devices",
     "spread",
+    "steepest",
     "survivors",
+    "valley",
     "wave_size",
 ]

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import jaxopt_lab
+from jaxopt_lab.config.build import build, read
 from jaxopt_lab.config.groups import group_runs
-from jaxopt_lab.config.build import read
 from jaxopt_lab.config.sweep import load_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import ensemble_predict
@@ -72,8 +72,11 @@ def test_structure_parts_a_sweep_and_zip_pairs_its_axes(path):
     plan = load_sweep(
         path,
         ['sweep.zip=[["data.batch_size", "optimizer.learning_rate"]]'],
-        ["data.batch_size=[64, 128]", "optimizer.learning_rate=[0.01, 0.02]"]
-        + ['optimizer.name=["sgd", "adam"]'],
+        [
+            "data.batch_size=[64, 128]",
+            "optimizer.learning_rate=[0.01, 0.02]",
+            'optimizer.name=["sgd", "adam"]',
+        ],
     )
     assert len(plan.runs) == 4
     assert [run.values["data.batch_size"] for run in plan.runs] == [64, 64, 128, 128]
@@ -141,8 +144,6 @@ def test_bootstrap_members_differ_and_predict_together(path):
     np.testing.assert_allclose(result.runs[1].history["loss"], alone.history["loss"], rtol=2e-4)
     members = result.members()
     assert all(len(leaf) == 3 for leaf in jax.tree.leaves(members))
-    from jaxopt_lab.config.build import build
-
     experiment = build(plan.runs[0].config)
     x = experiment.normalize(experiment.test["image"])
     mean = ensemble_predict(experiment.model.apply, members, x)
@@ -192,7 +193,7 @@ def test_goes_on_where_it_was_killed(path, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "sets, grid, message",
+    ("sets", "grid", "message"),
     [
         ([], [], "nothing to sweep over"),
         ([], ["optimizer.learnin_rate=[1.0]"], "did you mean 'learning_rate'"),
