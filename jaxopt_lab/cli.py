@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(train)
     train.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
     train.add_argument("--resume", metavar="RUN", help="continue the run in this folder")
+    _add_devices_option(train, "deal every batch over N devices, as train.data_parallel does")
     train.add_argument("--dry-run", action="store_true", help="shapes and memory, no training")
     train.add_argument("--print-config", action="store_true", help="print every setting and stop")
     train.set_defaults(command=_train)
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(sweep)
     sweep.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
     sweep.add_argument("--resume", metavar="RUN", help="go on with the sweep in this folder")
-    _add_devices_option(sweep)
+    _add_devices_option(sweep, "how many devices; default: all, and of a CPU one for each core")
     sweep.set_defaults(command=_sweep)
 
     linear = commands.add_parser("linear", help="solve a linear model, for one lambda or many")
@@ -124,8 +125,7 @@ def _add_config_options(command: argparse.ArgumentParser) -> None:
     _add_data_option(command)
 
 
-def _add_devices_option(command: argparse.ArgumentParser) -> None:
-    text = "how many devices to use; default: all, and of a CPU one for each core"
+def _add_devices_option(command: argparse.ArgumentParser, text: str) -> None:
     command.add_argument("--devices", type=int, metavar="N", help=text)
 
 
@@ -144,6 +144,8 @@ def _train(options: argparse.Namespace) -> int:
     # While nothing can be saved, as in compiling, SIGTERM ends the run as Ctrl-C does.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.devices is not None:
+        _use_cpu_cores(options.devices)
     _use_compilation_cache()
     if options.config is None and options.resume is None:
         raise InputError("train: give a CONFIG, or a run folder with --resume")
@@ -161,7 +163,10 @@ def _train(options: argparse.Namespace) -> int:
     run_dir = options.resume or options.run_dir
     if run_dir is None:
         run_dir = next_folder(pathlib.Path(options.config).stem)
-    result = train(config, run_dir, resume=options.resume is not None, data_dir=options.data_dir)
+    resume = options.resume is not None
+    result = train(
+        config, run_dir, resume=resume, devices=options.devices, data_dir=options.data_dir
+    )
     codes = {"finished": DONE, "early_stopping": DONE, "interrupted": INTERRUPTED}
     return codes.get(result.stopped_by, FAILED)
 

@@ -49,6 +49,7 @@ class TrainConfig:
       checkpoint_every: between checkpoints; one is saved at the end and at an interrupt too.
       log_every: steps between rows of the training log.
       evaluation_batch_size: rows of a batch of evaluation.
+      data_parallel: deal every batch over all devices; statistics are those of the whole batch.
     """
 
     epochs: Positive | None = None
@@ -60,6 +61,7 @@ class TrainConfig:
     checkpoint_every: Length = "10%"
     log_every: Count = 1
     evaluation_batch_size: Count = 1000
+    data_parallel: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.engine._fit import fit
+from jaxopt_lab.engine.data_parallel import data_parallel
 from jaxopt_lab.engine.program import Program, compile_program, fits_on_device
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.run.finish import finish
@@ -29,6 +30,7 @@ from jaxopt_lab.run.log import MetricsLog, Timings
 from jaxopt_lab.run.progress import Progress
 from jaxopt_lab.run.report import write_report
 from jaxopt_lab.run.verdict import opening, summarize, verdict
+from jaxopt_lab.sweeps import device_mesh, replicated, some_devices
 
 
 class Result(NamedTuple):
@@ -62,6 +64,7 @@ def train(
     resume: bool = False,
     data_dir: str | os.PathLike[str] | None = None,
     model: Any = None,
+    devices: int | None = None,
     progress: bool = True,
 ) -> Result:
     """Train from a configuration.
@@ -73,6 +76,8 @@ def train(
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
       model: a model to train in place of the configuration's, with `init(rngs, x, train=...)` and
         `apply(variables, x, train=...)` as Linen modules have them.
+      devices: of a data-parallel run, how many; None for all where the configuration has
+        `train.data_parallel`, otherwise for one.
       progress: whether to draw the run.
 
     Returns:
@@ -90,7 +95,7 @@ def train(
         if resume or config is None:
             raise InputError("resume: give the run_dir of the run to continue")
         experiment = build(config, data_dir=data_dir, model=model)
-        return _train(experiment, None, see, began, False, model)
+        return _train(experiment, None, see, began, False, model, devices)
     require("matplotlib", "lab")  # for the report: told before the run, not after it
     folder = RunFolder(run_dir)
     if resume and not folder.path.is_dir():
@@ -111,7 +116,7 @@ def train(
         else:
             folder.refuse_a_second_run()
         experiment = build(config, data_dir=data_dir, model=model)
-        return _train(experiment, folder, see, began, resume, model)
+        return _train(experiment, folder, see, began, resume, model, devices)
 
 
 def _train(
@@ -121,8 +126,15 @@ def _train(
     began: float,
     resume: bool,
     model: Any,
+    devices: int | None,
 ) -> Result:
     config = experiment.config
+    mesh = None
+    if config.train.data_parallel or devices is not None:
+        chosen = some_devices(devices)
+        mesh = device_mesh(chosen, data=len(chosen))
+        step = data_parallel(experiment.step, mesh, experiment.batch_size)
+        experiment = experiment._replace(step=step)
     identity = config_hash(config)
     if model is not None:
         described = re.sub(r" at 0x[0-9a-f]+", "", repr(model))
@@ -138,7 +150,9 @@ def _train(
                 state = found[1]
         data = experiment.train
         if fits_on_device(data):
-            data = jax.device_put(data)
+            data = jax.device_put(data) if mesh is None else replicated(data, mesh)
+        if mesh is not None:
+            state = replicated(state, mesh)
         dispatch = config.train.steps_per_dispatch
         program = compile_program(
             experiment.step,
