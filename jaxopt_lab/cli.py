@@ -43,6 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
     train.add_argument("--resume", metavar="RUN", help="continue the run in this folder")
     _add_devices_option(train, "deal every batch over N devices, as train.data_parallel does")
+    train.add_argument(
+        "--distributed", action="store_true", help="be one process of a run on several hosts"
+    )
+    train.add_argument(
+        "--coordinator", metavar="HOST:PORT", help="of process 0, with --distributed"
+    )
+    train.add_argument("--process-id", type=int, metavar="I", help="of this process, from 0")
+    train.add_argument("--process-count", type=int, metavar="N", help="of the whole run")
     train.add_argument("--dry-run", action="store_true", help="shapes and memory, no training")
     train.add_argument("--print-config", action="store_true", help="print every setting and stop")
     train.set_defaults(command=_train)
@@ -144,8 +152,9 @@ def _train(options: argparse.Namespace) -> int:
     # While nothing can be saved, as in compiling, SIGTERM ends the run as Ctrl-C does.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if options.devices is not None:
-        _use_cpu_cores(options.devices)
+    joined = (options.coordinator, options.process_id, options.process_count)
+    if not options.distributed and any(value is not None for value in joined):
+        raise InputError("train: --coordinator and --process-... go with --distributed")
     _use_compilation_cache()
     if options.config is None and options.resume is None:
         raise InputError("train: give a CONFIG, or a run folder with --resume")
@@ -154,6 +163,10 @@ def _train(options: argparse.Namespace) -> int:
     if options.set and options.config is None:
         raise InputError("train: --set needs a CONFIG; a resumed run keeps its own configuration")
     config = None if options.config is None else load_config(options.config, options.set)
+    if options.devices is not None or (config and config.train.data_parallel):
+        _use_cpu_cores(options.devices)
+    if options.distributed:
+        return _train_distributed(options, config, joined)
     if options.print_config or options.dry_run:
         return _look(options, config)
 
@@ -167,6 +180,36 @@ def _train(options: argparse.Namespace) -> int:
     result = train(
         config, run_dir, resume=resume, devices=options.devices, data_dir=options.data_dir
     )
+    codes = {"finished": DONE, "early_stopping": DONE, "interrupted": INTERRUPTED}
+    return codes.get(result.stopped_by, FAILED)
+
+
+def _train_distributed(options: argparse.Namespace, config, joined) -> int:
+    """One process of many; `--devices` are those of this process."""
+    import jax
+
+    from jaxopt_lab.core.errors import InputError
+    from jaxopt_lab.run import distributed
+    from jaxopt_lab.run.folder import next_folder
+    from jaxopt_lab.run.train import train
+
+    if options.resume is None and config is None:
+        raise InputError("train: give a CONFIG, or a run folder with --resume")
+    distributed.join(*joined)
+    run_dir = options.resume or options.run_dir
+    if run_dir is None and distributed.is_first():
+        run_dir = next_folder(pathlib.Path(options.config).stem)
+    resume = options.resume is not None
+    try:
+        result = train(config, run_dir, resume=resume, data_dir=options.data_dir)
+    except jax.errors.JaxRuntimeError as error:
+        saved = f": go on with --resume {run_dir}" if run_dir else ""
+        reason = str(error).splitlines()[0]
+        distributed.leave(
+            f"another process of the run has ended or does not answer ({reason}); what was saved "
+            f"is kept{saved}"
+        )
+        raise
     codes = {"finished": DONE, "early_stopping": DONE, "interrupted": INTERRUPTED}
     return codes.get(result.stopped_by, FAILED)
 

@@ -42,6 +42,7 @@ def fit(
     *,
     total: int,
     evaluate_every: int,
+    steps_per_chunk: int | None = None,
 ) -> Iterator[Chunk]:
     """Train to step `total` or an early stop, yielding after each chunk.
 
@@ -54,11 +55,13 @@ def fit(
       evaluate: `state -> {name: value}`, or None.
       total: the step to train to.
       evaluate_every: steps between evaluations, >= 1.
+      steps_per_chunk: the length of a chunk where no evaluation is nearer; None to follow the
+        clock, which differs between the processes of one run.
 
     Yields:
       Chunks, in order.
     """
-    step, pace = int(state.step), 1
+    step, pace = int(state.step), steps_per_chunk or 1
     while step < total:
         next_evaluation = (step // evaluate_every + 1) * evaluate_every
         count = min(pace, program.most, total - step, next_evaluation - step)
@@ -66,7 +69,8 @@ def fit(
         state, rows = program.advance(state, step, count)
         seconds = time.perf_counter() - begin
         # At most 8 times as many as before: one fast first step says little about the next ones.
-        pace = max(1, min(8 * count, round(SECONDS_PER_CHUNK / max(seconds / count, 1e-9))))
+        if steps_per_chunk is None:
+            pace = max(1, min(8 * count, round(SECONDS_PER_CHUNK / max(seconds / count, 1e-9))))
         start, step = step, step + count
         frozen = int(state.step) < step
         if frozen:  # an early stop, told by the state: what came after it did not happen

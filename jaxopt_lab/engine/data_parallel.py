@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_lab.core.errors import InputError
@@ -41,3 +42,17 @@ def data_parallel(step: Step, mesh: Mesh, batch_size: int) -> Step:
         return jax.lax.with_sharding_constraint(step(state, batch), everywhere)
 
     return parallel
+
+
+def deal_rows(data: dict[str, np.ndarray], rows: np.ndarray, mesh: Mesh) -> Batch:
+    """The rows of a split on the host as a batch dealt over the mesh's axis "data".
+
+    A process reads the rows of its own devices only.
+    """
+    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    return {
+        name: jax.make_array_from_callback(
+            (len(rows), *v.shape[1:]), sharding, lambda index, v=v: v[rows[index[0]]]
+        )
+        for name, v in data.items()
+    }

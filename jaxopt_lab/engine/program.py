@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxopt_lab.core.types import Batch
 from jaxopt_lab.engine._slow_in_loop import slow_in_loop
 from jaxopt_lab.engine.loop import epoch_order, fixed_order, make_run_steps, take_batch
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
+
+Feed = Callable[[dict[str, np.ndarray], np.ndarray], Batch]
 
 # Rows of metrics a dispatch can return, and so its longest length; a few KiB.
 CAPACITY = 4096
@@ -50,6 +53,7 @@ def compile_program(
     steps_per_dispatch: int | None = None,
     *,
     bootstrap: bool = False,
+    feed: Feed | None = None,
 ) -> Program:
     """Compile a training step for a split of data.
 
@@ -63,6 +67,7 @@ def compile_program(
         one where the data is on the host, or where the step holds a convolution that the CPU
         backend would run slowly inside a loop.
       bootstrap: whether the run trains on its own resample of the split.
+      feed: `(data, rows) -> batch`, of data on the host; None for the rows as they are.
 
     Returns:
       A `Program`.
@@ -71,7 +76,8 @@ def compile_program(
     if steps_per_dispatch is None and (on_host or _slow(step, state, data, batch_size)):
         steps_per_dispatch = 1
     if on_host or steps_per_dispatch == 1:
-        advance = _one_by_one(step, state, data, batch_size, on_host, bootstrap)
+        feed = (feed or rows_of) if on_host else None
+        advance = _one_by_one(step, state, data, batch_size, feed, bootstrap)
         return Program(advance, CAPACITY, False)
     most = steps_per_dispatch or CAPACITY
     return Program(_looped(step, state, data, batch_size, most, bootstrap), most, True)
@@ -96,7 +102,12 @@ def _looped(step, state, data, batch_size, most, bootstrap):
     return advance
 
 
-def _one_by_one(step, state, data, batch_size, on_host, bootstrap):
+def rows_of(data: dict[str, np.ndarray], rows: np.ndarray) -> Batch:
+    """The rows of a split on the host as a batch."""
+    return {name: v[rows] for name, v in data.items()}
+
+
+def _one_by_one(step, state, data, batch_size, feed, bootstrap):
     examples = len(data["label"])
     steps_per_epoch = examples // batch_size
     full = batch_size == examples
@@ -107,14 +118,14 @@ def _one_by_one(step, state, data, batch_size, on_host, bootstrap):
             return fixed_order(key, examples, bootstrap=bootstrap)
         return epoch_order(key, epoch, examples, bootstrap=bootstrap)
 
-    if on_host:
-        first = {k: v[:batch_size] for k, v in data.items()}
+    if feed is not None:
+        first = feed(data, np.arange(batch_size))
         compiled = jax.jit(step, donate_argnums=0).lower(state, first).compile()
 
         def one(state, order, k):
             place = (k % steps_per_epoch) * batch_size
             rows = order[place : place + batch_size]
-            return compiled(state, {name: v[rows] for name, v in data.items()})
+            return compiled(state, feed(data, rows))
     else:
         whole = full and not bootstrap
 
@@ -137,7 +148,7 @@ def _one_by_one(step, state, data, batch_size, on_host, bootstrap):
         if epoch not in cache:
             cache.clear()
             order = order_of(state.key, epoch)
-            cache[epoch] = np.asarray(order) if on_host else order
+            cache[epoch] = order if feed is None else np.asarray(order)
         return cache[epoch]
 
     def advance(state, start, count):

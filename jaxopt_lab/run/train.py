@@ -1,5 +1,6 @@
 """Train from a configuration: the data, the compiled run, its folder, its verdict."""
 
+import functools
 import hashlib
 import json
 import math
@@ -20,9 +21,10 @@ from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.engine._fit import fit
-from jaxopt_lab.engine.data_parallel import data_parallel
+from jaxopt_lab.engine.data_parallel import data_parallel, deal_rows
 from jaxopt_lab.engine.program import Program, compile_program, fits_on_device
 from jaxopt_lab.engine.state import TrainState
+from jaxopt_lab.run import distributed
 from jaxopt_lab.run.finish import finish
 from jaxopt_lab.run.folder import RunFolder
 from jaxopt_lab.run.interrupt import catch_interrupts
@@ -31,6 +33,9 @@ from jaxopt_lab.run.progress import Progress
 from jaxopt_lab.run.report import write_report
 from jaxopt_lab.run.verdict import opening, summarize, verdict
 from jaxopt_lab.sweeps import device_mesh, replicated, some_devices
+
+# Between two looks of the processes of one run at each other: whether one is to be interrupted.
+STEPS_PER_CHUNK = 32
 
 
 class Result(NamedTuple):
@@ -88,9 +93,15 @@ def train(
       OSError: where the disk does not take what is to be saved; earlier checkpoints stay.
     """
     began = time.perf_counter()
-    see = Progress(show=progress)
+    see = Progress(show=progress and distributed.is_first())
     if isinstance(config, str | os.PathLike):
         config = load_config(config)
+    if not distributed.is_first():
+        if resume and run_dir is not None:
+            config = RunFolder(run_dir).resume()
+        assert config is not None
+        experiment = build(config, data_dir=data_dir, model=model)
+        return _train(experiment, None, see, began, resume, model, devices)
     if run_dir is None:
         if resume or config is None:
             raise InputError("resume: give the run_dir of the run to continue")
@@ -130,7 +141,7 @@ def _train(
 ) -> Result:
     config = experiment.config
     mesh = None
-    if config.train.data_parallel or devices is not None:
+    if config.train.data_parallel or devices is not None or jax.process_count() > 1:
         chosen = some_devices(devices)
         mesh = device_mesh(chosen, data=len(chosen))
         step = data_parallel(experiment.step, mesh, experiment.batch_size)
@@ -141,18 +152,23 @@ def _train(
         identity = hashlib.sha256(f"{identity} {described}".encode()).hexdigest()
     begin = time.perf_counter()
     with see.waiting("compiling ..."):
-        state = jax.jit(experiment.init)(jax.random.key(config.seed))
-        if resume and folder:
+        state = (
+            jax.jit(experiment.init)(jax.random.key(config.seed))
+            if mesh is None
+            else distributed.initialized(experiment.init, config.seed, mesh)
+        )
+        if resume and folder and distributed.is_first():
             found = checkpoint.restore(folder.checkpoints, state, config_hash=identity)
             if found is None:
                 see.say(f"{folder.checkpoints} holds no checkpoint yet: starting over")
             else:
                 state = found[1]
+        if resume and mesh is not None:
+            state = distributed.agreed(state, mesh)
         data = experiment.train
-        if fits_on_device(data):
+        # Of several hosts each feeds its own devices.
+        if jax.process_count() == 1 and fits_on_device(data):
             data = jax.device_put(data) if mesh is None else replicated(data, mesh)
-        if mesh is not None:
-            state = replicated(state, mesh)
         dispatch = config.train.steps_per_dispatch
         program = compile_program(
             experiment.step,
@@ -161,6 +177,7 @@ def _train(
             experiment.batch_size,
             dispatch if isinstance(dispatch, int) else None,
             bootstrap=config.data.bootstrap,
+            feed=None if mesh is None else functools.partial(deal_rows, mesh=mesh),
         )
     start = int(state.step)
     compile_seconds = time.perf_counter() - begin
@@ -237,6 +254,7 @@ def _run(
         evaluate if validation else None,
         total=total,
         evaluate_every=experiment.evaluate_every,
+        steps_per_chunk=None if jax.process_count() == 1 else STEPS_PER_CHUNK,
     )
     with (
         catch_interrupts(see.say) as interrupted,
@@ -267,7 +285,7 @@ def _run(
             if not math.isfinite(last["loss"]) and not bool(all_finite(state.params)):
                 stopped_by = "diverged"
                 break
-            if interrupted.is_set() and step < total:
+            if distributed.any_process(interrupted.is_set()) and step < total:
                 stopped_by = "interrupted"
                 break
     if stopped_by != "diverged":

@@ -1,0 +1,134 @@
+"""One run on several hosts, through JAX's own runtime."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxopt_lab.core.errors import InputError
+
+# A run waits this long for its processes, and for one that has gone silent.
+PATIENCE_SECONDS = 60
+HEARTBEAT_SECONDS = 30
+
+
+def join(coordinator: str | None, process_id: int | None, process_count: int | None) -> None:
+    """Make this process one of a run's; before JAX is used.
+
+    Args:
+      coordinator: "host:port" of process 0.
+      process_id: of this process, 0 to `process_count` - 1.
+      process_count: how many there are. All three None to take them from the environment, of SLURM,
+        of Open MPI or of a TPU pod, as `jax.distributed.initialize` does.
+
+    Raises:
+      InputError: where only some of the three are given, or the others cannot be reached.
+    """
+    given = [value is not None for value in (coordinator, process_id, process_count)]
+    if any(given) and not all(given):
+        raise InputError(
+            "--distributed: give --coordinator, --process-id and --process-count together, or none "
+            "of them to take all from SLURM's or the TPU's environment"
+        )
+    if all(given):
+        assert coordinator is not None and process_id is not None and process_count is not None
+        if not 0 <= process_id < process_count:
+            text = f"got {process_id} of {process_count}"
+            raise InputError(f"--process-id must be in [0, --process-count), {text}")
+        if process_id:
+            _reach(coordinator)
+        else:
+            _parsed(coordinator)
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(
+            coordinator,
+            process_count,
+            process_id,
+            initialization_timeout=PATIENCE_SECONDS,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"--distributed: the processes did not find each other within {PATIENCE_SECONDS} s: "
+            f"{reason}; start every one of them, each with its own --process-id"
+        ) from None
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes and draws."""
+    return jax.process_index() == 0
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set in any process of the run; every one of them must ask."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+
+
+def initialized(init: Callable[[jax.Array], Any], seed: int, mesh: Mesh) -> Any:
+    """The first state of a run, a copy on each device of the mesh."""
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return jax.jit(lambda s: init(jax.random.key(s)), out_shardings=everywhere)(np.uint32(seed))
+
+
+def agreed(state: Any, mesh: Mesh) -> Any:
+    """The state of process 0 in every process."""
+    is_key = [jnp.issubdtype(x.dtype, jax.dtypes.prng_key) for x in jax.tree.leaves(state)]
+    leaves, tree = jax.tree.flatten(state)
+    plain = [
+        np.asarray(jax.random.key_data(x) if key else x)
+        for x, key in zip(leaves, is_key, strict=True)
+    ]
+    shared = multihost_utils.broadcast_one_to_all(plain)
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    placed = [
+        jax.make_array_from_callback(x.shape, everywhere, lambda index, x=x: np.asarray(x)[index])
+        for x in shared
+    ]
+    keyed = jax.jit(
+        lambda xs: [
+            jax.random.wrap_key_data(x) if key else x for x, key in zip(xs, is_key, strict=True)
+        ],
+        out_shardings=everywhere,
+    )
+    return jax.tree.unflatten(tree, keyed(placed))
+
+
+def leave(message: str) -> None:
+    """End this process although others do not answer: JAX's own farewell would wait for them."""
+    print(message, flush=True)
+    os._exit(1)
+
+
+def _parsed(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise InputError(f"--coordinator must be host:port, 10.0.0.1:1234 for one, got {address!r}")
+    return host, int(port)
+
+
+def _reach(address: str) -> None:
+    """Wait until process 0 listens."""
+    host, port = _parsed(address)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+            return
+        except OSError as error:
+            if time.monotonic() > until:
+                raise InputError(
+                    f"--coordinator {address} did not answer within {PATIENCE_SECONDS} s "
+                    f"({error.strerror or error}): start process 0 there, or mend the address"
+                ) from None
+            time.sleep(0.2)

@@ -1,0 +1,111 @@
+"""One run in two processes of two devices each, over loopback."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import jaxopt_lab
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.run import distributed
+
+CONFIG = """
+[data]
+name = "digits"
+batch_size = 64
+train_size = 512
+[model]
+name = "mlp"
+hidden = [16]
+norm = "batch"
+[optimizer]
+name = "momentum"
+learning_rate = 0.05
+[train]
+steps = 20
+evaluate_every = 8
+checkpoint_every = 8
+"""
+
+
+def start(*arguments, process, port):
+    """A process of the run, as a user starts it."""
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    ranks = ["--coordinator", f"127.0.0.1:{port}", "--process-id", str(process)]
+    options = ["--distributed", *ranks, "--process-count", "2", "--devices", "2"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "jaxopt_lab.cli", "train", *arguments, *options],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture(name="path")
+def _path(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def test_two_processes_train_the_run_of_one(path, tmp_path):
+    folder, port = tmp_path / "run", free_port()
+    both = [start(str(path), "--run-dir", str(folder), process=i, port=port) for i in (1, 0)]
+    out = [process.communicate(timeout=240)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], out
+    assert "finished" not in out[0] and "finished" in out[1], "process 0 alone speaks"
+    alone = jaxopt_lab.train(path, progress=False)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in rows if "step" in row]
+    # Sums over the batch are taken in another order.
+    np.testing.assert_allclose(losses, alone.history["loss"], rtol=1e-4)
+    val = [row["val_loss"] for row in rows if "eval_step" in row]
+    np.testing.assert_allclose(val, alone.history["val_loss"], rtol=1e-3)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["test"]["accuracy"] == pytest.approx(float(alone.test["accuracy"]), abs=0.01)
+
+
+def test_a_killed_process_ends_the_other_with_a_message(path, tmp_path):
+    folder, port = tmp_path / "run", free_port()
+    long = ["--run-dir", str(folder), "--set", "train.steps=1000000"]
+    other, first = (start(str(path), *long, process=i, port=port) for i in (1, 0))
+    try:
+        until = time.monotonic() + 120
+        while not list((folder / "checkpoints").glob("*.npz")) if folder.exists() else True:
+            assert time.monotonic() < until and first.poll() is None, first.stdout.read()
+            time.sleep(0.2)
+        other.send_signal(signal.SIGKILL)
+        began = time.monotonic()
+        out = first.communicate(timeout=90)[0]
+        assert time.monotonic() - began < 60
+        assert first.returncode != 0
+        assert f"--resume {folder}" in out or "heartbeat" in out.lower(), out
+    finally:
+        for process in (other, first):
+            process.kill()
+            process.communicate()
+
+
+def test_says_what_is_wrong(monkeypatch):
+    with pytest.raises(InputError, match="give --coordinator, --process-id and --process-count"):
+        distributed.join("127.0.0.1:1", None, 2)
+    with pytest.raises(InputError, match="must be in \\[0, --process-count\\), got 2 of 2"):
+        distributed.join("127.0.0.1:1", 2, 2)
+    with pytest.raises(InputError, match="must be host:port"):
+        distributed.join("localhost", 0, 2)
+    monkeypatch.setattr(distributed, "PATIENCE_SECONDS", 1)
+    with pytest.raises(InputError, match="did not answer within 1 s"):
+        distributed.join(f"127.0.0.1:{free_port()}", 1, 2)
