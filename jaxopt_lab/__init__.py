@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxopt_lab.config.load import load_config
+    from jaxopt_lab.config.sweep import load_sweep
+    from jaxopt_lab.run.sweep import sweep
+    from jaxopt_lab.run.sweep_records import SweepResult
     from jaxopt_lab.run.train import Result, train
 
 __version__ = "0.1.0"
-__all__ = ["Result", "load_config", "train"]
+__all__ = ["Result", "SweepResult", "load_config", "load_sweep", "sweep", "train"]
 
 # Found when first asked for: `import jaxopt_lab` does no work and needs no extra.
 _HOMES = {
     "load_config": "jaxopt_lab.config.load",
     "train": "jaxopt_lab.run.train",
     "Result": "jaxopt_lab.run.train",
+    "load_sweep": "jaxopt_lab.config.sweep",
+    "sweep": "jaxopt_lab.run.sweep",
+    "SweepResult": "jaxopt_lab.run.sweep_records",
 }
 _FAMILIES = frozenset(
     (
@@ -27,6 +33,7 @@ _FAMILIES = frozenset(
         "control",
         "data",
         "engine",
+        "linalg",
         "linear",
         "losses",
         "nn",
@@ -34,6 +41,8 @@ _FAMILIES = frozenset(
         "plots",
         "problems",
         "schedules",
+        "second_order",
+        "sweeps",
     )
 )
 

@@ -23,6 +23,17 @@ OPTIMIZERS = {
     "adan": {"learning_rate": 0.1},
     "adabelief": {"learning_rate": 0.1},
 }
+SECOND_ORDER = {  # beside the extra `curvature`: see tests/second_order/making.py
+    "newton": {"learning_rate": 0.5, "damping": 0.3},
+    "newton_cg": {"learning_rate": 0.5, "damping": 1.0, "warm_start": 0.5, "adapt_damping": True},
+    "natural_gradient": {"learning_rate": 0.5, "damping": 0.1, "adapt_damping": True},
+    "block_natural_gradient": {"learning_rate": 0.5, "damping": 0.1},
+    "diagonal_hessian": {"learning_rate": 0.1},
+    "gradient_variance": {"learning_rate": 0.1},
+    "kfac": {"learning_rate": 0.5, "damping": 0.1, "momentum": 0.0, "norm_constraint": 0.1},
+    "shampoo": {"learning_rate": 0.1, "eps": 1e-2, "block_size": 3, "every": 2},
+    "soap": {"learning_rate": 0.1, "eps": 1e-2, "block_size": 3, "every": 2},
+}
 SCHEDULES = {
     "constant": {},
     "linear_decay": {"steps": 10},
@@ -110,6 +121,7 @@ MODELS = {
     "resnet": {"depth": 8, "width": 4},
     "wide_resnet": {"depth": 10, "width": 1},
     "plain": {"depth": 8, "width": 4},
+    "autoencoder": {"hidden": [16, 8], "code": 4},
 }
 INITIALIZERS = {
     "gaussian": {"stddev": 0.02},
@@ -164,4 +176,10 @@ PLOTS = {
     "learning_rate_curve": {},
     "regularization_path": {},
     "image_grid": {},
+    "descent_paths": {},
+    "axis_curve": {},
+    "axes_heat_map": {},
+    "parallel_coordinates": {},
+    "run_curves": {},
+    "range_test": {},
 }

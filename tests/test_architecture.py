@@ -48,6 +48,7 @@ TABLES = {
     "plots": ("PLOTS",),
     "problems": ("PROBLEMS",),
     "schedules": ("SCHEDULES",),
+    "second_order": ("SECOND_ORDER",),
 }
 ENTRIES = [
     pytest.param(family, table, name, function, id=f"{family}.{name}")

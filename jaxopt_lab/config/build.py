@@ -19,6 +19,7 @@ from jaxopt_lab.config.chain import (
     evaluated,
     names_of,
 )
+from jaxopt_lab.config.curvature import build_curvature
 from jaxopt_lab.config.optimizer import build_optimizer, build_schedule
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
@@ -37,6 +38,7 @@ from jaxopt_lab.engine import (
     make_normalize,
     make_step,
 )
+from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.step import Step
 from jaxopt_lab.losses import METRICS
@@ -48,6 +50,9 @@ Split = dict[str, np.ndarray]
 SPLIT_SEED = 0
 
 LSUV_IMAGES = 256
+
+# Losses of outputs against an image.
+REBUILDING = ("logistic", "squared_error")
 IMAGE_RANK = 4  # of a batch (B, H, W, C)
 
 MOST_STEPS = 2**31 - 1  # steps are counted in int32
@@ -65,6 +70,8 @@ class Experiment(NamedTuple):
       evaluated: `(params, opt_state) -> params` to evaluate: not those of training with some
         optimizers.
       learning_rate: `step -> scalar` of the schedule; None where the optimizer takes no rate.
+      metrics: names of what is measured beside the loss, such as "accuracy".
+      curvature: `(state, batch) -> Curvature`, where the optimizer asks for it.
       normalize: raw images to the model's input.
       init: `key -> TrainState`, pure.
       step: `(state, batch) -> (state, metrics)`, pure.
@@ -82,6 +89,8 @@ class Experiment(NamedTuple):
     optimizer: optax.GradientTransformationExtraArgs
     evaluated: Callable[[Params, Any], Params]
     learning_rate: Schedule | None
+    metrics: tuple[str, ...]
+    curvature: CurvatureOf | None
     normalize: Callable[[jax.Array], jax.Array]
     init: Callable[[jax.Array], TrainState]
     step: Step
@@ -143,13 +152,18 @@ def read(
 ) -> Source:
     """The first half of `build`: the data, split and sized."""
     dataset = load_dataset(config.data.source, data_dir)
-    if not dataset.classes:
+    rebuilds = config.data.target == "image"
+    if not dataset.classes and not rebuilds:
         text = "has no classes to train a network on; solve it with: jaxopt-lab linear CONFIG"
         raise ConfigError("configuration", [("data.name", f"{config.data.source.name} {text}")])
     train, validation = split_off(dataset.train, config.data.validation)
     train, batch_size = sized(train, config)
+    test = dataset.test
+    if rebuilds:
+        train, test = rebuilding(train), rebuilding(test)
+        validation = validation and rebuilding(validation)
     mean, std = channel_statistics(train["image"])
-    return Source(train, validation, dataset.test, dataset.classes, mean, std, model, batch_size)
+    return Source(train, validation, test, dataset.classes, mean, std, model, batch_size)
 
 
 def assemble(config: Config, source: Source, *, schedule: Schedule | None = None) -> Experiment:
@@ -159,7 +173,13 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
     where the functions that they are given to do: so one program serves many configurations.
     """
     train, validation, batch_size = source.train, source.validation, source.batch_size
-    model, classes = source.model, len(source.classes)
+    model = source.model
+    rebuilds = config.data.target == "image"
+    classes = train["label"].shape[1] if rebuilds else len(source.classes)
+    measured = {} if rebuilds else METRICS
+    if rebuilds and config.loss.name not in REBUILDING:
+        fault = f'has no meaning for data.target = "image"; one of {", ".join(REBUILDING)}'
+        raise ConfigError("configuration", [("loss.name", f"{config.loss.name} {fault}")])
     steps_per_epoch = len(train["label"]) // batch_size
     epochs, steps = config.train.epochs, config.train.steps
     total = steps if steps is not None else max(1, round((epochs or 0) * steps_per_epoch))
@@ -171,9 +191,9 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
     if schedule is None:
         schedule = build_schedule(config.schedule, length, total)
     optimizer, learning_rate = build_optimizer(config.optimizer, schedule, length)
-    watched = ["loss", *METRICS]
+    watched = ["loss", *measured]
     if validation is not None:
-        robust = [f"robust_{name}" for name in METRICS] if config.adversary else []
+        robust = [f"robust_{name}" for name in measured] if config.adversary else []
         watched += [f"val_{name}" for name in [*watched, *robust]]
     optimizer = add_controls(optimizer, config, length, watched)
     if model is None:
@@ -186,7 +206,7 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
     loss = functools.partial(FAMILIES["loss"].functions[config.loss.name], **config.loss.arguments)
     normalize = make_normalize(source.mean, source.std)
     attack = build_attack(config.adversary)
-    metrics = {"loss": loss, **METRICS}
+    metrics = {"loss": loss, **measured}
     dtype = jnp.dtype(config.train.dtype)
     shape = train["image"].shape[1:]
 
@@ -200,8 +220,10 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
 
     def init(key: jax.Array) -> TrainState:
         x = jnp.zeros((1, *shape), jnp.float32)
-        measured = [name for name in watched if name.startswith("val_")]
-        return init_state(key, model, optimizer, x, evaluation=measured, adjust=adjust)
+        held_out = [name for name in watched if name.startswith("val_")]
+        return init_state(key, model, optimizer, x, evaluation=held_out, adjust=adjust)
+
+    curvature = build_curvature(config, model, loss, normalize=normalize, dtype=dtype)
 
     return Experiment(
         config=config,
@@ -213,6 +235,8 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
         optimizer=optimizer,
         evaluated=evaluated(config),
         learning_rate=learning_rate,
+        metrics=tuple(measured),
+        curvature=curvature,
         normalize=normalize,
         init=init,
         step=make_step(
@@ -224,7 +248,8 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
             attack=attack,
             consistency=build_consistency(config.consistency),
             penalty=build_penalty(config.penalty),
-            metrics=METRICS,
+            curvature=curvature,
+            metrics=measured,
             learning_rate=applied_rate(config, learning_rate),
             stopped=has_stopped if "early_stopping" in names_of(config.control) else None,
             dtype=dtype,
@@ -261,6 +286,13 @@ def load_dataset(source: Choice, data_dir: str | os.PathLike[str] | None) -> Dat
     loader = FAMILIES["data"].functions[source.name]
     given = {"data_dir": data_dir} if "data_dir" in inspect.signature(loader).parameters else {}
     return loader(**given, **source.arguments)
+
+
+def rebuilding(split: Split) -> Split:
+    """The split with its own pixels, in [0, 1] and flat, as labels."""
+    images = split["image"]
+    unit = images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)
+    return split | {"label": unit.reshape(len(images), -1)}
 
 
 def check_model(model: Any, shape: tuple[int, ...], classes: int) -> None:

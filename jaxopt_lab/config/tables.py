@@ -15,6 +15,7 @@ from jaxopt_lab.losses import LOSSES, PENALTIES
 from jaxopt_lab.nn import MODELS
 from jaxopt_lab.optimizers import OPTIMIZERS, sam
 from jaxopt_lab.schedules import SCHEDULES
+from jaxopt_lab.second_order import SECOND_ORDER
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ FAMILIES = {
     "penalty": Family(PENALTIES, given=frozenset({"params"})),
     "augment": Family({**AUGMENTATIONS, **MIXERS}),
     "adversary": Family(ATTACKS),
-    "optimizer": Family(OPTIMIZERS),
+    "optimizer": Family({**OPTIMIZERS, **SECOND_ORDER}),
     "schedule": Family(SCHEDULES, optional=frozenset({"steps"})),
     "control": Family(
         {"sam": sam} | CONTROLS,  # first of a chain: it takes the gradient anew

@@ -18,6 +18,16 @@ def accumulator_dtype(dtype: Any) -> Any:
     return jnp.promote_types(dtype, jnp.float32)
 
 
+def widen(tree: Any) -> Any:
+    """Leaves in the precision of their accumulators; those already so wide are left alone."""
+    return jax.tree.map(lambda x: x.astype(accumulator_dtype(x.dtype)), tree)
+
+
+def cast_like(tree: Any, like: Any) -> Any:
+    """Leaves in the dtypes of the leaves of `like`."""
+    return jax.tree.map(lambda x, y: x.astype(y.dtype), tree, like)
+
+
 def zeros_accumulator(params: Any) -> Any:
     """Zeros of the parameters' shapes and sharding in `accumulator_dtype`."""
     return jax.tree.map(lambda p: jnp.zeros_like(p, accumulator_dtype(jnp.result_type(p))), params)

@@ -3,6 +3,7 @@
 from jaxopt_lab.engine._fit import SECONDS_PER_CHUNK, Chunk, fit
 from jaxopt_lab.engine._read_controls import read_controls
 from jaxopt_lab.engine._slow_in_loop import has_convolution
+from jaxopt_lab.engine.curvature import make_curvature
 from jaxopt_lab.engine.ensemble import Ensemble, ensemble_predict
 from jaxopt_lab.engine.evaluation import in_batches, make_evaluate
 from jaxopt_lab.engine.loop import make_run_steps
@@ -26,6 +27,7 @@ __all__ = [
     "has_convolution",
     "in_batches",
     "init_state",
+    "make_curvature",
     "make_evaluate",
     "make_normalize",
     "make_run_steps",

@@ -11,7 +11,7 @@ from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.state import TrainState
 
 
-def read_controls(state: TrainState, optimizer: optax.GradientTransformation) -> Any:
+def read_controls(state: TrainState, optimizer: optax.GradientTransformation, **extra: Any) -> Any:
     """The optimizer's state once it has seen the last evaluation, for reading only.
 
     A control judges an evaluation when the next step brings it. After the last step there is no
@@ -21,6 +21,7 @@ def read_controls(state: TrainState, optimizer: optax.GradientTransformation) ->
     Args:
       state: of a run that has ended.
       optimizer: the one it was trained with.
+      extra: what else its `update` needs, such as `curvature`, of any batch.
 
     Returns:
       The optimizer's state.
@@ -38,5 +39,6 @@ def read_controls(state: TrainState, optimizer: optax.GradientTransformation) ->
         metrics={"loss": nothing, **batch_metrics, **state.evaluation},
         key=stream_key(state.key, Stream.OPTIMIZER, state.step),
         grad_fn=lambda params: zeros,
+        **extra,
     )
     return opt_state

@@ -9,6 +9,7 @@ import optax
 
 from jaxopt_lab.core.tree import cast_floating
 from jaxopt_lab.core.types import Batch, Metric, Params
+from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.state import TrainState
 
@@ -28,6 +29,7 @@ def make_step(
     attack: Attack | None = None,
     consistency: Callable[[jax.Array], jax.Array] | None = None,
     penalty: Callable[[Params], jax.Array] | None = None,
+    curvature: CurvatureOf | None = None,
     metrics: dict[str, Loss] | None = None,
     learning_rate: Callable[[jax.Array, Any], jax.Array] | None = None,
     stopped: Callable[[Any], jax.Array] | None = None,
@@ -50,6 +52,8 @@ def make_step(
       consistency: `(views, B, K) outputs -> (B,)`, whose mean is added to the loss.
       penalty: `params -> scalar`, added to the mean loss; what is minimized is the sum, which is
         the extra `value`.
+      curvature: `(state, batch) -> curvature` of the augmented batch, from `make_curvature`: the
+        extra of that name, for optimizers that ask for it.
       metrics: `{name: (outputs, labels) -> (B,)}`, means of which are returned beside the loss.
       learning_rate: `(step, opt_state) -> scalar`, of the state after the step, returned among the
         metrics.
@@ -114,6 +118,7 @@ def make_step(
             metrics=state.evaluation | {name: Metric(v, new) for name, v in row.items()},
             key=stream_key(state.key, Stream.OPTIMIZER, state.step),
             grad_fn=lambda params: gradient(params)[1],
+            **({} if curvature is None else {"curvature": curvature(state, batch)}),
         )
         if learning_rate is not None:
             row["learning_rate"] = jnp.asarray(learning_rate(state.step, opt_state), jnp.float32)

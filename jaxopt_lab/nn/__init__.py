@@ -1,6 +1,7 @@
 """Networks as Flax modules: `apply(variables, x, train=...)`."""
 
 from jaxopt_lab.nn._activations import activation
+from jaxopt_lab.nn._autoencoder import autoencoder
 from jaxopt_lab.nn._cnn import cnn
 from jaxopt_lab.nn._conv import Conv
 from jaxopt_lab.nn._dense import Dense
@@ -35,7 +36,7 @@ from jaxopt_lab.nn.initializers import (
 )
 from jaxopt_lab.nn.weight_standardization import scaled_standardize, standardize
 
-MODELS = {f.__name__: f for f in (linear, mlp, cnn, resnet, wide_resnet, plain)}
+MODELS = {f.__name__: f for f in (linear, mlp, cnn, resnet, wide_resnet, plain, autoencoder)}
 INITIALIZERS = BY_NAME
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "MaxPlusConv",
     "Maxout",
     "activation",
+    "autoencoder",
     "cnn",
     "delta_orthogonal",
     "from_nnx",

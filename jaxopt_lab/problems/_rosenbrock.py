@@ -22,6 +22,7 @@ def rosenbrock(steepness: Positive = 100.0) -> Problem:
     """
     return Problem(
         loss=lambda x: (1 - x[0]) ** 2 + steepness * (x[1] - x[0] ** 2) ** 2,
+        residuals=lambda x: jnp.stack([1 - x[0], jnp.sqrt(steepness) * (x[1] - x[0] ** 2)]),
         start=jnp.array([-1.2, 1.0]),
         minimizer=jnp.array([1.0, 1.0]),
     )

@@ -73,8 +73,19 @@ def candidates(experiment: Experiment, state: TrainState) -> dict[str, Params]:
     if AVERAGES & set(names_of(experiment.config.control)):
         found["average"] = averaged_params(state.opt_state)
     if keeps_best(experiment.config):
-        found["best"] = best_params(read_controls(state, experiment.optimizer))
+        found["best"] = best_params(
+            read_controls(state, experiment.optimizer, **_any(experiment, state))
+        )
     return found
+
+
+def _any(experiment: Experiment, state: TrainState) -> dict[str, Any]:
+    """The curvature of some batch, for an `update` whose result nobody reads."""
+    if experiment.curvature is None:
+        return {}
+    shapes = {k: (experiment.batch_size, *v.shape[1:]) for k, v in experiment.train.items()}
+    batch = {k: jnp.zeros(shapes[k], v.dtype) for k, v in experiment.train.items()}
+    return {"curvature": experiment.curvature(state, batch)}
 
 
 def _members(experiment: Experiment, state: TrainState) -> tuple[Params, dict[str, Any]] | None:

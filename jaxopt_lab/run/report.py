@@ -50,7 +50,9 @@ def write_report(
     # Here: matplotlib takes long to import, and not all need it.
     from jaxopt_lab.plots import accuracy_curve, learning_rate_curve, loss_curve
 
-    drawn = (loss_curve, accuracy_curve, learning_rate_curve)
+    drawn = [loss_curve, accuracy_curve, learning_rate_curve]
+    if "accuracy" not in history:
+        drawn.remove(accuracy_curve)
     page = fill_page(
         title=f"{config.data.source.name} / {config.model.name} / {config.optimizer.name}",
         verdict=_verdict(summary),
@@ -101,7 +103,8 @@ def _verdict(summary: dict[str, Any]) -> str:
 def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
     figures = []
     if summary["test"]:
-        figures.append((f"{summary['test']['accuracy']:.2%}", "test accuracy"))
+        if "accuracy" in summary["test"]:
+            figures.append((f"{summary['test']['accuracy']:.2%}", "test accuracy"))
         figures.append((f"{summary['test']['loss']:.4f}", "test loss"))
     if "best_val_accuracy" in summary:
         figures.append((f"{summary['best_val_accuracy']:.2%}", "best validation accuracy"))

@@ -17,7 +17,6 @@ from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.sweep import Sweep, load_sweep, parse_sweep
 from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.registry import nearest
-from jaxopt_lab.losses import METRICS
 from jaxopt_lab.run.interrupt import catch_interrupts
 from jaxopt_lab.run.many import Many
 from jaxopt_lab.run.progress import Progress
@@ -296,7 +295,7 @@ def _monitor(chosen: str | None, many: Sequence[Many]) -> str:
     held = all(m.experiment.validation is not None for m in many)
     if chosen is None:
         return "val_loss" if held else "loss"
-    known = ["loss", *METRICS]
+    known = ["loss", *many[0].experiment.metrics]
     known += [f"val_{name}" for name in known] if held else []
     if chosen not in known:
         why = nearest(chosen, known)

@@ -55,11 +55,12 @@ def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]
     if plan.settings.halving is None:
         ordered = sorted(settings.values(), key=worth)
     axes = list(plan.axes)
+    tested = "accuracy" if any("accuracy" in r.test for r in result.runs if r) else "loss"
     names = [
         "runs" if seeded else "run",
         *short_names(axes),
         result.monitor,
-        "test accuracy",
+        f"test {tested}",
         "ended",
     ]
     rows = []
@@ -73,7 +74,7 @@ def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]
                 span,
                 *(_shown(records[0].values[name]) for name in axes),
                 _mean([r.metrics.get(result.monitor, math.nan) for r in records]),
-                _mean([r.test.get("accuracy", math.nan) for r in records], percent=True),
+                _mean([r.test.get(tested, math.nan) for r in records], percent=tested != "loss"),
                 ", ".join(ends).replace("_", " "),
             ]
         )
@@ -99,7 +100,9 @@ def write_sweep_report(folder: SweepFolder, plan: Sweep, result: SweepResult) ->
         value = best.metrics.get(result.monitor, math.nan)
         figures.insert(0, (f"{value:.4g}", f"best {result.monitor}, run {result.best}"))
         if best.test:
-            figures.insert(1, (f"{best.test['accuracy']:.2%}", "its test accuracy"))
+            name, value = next(iter(sorted(best.test.items())))
+            shown = f"{value:.2%}" if name == "accuracy" else f"{value:.4g}"
+            figures.insert(1, (shown, f"its test {name}"))
     lost = sum(r.stopped_by == "diverged" for r in records)
     if lost:
         figures.append((str(lost), "diverged"))

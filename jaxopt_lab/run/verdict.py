@@ -78,14 +78,16 @@ def verdict(see: Progress, summary: dict[str, Any], folder: RunFolder | None) ->
     """Print the closing table."""
     rows = {}
     if summary["test"]:
-        rows["test accuracy"] = f"{summary['test']['accuracy']:.2%}"
+        if "accuracy" in summary["test"]:
+            rows["test accuracy"] = f"{summary['test']['accuracy']:.2%}"
         rows["test loss"] = f"{summary['test']['loss']:.4f}"
         if "robust_accuracy" in summary["test"]:
             rows["test accuracy, attacked"] = f"{summary['test']['robust_accuracy']:.2%}"
     for name, test in summary.get("tests", {}).items():
         if len(summary["tests"]) > 1:
             kept = " (kept)" if name == summary["kept"] else ""
-            rows[f"  {name}"] = f"{test['accuracy']:.2%}, loss {test['loss']:.4f}{kept}"
+            accuracy = f"{test['accuracy']:.2%}, " if "accuracy" in test else ""
+            rows[f"  {name}"] = f"{accuracy}loss {test['loss']:.4f}{kept}"
     if "best_val_accuracy" in summary:
         best = summary["best_val_accuracy"]
         rows["best validation"] = f"{best:.2%} at step {summary['best_val_step']:,}"
@@ -97,10 +99,12 @@ def verdict(see: Progress, summary: dict[str, Any], folder: RunFolder | None) ->
     if folder:
         rows["report"] = str(folder.report)
     stopped_by = summary["stopped_by"]
-    accuracy = f"test accuracy {summary['test'].get('accuracy', 0):.2%}"
+    test = summary["test"]
+    result = f"test accuracy {test['accuracy']:.2%}" if "accuracy" in test else ""
+    result = result or (f"test loss {test['loss']:.4f}" if test else "")
     title = {
-        "finished": f"finished: {accuracy}",
-        "early_stopping": f"stopped early at step {summary['steps']:,}: {accuracy}",
+        "finished": f"finished: {result}",
+        "early_stopping": f"stopped early at step {summary['steps']:,}: {result}",
         "interrupted": f"interrupted at step {summary['steps']:,}"
         + (f"; continue with --resume {folder.path}" if folder else ""),
         "diverged": f"diverged at or before step {summary['steps']:,}: the parameters are not "

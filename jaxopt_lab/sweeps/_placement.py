@@ -92,18 +92,17 @@ def over_runs(
       The function; results have the leading axis of runs.
     """
     own = PartitionSpec(RUN)
-    if vectorize == "vmap":
 
-        def many(owns, *shared):
-            return jax.vmap(lambda x: function(x, *shared))(owns)
+    def local(owns, *shared):
+        one = lambda x: function(x, *shared)  # noqa: E731
+        return jax.vmap(one)(owns) if vectorize == "vmap" else jax.lax.map(one, owns)
 
-    else:
-
-        def many(owns, *shared):
-            local = lambda owns, *shared: jax.lax.map(lambda x: function(x, *shared), owns)  # noqa: E731
-            specs = (own, *(PartitionSpec() for _ in shared))
-            dealt = partial(jax.shard_map, mesh=mesh, in_specs=specs, out_specs=own)
-            return dealt(local, check_vma=False)(owns, *shared)
+    def many(owns, *shared):
+        # Each device has its own program. Left to `jit`, a decision that the runs of a vmap take
+        # together, such as whether any of them renews its factors, would wait for other devices.
+        specs = (own, *(PartitionSpec() for _ in shared))
+        dealt = partial(jax.shard_map, mesh=mesh, in_specs=specs, out_specs=own)
+        return dealt(local, check_vma=False)(owns, *shared)
 
     return jax.jit(
         many,

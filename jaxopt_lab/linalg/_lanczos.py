@@ -1,0 +1,69 @@
+"""The Lanczos tridiagonalization."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from jaxopt_lab.core.ranges import Count, checked
+from jaxopt_lab.core.types import Params
+from jaxopt_lab.linalg.products import Product
+
+
+class LanczosResult(NamedTuple):
+    """T's diagonal (k,) and off-diagonal (k - 1,); the k basis vectors, stacked in each leaf."""
+
+    diagonal: jax.Array
+    off_diagonal: jax.Array
+    basis: Params
+
+
+@checked
+def lanczos(product: Product, v0: Params, k: Count) -> LanczosResult:
+    """Tridiagonalize a symmetric matrix of which only products exist: A Q = Q T on k vectors.
+
+    T's eigenvalues approach those of A, the extreme ones first; with the squared first components
+    of its eigenvectors as weights they are A's spectral density as `v0` sees it.
+
+        alpha_j = q_j.A q_j,    r = A q_j - alpha_j q_j - beta_{j-1} q_{j-1},
+        beta_j = |r|,    q_{j+1} = r / beta_j
+
+    Each r is made orthogonal to all vectors before, twice: without that they lose it within a few
+    steps in floating point, and eigenvalues come out several times. Where the vectors span all that
+    A makes of v0, beta is 0 and all after it are zeros.
+
+    Args:
+      product: v -> A v.
+      v0: where to start, not zero; a pytree of floating arrays.
+      k: how many vectors; each takes the memory of `v0`.
+
+    Returns:
+      `LanczosResult(diagonal, off_diagonal, basis)`.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Golub and Van Loan, Matrix Computations, 4th edition, section 10.1 and 10.3.
+    """
+    flat, unravel = ravel_pytree(v0)
+    small = jnp.finfo(flat.dtype).eps
+
+    def body(carry, j):
+        basis, q = carry
+        basis = basis.at[j].set(q)
+        r, _ = ravel_pytree(product(unravel(q)))
+        alpha, size = q @ r, jnp.linalg.norm(r)
+        for _ in range(2):
+            r = r - basis.T @ (basis @ r)
+        beta = jnp.linalg.norm(r)
+        # What is left by cancellation alone is no new direction.
+        beta = jnp.where(beta > 10 * small * size, beta, 0)
+        q = jnp.where(beta > 0, r / jnp.where(beta > 0, beta, 1), 0)
+        return (basis, q), (alpha, beta)
+
+    norm = jnp.linalg.norm(flat)
+    q = flat / jnp.where(norm > 0, norm, 1)
+    start = (jnp.zeros((k, flat.size), flat.dtype), q)
+    (basis, _), (alpha, beta) = jax.lax.scan(body, start, jnp.arange(k))
+    return LanczosResult(alpha, beta[:-1], jax.vmap(unravel)(basis))

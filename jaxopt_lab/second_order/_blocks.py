@@ -1,0 +1,87 @@
+"""A tensor as blocks of a matrix, each with a matrix for every side."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxopt_lab.core.tree import all_finite, widen
+
+_HIGH = lax.Precision.HIGHEST
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How a tensor is cut: the matrix of all its axes but the last, by the last.
+
+    Blocks have one shape, as near as can be to equal parts of the matrix no longer than
+    `block_size` on any side, and are filled up with zeros. A vector is a matrix of one column, and
+    a side of length 1 has no matrix of its own.
+    """
+
+    shape: tuple[int, ...]
+    block_size: int
+
+    @property
+    def matrix(self) -> tuple[int, int]:
+        """Rows and columns."""
+        if len(self.shape) < 2:
+            return math.prod(self.shape), 1
+        return math.prod(self.shape[:-1]), self.shape[-1]
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Blocks along each side."""
+        rows, columns = (max(1, math.ceil(n / self.block_size)) for n in self.matrix)
+        return rows, columns
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Of the sides of a block."""
+        rows, columns = (math.ceil(n / k) for n, k in zip(self.matrix, self.counts, strict=True))
+        return rows, columns
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Those with a matrix: 0 for rows, 1 for columns; none of a scalar or an empty tensor."""
+        return tuple(i for i, n in enumerate(self.lengths) if n > 1 and math.prod(self.shape) > 0)
+
+    def cut(self, x: jax.Array) -> jax.Array:
+        """The tensor as (blocks, m, n)."""
+        (r, c), (m, n), (rows, columns) = self.counts, self.lengths, self.matrix
+        x = jnp.pad(x.reshape(rows, columns), ((0, r * m - rows), (0, c * n - columns)))
+        return x.reshape(r, m, c, n).swapaxes(1, 2).reshape(r * c, m, n)
+
+    def join(self, blocks: jax.Array) -> jax.Array:
+        """The inverse of `cut`."""
+        (r, c), (m, n), (rows, columns) = self.counts, self.lengths, self.matrix
+        x = blocks.reshape(r, c, m, n).swapaxes(1, 2).reshape(r * m, c * n)
+        return x[:rows, :columns].reshape(self.shape)
+
+    def identities(self, scale: float, dtype: jnp.dtype) -> tuple[jax.Array, ...]:
+        """For every side with a matrix (blocks, m, m): `scale` times the identity of each block."""
+        count = math.prod(self.counts)
+        eyes = (scale * jnp.eye(self.lengths[side], dtype=dtype) for side in self.sides)
+        return tuple(jnp.tile(eye, (count, 1, 1)) for eye in eyes)
+
+    def squares(self, g: jax.Array) -> tuple[jax.Array, ...]:
+        """G G^T for the rows and G^T G for the columns of all blocks (blocks, m, n)."""
+        formulas = ("bij,bkj->bik", "bji,bjk->bik")
+        return tuple(jnp.einsum(formulas[i], g, g, precision=_HIGH) for i in self.sides)
+
+    def times(self, g: jax.Array, matrices: tuple[jax.Array, ...]) -> jax.Array:
+        """P G for the rows, then G P^T for the columns, of the sides that have a P."""
+        formulas = ("bik,bkj->bij", "bjk,bik->bij")
+        for side, matrix in zip(self.sides, matrices, strict=True):
+            g = jnp.einsum(formulas[side], matrix, g, precision=_HIGH)
+        return g
+
+
+def finite_or_zeros(grads: Any) -> tuple[Any, jax.Array]:
+    """Gradients in float32 or wider and whether all are finite; zeros where not."""
+    g = widen(grads)
+    finite = all_finite(g)
+    return jax.tree.map(lambda x: jnp.where(finite, x, 0), g), finite

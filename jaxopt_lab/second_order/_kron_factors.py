@@ -1,0 +1,140 @@
+"""Kronecker factors of the Fisher, layer by layer."""
+
+from collections.abc import Collection
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxopt_lab.core.ranges import Count, checked
+from jaxopt_lab.core.tree import flatten_with_names, widen
+from jaxopt_lab.second_order._capture import Layer, find_layers, forward
+
+Kind = Literal["mc", "ggn", "empirical"]
+
+
+class KronFactors(NamedTuple):
+    """Of each layer A and G, by the name of its kernel; of each other leaf the diagonal."""
+
+    layers: dict[str, tuple[jax.Array, jax.Array]]
+    diagonal: dict[str, jax.Array]
+
+
+@checked
+def kron_factors(
+    curvature: Any,
+    *,
+    kind: Kind = "mc",
+    only: Collection[str] | None = None,
+    max_size: Count = 8192,
+) -> KronFactors:
+    """Kronecker factors of the blocks of the Fisher of Dense and Conv layers.
+
+    What K-FAC inverts. One forward pass and one backward pass ("ggn": one for each output).
+
+        F_layer ~ A (x) G,   A = E[sum_t a_t a_t^T],   G = E[mean_t g_t g_t^T]
+
+    over the samples and, in a convolution or a Dense layer on more axes, the T positions t, where
+    a_t is the layer's input there (of a convolution its patch, in the order of the kernel's axes),
+    with a last 1 where the layer has a bias, and g_t the gradient of the sample's loss by the
+    layer's output before any activation. For T = 1 and g independent of a, as in a linear network
+    with squared error, the block is exact.
+
+    A layer is a `flax.linen.Dense` or `Conv`, or a subclass such as `nn.Dense` and `nn.Conv`, that
+    is called once and whose "kernel" stands in the parameters at the module's own path. Not one
+    with groups, a mask, input dilation or padding other than zeros, with weight standardization, or
+    inside another transformation of Flax (`nn.scan`, `nn.remat`, `nn.vmap`). The parameters of
+    these, of normalizations and of anything else have the diagonal
+
+        d = (sum_b s_b g_b)^2 / B,     s_b = +1 or -1 at random for each sample,
+
+    whose mean over the signs is that of the per-example squares, E[g^2]. It needs no per-example
+    gradient, so that batch normalization is no obstacle; one draw is a rough estimate.
+
+    Args:
+      curvature: a `Curvature`.
+      kind: of labels: "mc" drawn from the model, the Fisher; "empirical" those of the batch, the
+        empirical Fisher; "ggn" none but the exact loss Hessian at the outputs, the generalized
+        Gauss-Newton matrix, at the cost of as many backward passes as there are outputs.
+      only: names of the leaves that are asked for, such as "params/Dense_0/kernel"; None for all.
+      max_size: a layer with more inputs (weights of a unit) or outputs than this has a diagonal.
+
+    Returns:
+      `KronFactors(layers, diagonal)`, float32 or wider: `layers[name of the kernel] = (A, G)`, A
+      (I, I) or with a bias (I + 1, I + 1), G (O, O), for a kernel (..., O) of I O elements;
+      `diagonal[name]` in the leaf's shape.
+
+    Raises:
+      ArgumentError: for an unknown `kind`.
+
+    Reference: Martens and Grosse, 2015, https://arxiv.org/abs/1503.05671; convolutions: Grosse and
+    Martens, 2016, https://arxiv.org/abs/1602.01407
+    """
+    leaves = flatten_with_names(widen(curvature.params))
+    asked = [name for name in leaves if only is None or name in only]
+    layers = {
+        name: layer
+        for name, layer in find_layers(curvature).items()
+        if name in asked and layer.size <= max_size
+    }
+    held = {n for name, layer in layers.items() for n in (name, layer.bias) if n}
+    rest = {name: leaves[name] for name in asked if name not in held}
+    zeros = {
+        name: jnp.zeros(layer.output.shape, layer.output.dtype) for name, layer in layers.items()
+    }
+    outputs, backward, inputs = jax.vjp(
+        lambda zeros, rest: forward(curvature, layers, zeros, rest), zeros, rest, has_aux=True
+    )
+    batch, key = outputs.shape[0], jax.random.fold_in(curvature.key, 1)
+    if kind == "ggn":
+        columns = _root_columns(curvature, outputs)
+        slopes = jax.vmap(lambda column: backward(column)[0])(columns)
+        signs = jax.random.rademacher(key, columns.shape[:2], outputs.dtype)
+        sums = backward(jnp.einsum("kb,kb...->b...", signs, columns))[1]
+    else:
+        labels = curvature.batch["label"]
+        if kind == "mc":
+            labels = curvature.sample_label(curvature.key, outputs)
+        losses, of_outputs = jax.vjp(lambda z: curvature.output_loss(z, labels), outputs)
+        (cotangent,) = of_outputs(jax.random.rademacher(key, (batch,), losses.dtype))
+        slopes, sums = backward(cotangent)
+    factors = {
+        name: (_inputs_factor(layer, inputs[name], batch), _outputs_factor(layer, slopes[name]))
+        for name, layer in layers.items()
+    }
+    return KronFactors(factors, {name: widen(g) ** 2 / batch for name, g in sums.items()})
+
+
+def _square(rows):
+    """X^T X in full precision: the factors are inverted."""
+    return jnp.matmul(rows.T, rows, precision=lax.Precision.HIGHEST)
+
+
+def _inputs_factor(layer: Layer, x, batch):
+    rows = widen(layer.rows(x))
+    if layer.bias:
+        rows = jnp.concatenate([rows, jnp.ones((len(rows), 1), rows.dtype)], 1)
+    return _square(rows) / batch
+
+
+def _outputs_factor(layer: Layer, slopes):
+    rows = widen(slopes).reshape(-1, slopes.shape[-1])
+    return _square(rows) / layer.positions
+
+
+def _root_columns(curvature, outputs):
+    """(K, B, ...): the columns of H^(1/2) of every sample, H the loss Hessian at its outputs."""
+    shape = outputs.shape
+
+    def root(z, label):
+        def loss(flat):
+            one = flat.reshape(1, *shape[1:]).astype(outputs.dtype)
+            return curvature.output_loss(one, label[None])[0]
+
+        hessian = jax.hessian(loss)(widen(z).reshape(-1))
+        values, vectors = jnp.linalg.eigh(hessian)
+        return vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
+
+    columns = jnp.moveaxis(jax.vmap(root)(outputs, curvature.batch["label"]), -1, 0)
+    return columns.reshape(-1, *shape).astype(outputs.dtype)

@@ -1,0 +1,176 @@
+"""Shampoo: a full matrix for every side of a gradient."""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
+from jaxopt_lab.core.types import Params
+from jaxopt_lab.second_order._blocks import Blocks, finite_or_zeros
+from jaxopt_lab.second_order._periodically import periodically
+from jaxopt_lab.second_order._transformation import (
+    averaged,
+    averaging_weight,
+    finite_direction,
+    with_learning_rate,
+)
+
+Graft = Literal["adam", "sgd", "none"]
+Matrices = dict[str, tuple[jax.Array, ...]]
+
+
+class ShampooState(NamedTuple):
+    """What Shampoo keeps, float32 or wider.
+
+    Attributes:
+      count: steps taken.
+      mean: the average of the directions.
+      square: the average of g^2, for grafting.
+      statistics: L and R of every block, by leaf: (blocks, m, m) and (blocks, n, n).
+      roots: their inverse roots of the last computation.
+    """
+
+    count: jax.Array
+    mean: Params
+    square: Params
+    statistics: Matrices
+    roots: Matrices
+
+
+@checked
+def shampoo(
+    learning_rate: LearningRate,
+    beta1: Decay = 0.9,
+    beta2: Decay = 0.99,
+    eps: Positive = 1e-6,
+    *,
+    block_size: Count = 128,
+    every: Count = 10,
+    graft: Graft = "adam",
+) -> optax.GradientTransformationExtraArgs:
+    """Shampoo: each gradient between the inverse roots of its rows' and its columns' covariance.
+
+    A full-matrix method for every kind of layer, from gradients alone: it reads no `curvature`.
+
+        L <- average of G G^T,    R <- average of G^T G            with beta2
+        U  = (L + e max(l) I)^(-1/4) G (R + e max(r) I)^(-1/4)
+        U <- U |a| / |U|,    a = g / (sqrt(v) + 1e-8),  v <- average of g^2     graft="adam"
+        m <- average of U with beta1,    theta <- theta - eta m
+
+    where l and r are the eigenvalues. A tensor of rank above 2 is taken as the matrix of all its
+    axes but the last, by the last, and a matrix is cut into blocks, each with its own L and R. A
+    vector, or a matrix with one row or column, has one side and so the power -1/2; a scalar has
+    none and takes g itself. Grafting gives U the length of another method's step, so that rates
+    tuned for that one serve here: a = g for "sgd", and U as it is for "none".
+    All averages are without the bias of their beginning.
+
+    The roots cost an eigendecomposition of every block; under `vmap` they are computed when any
+    lane is due, so at their usual price for lanes that count alike.
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta1: 0 <= beta1 < 1, decay of the average of directions; 0 for none.
+      beta2: 0 <= beta2 < 1, decay of L, R and v.
+      eps: e > 0, what is added to the eigenvalues, as a share of the largest.
+      block_size: static; the longest side of a block.
+      every: static; steps from one computation of the roots to the next, the first at the first.
+      graft: static; "adam", "sgd" or "none".
+
+    Returns:
+      A transformation; state `WithLearningRateState(count, inner)`. A gradient that is not finite
+      is left out of all averages.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Gupta et al., 2018, https://arxiv.org/abs/1802.09568; blocks and grafting: Anil et
+    al., 2020, https://arxiv.org/abs/2002.09018
+
+    Differs from: Gupta et al. sum L and R where here they are averages, and take a tensor with a
+    matrix for every axis.
+    """
+    return with_learning_rate(
+        scale_by_shampoo(beta1, beta2, eps, block_size=block_size, every=every, graft=graft),
+        learning_rate,
+    )
+
+
+@checked
+def scale_by_shampoo(
+    beta1: Decay = 0.9,
+    beta2: Decay = 0.99,
+    eps: Positive = 1e-6,
+    *,
+    block_size: Count = 128,
+    every: Count = 10,
+    graft: Graft = "adam",
+) -> optax.GradientTransformationExtraArgs:
+    """`shampoo` without the step: g becomes m.
+
+    Args:
+      beta1, beta2, eps, block_size, every, graft: as of `shampoo`.
+
+    Returns:
+      A transformation; state `ShampooState(count, mean, square, statistics, roots)`.
+    """
+
+    def init(params):
+        zeros = flatten_with_names(zeros_accumulator(params))
+        blocks = {name: Blocks(p.shape, block_size) for name, p in zeros.items()}
+        return ShampooState(
+            jnp.zeros([], jnp.int32),
+            zeros_accumulator(params),
+            zeros_accumulator(params),
+            {name: b.identities(0, zeros[name].dtype) for name, b in blocks.items()},
+            {name: b.identities(1, zeros[name].dtype) for name, b in blocks.items()},
+        )
+
+    def update(grads, state, params=None, **extra):
+        del params, extra
+        g, finite = finite_or_zeros(grads)
+        count = jnp.where(finite, optax.safe_increment(state.count), state.count)
+        weight = jnp.where(finite, averaging_weight(beta2, count), 0)
+        square = averaged(state.square, jax.tree.map(jnp.square, g), weight)
+        leaves = flatten_with_names(g)
+        blocks = {name: Blocks(x.shape, block_size) for name, x in leaves.items()}
+        cut = {name: blocks[name].cut(x) for name, x in leaves.items()}
+        new = {name: blocks[name].squares(x) for name, x in cut.items()}
+        statistics = averaged(state.statistics, new, weight)
+
+        def take_roots():
+            return {
+                name: tuple(_inverse_root(m, 2 * len(sides), eps) for m in sides)
+                for name, sides in statistics.items()
+            }
+
+        roots = periodically(state.count % every == 0, take_roots, state.roots)
+        found = [b.join(b.times(cut[name], roots[name])) for name, b in blocks.items()]
+        direction = jax.tree.structure(g).unflatten(found)
+        if graft == "adam":
+            target = jax.tree.map(lambda g, v: g / (jnp.sqrt(v) + 1e-8), g, square)
+            direction = jax.tree.map(_with_length_of, direction, target)
+        elif graft == "sgd":
+            direction = jax.tree.map(_with_length_of, direction, g)
+        direction = finite_direction(direction, g)
+        weight = jnp.where(finite, averaging_weight(beta1, count), 0)
+        mean = averaged(state.mean, direction, weight)
+        return cast_like(mean, grads), ShampooState(count, mean, square, statistics, roots)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _inverse_root(matrices: jax.Array, root: int, eps: jax.Array) -> jax.Array:
+    """(M + e max(l) I)^(-1/root) of each of (blocks, m, m); the identity where M is zero."""
+    values, vectors = jnp.linalg.eigh(matrices)
+    largest = jnp.maximum(values[:, -1:], 0)
+    values = jnp.maximum(values, 0) + eps * largest
+    powers = jnp.where(largest > 0, values, 1) ** (-1 / root)
+    return jnp.einsum("bij,bj,bkj->bik", vectors, powers, vectors)
+
+
+def _with_length_of(direction: jax.Array, target: jax.Array) -> jax.Array:
+    length = jnp.linalg.norm(direction.ravel())
+    return direction * jnp.linalg.norm(target.ravel()) / jnp.where(length > 0, length, 1)

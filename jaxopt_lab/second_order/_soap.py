@@ -1,0 +1,164 @@
+"""SOAP: Adam in the eigenbasis of Shampoo."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
+from jaxopt_lab.core.types import Params
+from jaxopt_lab.second_order._blocks import Blocks, finite_or_zeros
+from jaxopt_lab.second_order._periodically import periodically
+from jaxopt_lab.second_order._transformation import (
+    averaged,
+    averaging_weight,
+    finite_direction,
+    with_learning_rate,
+)
+
+Matrices = dict[str, tuple[jax.Array, ...]]
+
+
+class SoapState(NamedTuple):
+    """What SOAP keeps, float32 or wider.
+
+    Attributes:
+      count: steps taken.
+      mean: the average of g.
+      square: the average of the squares in the eigenbasis, by leaf: (blocks, m, n).
+      statistics: L and R of every block, by leaf: (blocks, m, m) and (blocks, n, n).
+      bases: their eigenvectors, as columns.
+    """
+
+    count: jax.Array
+    mean: Params
+    square: dict[str, jax.Array]
+    statistics: Matrices
+    bases: Matrices
+
+
+@checked
+def soap(
+    learning_rate: LearningRate,
+    beta1: Decay = 0.95,
+    beta2: Decay = 0.95,
+    eps: Positive = 1e-8,
+    *,
+    block_size: Count = 256,
+    every: Count = 10,
+) -> optax.GradientTransformationExtraArgs:
+    """SOAP: Adam on gradients turned into the eigenbasis of Shampoo's matrices.
+
+    Where `shampoo` would do, with bases that may be older: Adam's scale within them is new at every
+    step. It reads no `curvature`.
+
+        L <- average of G G^T,    R <- average of G^T G,    M <- average of G
+        Q_L, Q_R: eigenvectors of L and R
+        V <- average of (Q_L^T G Q_R)^2
+        theta <- theta - eta Q_L ((Q_L^T M Q_R) / (sqrt(V) + e)) Q_R^T
+
+    with beta1 for M and beta2 for the others, all without the bias of their beginning. Blocks,
+    vectors and tensors are as in `shampoo`; a scalar takes Adam's step. The bases are an
+    eigendecomposition at the first step, and afterwards Q <- the Q of a QR decomposition of L Q,
+    one step of the power iteration; under `vmap` computed when any lane is due.
+
+    Args:
+      learning_rate: eta > 0, a number, a traced array or a schedule of the step.
+      beta1: 0 <= beta1 < 1, decay of the first moment.
+      beta2: 0 <= beta2 < 1, decay of L, R and the second moment.
+      eps: e > 0, added to the root; it keeps the rounding noise of directions that no gradient has
+        had from becoming steps.
+      block_size: static; the longest side of a block.
+      every: static; steps from one computation of the bases to the next.
+
+    Returns:
+      A transformation; state `WithLearningRateState(count, inner)`. A gradient that is not finite
+      is left out of all averages.
+
+    Raises:
+      ArgumentError: for a number out of its range.
+
+    Reference: Vyas et al., 2024, https://arxiv.org/abs/2409.11321, Algorithms 3 and 4.
+
+    Differs from: the paper's code takes no step with the first gradient, and computes new bases
+    after a step rather than before it; it leaves sides above 10,000 and vectors in their own
+    basis, has no blocks, and decays weights.
+    """
+    return with_learning_rate(
+        scale_by_soap(beta1, beta2, eps, block_size=block_size, every=every), learning_rate
+    )
+
+
+@checked
+def scale_by_soap(
+    beta1: Decay = 0.95,
+    beta2: Decay = 0.95,
+    eps: Positive = 1e-8,
+    *,
+    block_size: Count = 256,
+    every: Count = 10,
+) -> optax.GradientTransformationExtraArgs:
+    """`soap` without the step: g becomes what eta multiplies.
+
+    Args:
+      beta1, beta2, eps, block_size, every: as of `soap`.
+
+    Returns:
+      A transformation; state `SoapState(count, mean, square, statistics, bases)`.
+    """
+
+    def init(params):
+        zeros = flatten_with_names(zeros_accumulator(params))
+        blocks = {name: Blocks(p.shape, block_size) for name, p in zeros.items()}
+        return SoapState(
+            jnp.zeros([], jnp.int32),
+            zeros_accumulator(params),
+            {name: blocks[name].cut(p) for name, p in zeros.items()},
+            {name: b.identities(0, zeros[name].dtype) for name, b in blocks.items()},
+            {name: b.identities(1, zeros[name].dtype) for name, b in blocks.items()},
+        )
+
+    def update(grads, state, params=None, **extra):
+        del params, extra
+        g, finite = finite_or_zeros(grads)
+        count = jnp.where(finite, optax.safe_increment(state.count), state.count)
+        first, second = (
+            jnp.where(finite, averaging_weight(beta, count), 0) for beta in (beta1, beta2)
+        )
+        mean = averaged(state.mean, g, first)
+        leaves = flatten_with_names(g)
+        blocks = {name: Blocks(x.shape, block_size) for name, x in leaves.items()}
+        cut = {name: blocks[name].cut(x) for name, x in leaves.items()}
+        new = {name: blocks[name].squares(x) for name, x in cut.items()}
+        statistics = averaged(state.statistics, new, second)
+        start = state.count == 0
+        bases = periodically(
+            ~start & (state.count % every == 0),
+            lambda: jax.tree.map(_turned, statistics, state.bases),
+            state.bases,
+        )
+        bases = periodically(start, lambda: jax.tree.map(_eigenbasis, statistics), bases)
+        square, found = {}, []
+        for name, m in flatten_with_names(mean).items():
+            b, forth = blocks[name], bases[name]
+            back = jax.tree.map(jnp.matrix_transpose, forth)
+            turned = b.times(cut[name], back)
+            square[name] = averaged(state.square[name], turned**2, second)
+            scaled = b.times(b.cut(m), back) / (jnp.sqrt(square[name]) + eps)
+            found.append(b.join(b.times(scaled, forth)))
+        direction = finite_direction(jax.tree.structure(g).unflatten(found), g)
+        return cast_like(direction, grads), SoapState(count, mean, square, statistics, bases)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _eigenbasis(matrices: jax.Array) -> jax.Array:
+    """Eigenvectors as columns, that of the largest eigenvalue first, as a power iteration has."""
+    return jnp.flip(jnp.linalg.eigh(matrices)[1], -1)
+
+
+def _turned(matrices: jax.Array, basis: jax.Array) -> jax.Array:
+    """One step of the power iteration from a basis near the eigenvectors."""
+    return jnp.linalg.qr(jnp.matmul(matrices, basis))[0]

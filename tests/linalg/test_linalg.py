@@ -1,0 +1,213 @@
+"""Each routine against the dense matrix, in float64."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from jaxopt_lab import linalg
+from jaxopt_lab.core.errors import ArgumentError
+
+pytestmark = pytest.mark.usefixtures("x64")
+# XLA's own passes all run; LLVM's do not, which halves the time that these tests take.
+jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+CLOSE = {"rtol": 1e-10, "atol": 1e-10}
+LIKE = {"a": (2, 3), "b": (4,), "none": (0, 2)}
+
+
+def tree(seed):
+    numbers = np.random.default_rng(seed)
+    return {k: jnp.asarray(numbers.normal(size=shape)) for k, shape in LIKE.items()}
+
+
+def vector(x):
+    return np.asarray(ravel_pytree(x)[0])
+
+
+def operator(matrix):
+    _, unravel = ravel_pytree(tree(0))
+    return lambda v: unravel(jnp.asarray(matrix) @ ravel_pytree(v)[0])
+
+
+def symmetric(eigenvalues, seed=1):
+    q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(10, 10)))
+    return (q * np.asarray(eigenvalues)) @ q.T
+
+
+POSITIVE = symmetric(np.logspace(-2, 1, 10))
+
+
+def model(params):
+    """Nonlinear outputs (5, 3) of ten parameters."""
+    x = jnp.linspace(-1, 1, 10).reshape(5, 2)
+    return jnp.tanh(x @ params["a"]) * params["b"][None, :3] + params["b"][3]
+
+
+def losses(outputs):
+    """One value a row, with a full Hessian in it."""
+    return jnp.log(1 + (outputs**2).sum(1)) + jnp.exp(outputs[:, 0] * outputs[:, 1])
+
+
+def flat_model(v):
+    return model(ravel_pytree(tree(0))[1](v))
+
+
+def test_hessian_product():
+    def f(params):
+        return losses(model(params)).mean()
+
+    where, v = tree(2), tree(3)
+    hessian = jit(jax.hessian(lambda x: losses(flat_model(x)).mean()))(ravel_pytree(where)[0])
+
+    @jit
+    def computed(where, v):
+        product = linalg.hessian_operator(f, where)
+        return linalg.hvp(f, where, v), linalg.dense(product, v), linalg.diagonal(product, v)
+
+    product, dense, diagonal = computed(where, v)
+    np.testing.assert_allclose(vector(product), hessian @ vector(v), **CLOSE)
+    np.testing.assert_allclose(dense, hessian, **CLOSE)
+    np.testing.assert_allclose(vector(diagonal), jnp.diagonal(hessian), **CLOSE)
+
+
+def test_gauss_newton_and_fisher_products():
+    where, v = tree(2), tree(3)
+    jacobian = np.asarray(jit(jax.jacfwd(flat_model))(ravel_pytree(where)[0]))
+    outputs = model(where)
+    curve = np.asarray(jax.vmap(jax.hessian(lambda z: losses(z[None])[0]))(outputs))
+    ggn = np.einsum("nkp,nkl,nlq->pq", jacobian, curve, jacobian) / 5
+    found = jit(lambda p, v: linalg.ggn_vp(model, losses, p, v))(where, v)
+    np.testing.assert_allclose(vector(found), ggn @ vector(v), **CLOSE)
+
+    slopes = jax.grad(lambda z: losses(z).sum())(outputs)
+    rows = np.einsum("nkp,nk->np", jacobian, slopes)
+    found = jit(lambda p, v: linalg.fisher_vp(model, slopes, p, v))(where, v)
+    np.testing.assert_allclose(vector(found), rows.T @ (rows @ vector(v)) / 5, **CLOSE)
+
+
+def test_per_example_gradients():
+    x, where = jnp.linspace(-1, 1, 10).reshape(5, 2), tree(2)
+
+    def f(params, batch):
+        return losses(jnp.tanh(batch["x"] @ params["a"]) * batch["scale"][:, None])
+
+    batch = {"x": x, "scale": jnp.arange(1.0, 6.0)}
+    found = jit(lambda p: linalg.per_example_grads(f, p, batch))(where)
+    expected = jax.jacrev(lambda p: f(p, batch))(where)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **CLOSE), found, expected)
+
+
+@pytest.mark.parametrize("start", [None, 7])
+def test_conjugate_gradients_solve(start):
+    b, x0 = tree(5), None if start is None else tree(start)
+    found = jit(lambda b: linalg.cg(operator(POSITIVE), b, iterations=25, x0=x0))(b)
+    np.testing.assert_allclose(vector(found.x), np.linalg.solve(POSITIVE, vector(b)), rtol=1e-8)
+    assert found.residual < 1e-10
+    assert not found.negative_curvature
+
+
+def test_conjugate_gradients_with_the_inverse_as_preconditioner_need_one_iteration():
+    b = tree(5)
+    inverse = operator(np.linalg.inv(POSITIVE))
+    found = linalg.cg(operator(POSITIVE), b, iterations=1, preconditioner=inverse)
+    np.testing.assert_allclose(vector(found.x), np.linalg.solve(POSITIVE, vector(b)), rtol=1e-8)
+
+
+def test_few_iterations_minimize_over_the_krylov_space():
+    b = vector(tree(5))
+    found = linalg.cg(operator(POSITIVE), tree(5), iterations=3)
+    krylov = np.stack([b, POSITIVE @ b, POSITIVE @ POSITIVE @ b], 1)
+    best = krylov @ np.linalg.solve(krylov.T @ POSITIVE @ krylov, krylov.T @ b)
+    np.testing.assert_allclose(vector(found.x), best, rtol=1e-8)
+    residual = np.linalg.norm(b - POSITIVE @ best)
+    np.testing.assert_allclose(found.residual, residual, rtol=1e-8)
+
+
+def test_conjugate_gradients_stop_at_negative_curvature_and_say_so():
+    values = np.linspace(1, 5, 10)
+    values[0] = -3.0
+    found = linalg.cg(operator(symmetric(values)), tree(5), iterations=30)
+    assert found.negative_curvature
+    assert np.isfinite(vector(found.x)).all() and vector(found.x) @ vector(tree(5)) > 0
+    at_once = linalg.cg(operator(-POSITIVE), tree(5), iterations=3)
+    assert at_once.negative_curvature and not vector(at_once.x).any()
+
+
+@pytest.mark.parametrize("matrix", [np.zeros((10, 10)), np.full((10, 10), np.nan), POSITIVE])
+@pytest.mark.parametrize("scale", [0.0, 1e-200, np.nan])
+def test_conjugate_gradients_are_finite_on_anything(matrix, scale):
+    b = jax.tree.map(lambda x: x * scale, tree(5))
+    assert np.isfinite(vector(linalg.cg(operator(matrix), b, iterations=20).x)).all()
+
+
+def test_lanczos_finds_all_eigenvalues_with_as_many_vectors():
+    found = jit(lambda v: linalg.lanczos(operator(POSITIVE), v, 10))(tree(5))
+    t = np.diag(found.diagonal) + np.diag(found.off_diagonal, 1) + np.diag(found.off_diagonal, -1)
+    np.testing.assert_allclose(np.linalg.eigvalsh(t), np.linalg.eigvalsh(POSITIVE), rtol=1e-9)
+    q = np.asarray(jax.vmap(lambda x: ravel_pytree(x)[0])(found.basis))
+    np.testing.assert_allclose(q @ q.T, np.eye(10), atol=1e-12)
+    np.testing.assert_allclose(q @ POSITIVE @ q.T, t, atol=1e-10)
+    np.testing.assert_allclose(q[0], vector(tree(5)) / np.linalg.norm(vector(tree(5))))
+
+
+def test_lanczos_keeps_its_vectors_orthogonal_where_the_recurrence_alone_would_not():
+    matrix = symmetric(np.logspace(-12, 0, 10))
+    found = linalg.lanczos(operator(matrix), tree(5), 10)
+    q = np.asarray(jax.vmap(lambda x: ravel_pytree(x)[0])(found.basis))
+    kept = np.linalg.norm(q, axis=1) > 0
+    np.testing.assert_allclose(q[kept] @ q[kept].T, np.eye(kept.sum()), atol=1e-12)
+
+
+def test_lanczos_ends_with_zeros_where_there_is_nothing_more():
+    matrix = symmetric([2.0] * 5 + [3.0] * 5)  # two different eigenvalues: two vectors
+    found = linalg.lanczos(operator(matrix), tree(5), 6)
+    np.testing.assert_allclose(found.off_diagonal[1:], 0, atol=1e-12)
+    np.testing.assert_allclose(found.diagonal[2:], 0, atol=1e-12)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(found))
+    two = np.diag(found.diagonal[:2]) + np.diag(found.off_diagonal[:1], 1)
+    np.testing.assert_allclose(np.linalg.eigvalsh(two.T), [2, 3], rtol=1e-10)
+
+
+def test_hutchinson_is_exact_for_a_diagonal():
+    matrix = np.diag(np.arange(1.0, 11.0))
+    found = linalg.hutchinson_diag(operator(matrix), tree(0), jax.random.key(0))
+    np.testing.assert_allclose(vector(found), np.arange(1.0, 11.0), rtol=1e-12)
+    found = linalg.hutchinson_trace(operator(matrix), tree(0), jax.random.key(0))
+    np.testing.assert_allclose(found, 55.0, rtol=1e-12)
+
+
+def test_hutchinson_is_unbiased_with_its_own_probes_in_each_lane():
+    product, samples = operator(POSITIVE), 500
+    keys = jax.random.split(jax.random.key(1), 4)
+
+    @jit
+    @jax.vmap
+    def estimates(key):
+        diag = linalg.hutchinson_diag(product, tree(0), key, samples)
+        return diag, linalg.hutchinson_trace(product, tree(0), key, samples)
+
+    diags, traces = estimates(keys)
+    off = POSITIVE - np.diag(np.diag(POSITIVE))
+    # 5 standard deviations of the mean of 2,000 probes.
+    sigma = np.sqrt((off**2).sum(1) / (4 * samples))
+    mean = np.asarray(jax.vmap(lambda x: ravel_pytree(x)[0])(diags)).mean(0)
+    assert (np.abs(mean - np.diag(POSITIVE)) < 5 * sigma).all()
+    assert abs(traces.mean() - POSITIVE.trace()) < 5 * np.sqrt(2 * (off**2).sum() / (4 * samples))
+    assert len(set(np.asarray(traces))) == 4
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: linalg.cg(operator(POSITIVE), tree(0), iterations=0),
+        lambda: linalg.lanczos(operator(POSITIVE), tree(0), 0),
+        lambda: linalg.hutchinson_diag(operator(POSITIVE), tree(0), jax.random.key(0), 0),
+        lambda: linalg.hutchinson_trace(operator(POSITIVE), tree(0), jax.random.key(0), 0),
+    ],
+)
+def test_rejects_what_is_out_of_range(call):
+    with pytest.raises(ArgumentError, match="must be >= 1, got 0"):
+        call()

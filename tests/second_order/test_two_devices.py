@@ -1,0 +1,60 @@
+"""A batch spread over two devices gives the update of one device.
+
+The devices must be set up before JAX starts, so the test runs this file in a process of its own.
+"""
+
+import os
+import subprocess
+import sys
+
+FLAGS = "--xla_force_host_platform_device_count=2"
+
+
+def test_two_devices():
+    environment = os.environ | {"XLA_FLAGS": FLAGS, "JAX_PLATFORMS": "cpu"}
+    paths = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        [sys.executable, __file__],
+        env=environment | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def main():
+    import dataclasses
+
+    import jax
+    import numpy as np
+    from cases import SECOND_ORDER as CASES
+    from second_order.making import jit, problem
+
+    from jaxopt_lab.second_order import SECOND_ORDER
+
+    assert jax.device_count() == 2
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    params, curvature = problem(samples=8)
+    spread = dataclasses.replace(
+        jax.device_put(curvature, everywhere), batch=jax.device_put(curvature.batch, rows)
+    )
+    for name, arguments in CASES.items():
+        tx = SECOND_ORDER[name](**arguments)
+
+        @jit
+        def step(params, curvature, tx=tx):
+            state = tx.init(params)
+            # The updates alone: SOAP's state holds eigenvectors, whose signs mean nothing.
+            return tx.update(curvature.gradient(), state, params, curvature=curvature)[0]
+
+        alone = step(params, curvature)
+        sharded = step(jax.device_put(params, everywhere), spread)
+        for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(sharded), strict=True):
+            # Sums are made in another order on two devices, and solves magnify their roundings.
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+if __name__ == "__main__":
+    main()
