@@ -4,6 +4,7 @@ An operator is a function `v -> A v` from a pytree to one of the same structure.
 """
 
 from jaxopt_lab.linalg._cg import CGResult, cg
+from jaxopt_lab.linalg._cholesky_solve import cholesky_solve
 from jaxopt_lab.linalg._lanczos import LanczosResult, lanczos
 from jaxopt_lab.linalg._per_example_grads import per_example_grads
 from jaxopt_lab.linalg.hutchinson import hutchinson_diag, hutchinson_trace, signs
@@ -24,6 +25,7 @@ __all__ = [
     "LanczosResult",
     "Product",
     "cg",
+    "cholesky_solve",
     "dense",
     "diagonal",
     "fisher_operator",

@@ -4,7 +4,8 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import cho_factor, cho_solve
+
+from jaxopt_lab.linalg import cholesky_solve
 
 # An accelerator's fast products leave too few digits for a solve.
 precise = functools.partial(jnp.matmul, precision="highest")
@@ -13,7 +14,7 @@ precise = functools.partial(jnp.matmul, precision="highest")
 def matrix_solve(matrix: jax.Array, b: jax.Array, damping: jax.Array) -> jax.Array:
     """`(A + lambda I)^-1 b`; NaN where that is not positive definite."""
     eye = jnp.eye(len(b), dtype=b.dtype)
-    return cho_solve(cho_factor(matrix + damping.astype(b.dtype) * eye), b)
+    return cholesky_solve(matrix + damping.astype(b.dtype) * eye, b)
 
 
 def woodbury_solve(rows: jax.Array, b: jax.Array, damping: jax.Array) -> jax.Array:

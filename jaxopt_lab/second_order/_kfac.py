@@ -19,6 +19,7 @@ from jaxopt_lab.core.tree import (
     zeros_accumulator,
 )
 from jaxopt_lab.core.types import Params
+from jaxopt_lab.linalg import cholesky_solve
 from jaxopt_lab.second_order._capture import find_layers
 from jaxopt_lab.second_order._curvature import read_curvature
 from jaxopt_lab.second_order._damping import Damping
@@ -260,8 +261,7 @@ def _inverses(a: jax.Array, g: jax.Array, damping: jax.Array) -> Pair:
 
 def _inverse(matrix: jax.Array, shift: jax.Array) -> jax.Array:
     eye = jnp.eye(len(matrix), dtype=matrix.dtype)
-    factor = jnp.linalg.cholesky(matrix + shift.astype(matrix.dtype) * eye)
-    return jax.scipy.linalg.cho_solve((factor, True), eye)
+    return cholesky_solve(matrix + shift.astype(matrix.dtype) * eye, eye)
 
 
 def _if_finite(new: jax.Array, old: jax.Array) -> jax.Array:
