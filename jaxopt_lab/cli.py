@@ -67,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(sweep)
     sweep.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
     sweep.add_argument("--resume", metavar="RUN", help="go on with the sweep in this folder")
+    sweep.add_argument(
+        "--batch-size-scan",
+        action="store_true",
+        help="the loss against the batch size, and the gradient noise scale",
+    )
     _add_devices_option(sweep, "how many devices; default: all, and of a CPU one for each core")
     sweep.set_defaults(command=_sweep)
 
@@ -227,11 +232,17 @@ def _sweep(options: argparse.Namespace) -> int:
     _use_compilation_cache()
 
     from jaxopt_lab.config.sweep import load_sweep
+    from jaxopt_lab.run.batch_size_scan import load_scan, measure_noise
     from jaxopt_lab.run.folder import next_folder
+    from jaxopt_lab.run.progress import Progress
     from jaxopt_lab.run.sweep import sweep
 
     config = None
-    if options.config is not None:
+    if options.batch_size_scan:
+        if options.config is None or options.grid:
+            raise InputError("sweep: --batch-size-scan needs a CONFIG, and no --grid beside it")
+        config = load_scan(options.config, options.set, options.data_dir)
+    elif options.config is not None:
         config = load_sweep(options.config, options.set, options.grid)
     run_dir = options.resume or options.run_dir
     if run_dir is None:
@@ -240,6 +251,9 @@ def _sweep(options: argparse.Namespace) -> int:
     result = sweep(
         config, run_dir, resume=resume, devices=options.devices, data_dir=options.data_dir
     )
+    if options.batch_size_scan and result.stopped_by == "finished":
+        assert config is not None
+        measure_noise(config, result, Progress(), options.data_dir)
     return DONE if result.stopped_by == "finished" else INTERRUPTED
 
 

@@ -182,4 +182,5 @@ PLOTS = {
     "parallel_coordinates": {},
     "run_curves": {},
     "range_test": {},
+    "batch_size_curve": {},
 }

@@ -1,5 +1,6 @@
 """Arrays in, a matplotlib `Figure` out."""
 
+from jaxopt_lab.plots._batch_size_curve import batch_size_curve
 from jaxopt_lab.plots._curves import accuracy_curve, learning_rate_curve, loss_curve
 from jaxopt_lab.plots._descent_paths import descent_paths
 from jaxopt_lab.plots._image_grid import image_grid
@@ -21,6 +22,7 @@ PLOTS = {
         parallel_coordinates,
         run_curves,
         range_test,
+        batch_size_curve,
     )
 }
 
@@ -29,6 +31,7 @@ __all__ = [
     "accuracy_curve",
     "axes_heat_map",
     "axis_curve",
+    "batch_size_curve",
     "descent_paths",
     "image_grid",
     "learning_rate_curve",
