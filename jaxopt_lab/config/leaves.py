@@ -39,7 +39,8 @@ def _walk(path: Path, value: Any):
 def _put(place: Any, path: Path, value: Any) -> Any:
     if not path:
         return value
-    key, rest = path[0], path[1:]
+    key: Any = path[0]
+    rest = path[1:]
     if isinstance(place, Choice):
         within = _put(place.arguments.get(key), rest, value)
         return dataclasses.replace(place, arguments={**place.arguments, key: within})

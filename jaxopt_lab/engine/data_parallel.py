@@ -50,9 +50,11 @@ def deal_rows(data: dict[str, np.ndarray], rows: np.ndarray, mesh: Mesh) -> Batc
     A process reads the rows of its own devices only.
     """
     sharding = NamedSharding(mesh, PartitionSpec("data"))
-    return {
-        name: jax.make_array_from_callback(
-            (len(rows), *v.shape[1:]), sharding, lambda index, v=v: v[rows[index[0]]]
-        )
-        for name, v in data.items()
-    }
+
+    def dealt(values: np.ndarray) -> jax.Array:
+        def own(index: Any) -> np.ndarray:
+            return values[rows[index[0]]]
+
+        return jax.make_array_from_callback((len(rows), *values.shape[1:]), sharding, own)
+
+    return {name: dealt(values) for name, values in data.items()}

@@ -102,7 +102,7 @@ def _looped(step, state, data, batch_size, most, bootstrap):
     return advance
 
 
-def rows_of(data: dict[str, np.ndarray], rows: np.ndarray) -> Batch:
+def rows_of(data: dict[str, np.ndarray], rows: np.ndarray) -> Any:
     """The rows of a split on the host as a batch."""
     return {name: v[rows] for name, v in data.items()}
 

@@ -122,6 +122,7 @@ class _Sweeping:
         self.monitor = _monitor(plan.settings.monitor, self.many)
         self.courses = {i: Course() for i in range(len(plan.runs))}
         self.held: dict[int, Any] = {}  # states of runs between two rungs
+        self.seen: float | None = None  # the best value of the monitor yet
 
     def run(self, began: float) -> SweepResult:
         folder, see = self.folder, self.see
@@ -271,10 +272,10 @@ class _Sweeping:
     def _best(self) -> float | None:
         """The best value of the monitor yet, of runs that go on too."""
         values = [c.last(self.monitor) for c in self.courses.values()]
-        values = [v for v in values if v is not None and math.isfinite(v)]
-        if not values:
-            return None
-        return max(values) if is_better_high(self.monitor) else min(values)
+        values = [v for v in (*values, self.seen) if v is not None and math.isfinite(v)]
+        if values:
+            self.seen = max(values) if is_better_high(self.monitor) else min(values)
+        return self.seen
 
     def _opening(self, left: int) -> str:
         runs = len(self.records)
