@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import cast_floating
 from jaxopt_lab.core.types import Batch, Params
 from jaxopt_lab.engine.keys import Stream, stream_key
@@ -36,14 +37,21 @@ def make_curvature(
       dtype: of the computation.
 
     Returns:
-      The function; its batch is what the step has augmented.
+      The function; its batch is what the step has augmented. Where a method takes the samples one
+      by one and the model normalizes over the batch, an InputError says so.
     """
 
     def curvature(state: TrainState, batch: Batch) -> Any:
         key = stream_key(state.key, Stream.MODEL, state.step)
+        own = {name: batch[name] for name in ("image", "label")}
         rngs = {"params": key, "dropout": jax.random.fold_in(key, 1)}
 
         def model_fn(params: Params, batch: Batch) -> jax.Array:
+            if "batch_stats" in state.model_state and len(batch["image"]) < len(own["image"]):
+                raise InputError(
+                    "this optimizer takes each sample's own gradient, which a model with batch "
+                    'normalization does not have: take norm = "group" or "layer" for the model'
+                )
             outputs, _ = model.apply(
                 {"params": cast_floating(params, dtype), **state.model_state},
                 normalize(batch["image"]).astype(dtype),
@@ -53,7 +61,6 @@ def make_curvature(
             )
             return outputs
 
-        own = {name: batch[name] for name in ("image", "label")}
         drawn = stream_key(state.key, Stream.OPTIMIZER, state.step)
         return create(state.params, model_fn, loss, own, drawn)
 
