@@ -1,6 +1,7 @@
 """`jaxopt-lab evaluate`: trained runs on clean and on corrupted test images, side by side."""
 
 import json
+import math
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from jaxopt_lab.augment.corruptions import CORRUPTIONS
 from jaxopt_lab.config.build import Experiment, build
 from jaxopt_lab.config.dump import config_hash
+from jaxopt_lab.config.load import load_config
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import cast_floating
 from jaxopt_lab.engine import checkpoint
@@ -47,8 +49,9 @@ def evaluate_runs(
     Returns:
       For each run `error`, `loss`, `calibration_error` (ECE, 15 bins), with corruptions
       `corruption_errors` ({name: five errors}), their mean `mean_corruption_error` and the mean
-      `corruption_calibration_error`; errors in [0, 1]. The same is written to the run's
-      `evaluation.json`.
+      `corruption_calibration_error`; errors in [0, 1]; None for what is not finite, and for
+      everything of a network whose outputs on clean images are not, as a diverged run's. The same
+      is written to the run's `evaluation.json`.
 
     Raises:
       InputError: where a folder holds no finished run of a named model, or images that cannot be
@@ -61,9 +64,18 @@ def evaluate_runs(
         experiment, outputs = _restored(folder, data_dir)
         test = {k: v[:samples] for k, v in experiment.test.items()}
         with see.waiting(f"evaluating {folder.path} ..."):
-            result = _scores(outputs(test["image"]), test["label"])
-            if corruptions:
+            clean = outputs(test["image"])
+            result: dict[str, Any] = _scores(clean, test["label"])
+            if not jnp.isfinite(clean).all():
+                result = dict.fromkeys(result)
+                see.say(f"{folder.path}: the outputs are not finite: the run diverged")
+            elif corruptions:
                 result |= _corrupted(experiment, outputs, test, see)
+        # JSON has no NaN.
+        result = {
+            k: None if isinstance(v, float) and not math.isfinite(v) else v
+            for k, v in result.items()
+        }
         write_atomically(
             folder.path / "evaluation.json", (json.dumps(result, indent=2) + "\n").encode()
         )
@@ -74,12 +86,17 @@ def evaluate_runs(
 
 def _restored(folder: RunFolder, data_dir: Any) -> tuple[Experiment, Outputs]:
     """What a run trained, and its outputs for raw images."""
-    config = folder.resume()
+    if not folder.config.exists():
+        raise InputError(f"{folder.path} holds no run: there is no {folder.config}")
+    config = load_config(folder.config)
     experiment = build(config, data_dir=data_dir)
     template = jax.jit(experiment.init)(jax.random.key(config.seed))
     found = checkpoint.restore(folder.checkpoints, template, config_hash=config_hash(config))
     if found is None:
-        raise InputError(f"{folder.path} holds no checkpoint: train it to its end first")
+        summary = json.loads(folder.summary.read_text()) if folder.summary.exists() else {}
+        diverged = summary.get("stopped_by") == "diverged"
+        why = "the run diverged" if diverged else "train it to its end first"
+        raise InputError(f"{folder.path} holds no checkpoint: {why}")
     ended = finish(experiment, found[1], in_loop=False)
     dtype = jnp.dtype(config.train.dtype)
     variables = {"params": cast_floating(ended.params, dtype), **ended.model_state}
@@ -145,8 +162,11 @@ def _show(results: dict[str, dict[str, Any]], see: Progress) -> None:
     }
     shown = [c for c in columns if any(c in result for result in results.values())]
     rows = [
-        [pathlib.Path(run).name, *(f"{result[c]:.2%}" for c in shown)]
+        [pathlib.Path(run).name, *(_percent(result.get(c)) for c in shown)]
         for run, result in results.items()
     ]
-    title = "error and calibration error (ECE) on the test split"
-    see.columns(title, ["run", *(columns[c] for c in shown)], rows)
+    see.columns("test split", ["run", *(columns[c] for c in shown)], rows)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"

@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import jax
@@ -91,6 +91,10 @@ def sweep(
         return _Sweeping(config, folder, devices, data_dir, model, see).run(began)
 
 
+# Between two saves of the states of runs under way.
+SAVE_SECONDS = 30.0
+
+
 class _Sweeping:
     """A sweep while it goes."""
 
@@ -141,10 +145,12 @@ class _Sweeping:
             see.sweeping(self._work(sizes, first, left), self.monitor) as bar,
         ):
             for rung in range(first, len(sizes)) if left else ():
-                for chunk in self._climb(rung, len(sizes) - 1):
+                chunks = self._climb(rung, len(sizes) - 1)
+                for chunk in chunks:
                     bar.update(chunk.count * len(chunk.steps), self._best())
                     if interrupted.is_set():
                         stopped_by = "interrupted"
+                        chunks.close()
                         break
                 if stopped_by == "interrupted":
                     break
@@ -158,7 +164,7 @@ class _Sweeping:
         closing_table(see, self.plan, result)
         return result
 
-    def _climb(self, rung: int, last: int) -> Iterator[RunsChunk]:
+    def _climb(self, rung: int, last: int) -> Generator[RunsChunk, None, None]:
         """Train every run that is left to the end of a rung, in waves that fit."""
         for many in self.many:
             end = many.rungs(len(self.records), self.factor)[rung]
@@ -169,7 +175,7 @@ class _Sweeping:
             for at in range(0, len(members), size):
                 wave = members[at : at + size]
                 start, owns = self._owns(many, wave)
-                alive = np.ones(len(wave), bool)
+                alive, saved = np.ones(len(wave), bool), time.monotonic()
                 for chunk in fit_runs(
                     owns,
                     many.advance,
@@ -182,7 +188,16 @@ class _Sweeping:
                     owns, alive = chunk.owns, chunk.alive[: len(wave)]
                     for k, i in enumerate(wave):
                         self.courses[i].add(k, chunk)
-                    yield chunk._replace(steps=chunk.steps[: len(wave)])
+                    if self.folder and time.monotonic() - saved > SAVE_SECONDS:
+                        self._save(wave, chunk.start + chunk.count, owns)
+                        saved = time.monotonic()
+                    try:
+                        yield chunk._replace(steps=chunk.steps[: len(wave)])
+                    except GeneratorExit:  # interrupted
+                        self._save(wave, chunk.start + chunk.count, owns)
+                        raise
+                if self.folder:
+                    self.folder.clear_progress()
                 self._leave(many, wave, owns, alive, end if rung < last else None)
 
     def _owns(self, many: Many, wave: Sequence[int]) -> tuple[int, Any]:
@@ -191,7 +206,23 @@ class _Sweeping:
             states = [self.held.pop(i)[1] for i in wave]
             return start, spread(jax.tree.map(lambda *x: jnp.stack(x), *states), self.mesh)
         places = [many.group.members.index(i) for i in wave]
-        return 0, many.start([values[places] for values in many.group.values])
+        owns = many.start([values[places] for values in many.group.values])
+        first = jax.tree.map(lambda x: x[: len(wave)], owns)
+        found = self.folder and self.folder.restore_progress(wave, first)
+        if not found:
+            return 0, owns
+        step, owns, histories = found
+        for i in wave:
+            self.courses[i].go_on(histories[i])
+        self.see.say(f"{len(wave)} runs go on from step {step:,}")
+        return step, spread(owns, self.mesh)
+
+    def _save(self, wave: Sequence[int], step: int, owns: Any) -> None:
+        if self.folder is None:
+            return
+        states = jax.tree.map(lambda x: x[: len(wave)], owns)
+        histories = {i: self.courses[i].history() for i in wave}
+        self.folder.save_progress(wave, step, states, histories)
 
     def _leave(
         self, many: Many, wave: Sequence[int], owns: Any, alive: np.ndarray, held_at: int | None

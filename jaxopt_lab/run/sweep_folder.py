@@ -1,13 +1,15 @@
 """The folder of a sweep: `sweep.toml runs.jsonl waves/ sweep.csv report.html plots/`."""
 
 import csv
+import hashlib
 import io
 import json
 import math
 import os
 import pathlib
+import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,12 +23,15 @@ from jaxopt_lab.engine.checkpoint import write_atomically
 from jaxopt_lab.run.folder import SWEEP, RunFolder
 from jaxopt_lab.run.sweep_records import RunRecord
 
+Columns = dict[str, np.ndarray]
+
 
 class SweepFolder:
     """What is on the disk of a sweep.
 
     A wave of runs that ended together is one folder in `waves/`, with their curves and their
-    parameters; a line of `runs.jsonl`, written after it, says that a run has ended.
+    parameters; a line of `runs.jsonl`, written after it, says that a run has ended. A wave under
+    way has its states in `progress/`, to go on from.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -34,6 +39,7 @@ class SweepFolder:
         self.config = self.path / SWEEP
         self.runs = self.path / "runs.jsonl"
         self.waves = self.path / "waves"
+        self.progress = self.path / "progress"
         self.plots = self.path / "plots"
         self.table = self.path / "sweep.csv"
         self.report = self.path / "report.html"
@@ -74,10 +80,7 @@ class SweepFolder:
         wave = sum(1 for _ in self.waves.iterdir())
         place = self.waves / f"{wave:04d}"
         place.mkdir()
-        buffer = io.BytesIO()
-        columns = {f"{i}/{k}": v for i, r in ended.items() for k, v in r.history.items()}
-        np.savez(buffer, **columns)
-        write_atomically(place / "histories.npz", buffer.getvalue())
+        _save_histories(place / "histories.npz", {i: r.history for i, r in ended.items()})
         kept = {i: r for i, r in ended.items() if r.params is not None}
         if kept:
             tree = {str(i): (r.params, r.model_state) for i, r in kept.items()}
@@ -113,32 +116,60 @@ class SweepFolder:
         found: dict[int, RunRecord] = {}
         for wave, members in rows.items():
             place = self.waves / f"{wave:04d}"
-            try:
-                with np.load(place / "histories.npz", allow_pickle=False) as file:
-                    columns = dict(file)
-            except (OSError, ValueError):
-                continue
             kept = {str(i): templates[i] for i, row in members.items() if row["test"]}
-            restored = checkpoint.restore(place, kept, config_hash="sweep") if kept else (0, {})
+            try:
+                histories = _histories(place / "histories.npz", members)
+                restored = checkpoint.restore(place, kept, config_hash="sweep") if kept else (0, {})
+            except (OSError, ValueError, InputError):
+                continue
             if restored is None:
                 continue
             for i, row in members.items():
-                prefix = f"{i}/"
-                history = {
-                    k.removeprefix(prefix): v for k, v in columns.items() if k.startswith(prefix)
-                }
                 params, model_state = restored[1].get(str(i), (None, None))
                 found[i] = RunRecord(
                     plan.runs[i].values,
                     row["stopped_by"],
                     row["steps"],
                     _numbers(row["metrics"]),
-                    history,
+                    histories[i],
                     _numbers(row["test"]),
                     jax.tree.map(np.asarray, params),
                     jax.tree.map(np.asarray, model_state),
                 )
         return found
+
+    def save_progress(
+        self, wave: Sequence[int], step: int, owns: Any, histories: Mapping[int, Columns]
+    ) -> None:
+        """Save the states of a wave under way, and what it has measured."""
+        place, name = self._place_of(wave)
+        place.mkdir(parents=True, exist_ok=True)
+        _save_histories(place / f"histories-{step}.npz", histories)
+        checkpoint.save(place, step, owns, config_hash=name, keep=1)
+        for old in place.glob("histories-*.npz"):
+            if old.name != f"histories-{step}.npz":
+                old.unlink()
+
+    def restore_progress(
+        self, wave: Sequence[int], template: Any
+    ) -> tuple[int, Any, dict[int, Columns]] | None:
+        """The step, the states and the histories of this very wave; None where there are none."""
+        place, name = self._place_of(wave)
+        try:
+            found = checkpoint.restore(place, template, config_hash=name)
+            if found is None:
+                return None
+            return *found, _histories(place / f"histories-{found[0]}.npz", wave)
+        except (OSError, ValueError, InputError):
+            return None
+
+    def clear_progress(self) -> None:
+        """Forget the states of a wave, which has ended."""
+        shutil.rmtree(self.progress, ignore_errors=True)
+
+    def _place_of(self, wave: Sequence[int]) -> tuple[pathlib.Path, str]:
+        name = hashlib.sha256(repr(list(wave)).encode()).hexdigest()[:16]
+        return self.progress / name, name
 
     def write_table(self, plan: Sweep, records: tuple[RunRecord | None, ...]) -> None:
         """`sweep.csv`: a row a run."""
@@ -155,6 +186,21 @@ class SweepFolder:
             own = [r.values.get(k, "") for k in axes]
             writer.writerow([i, *own, r.stopped_by, r.steps, *measured])
         write_atomically(self.table, buffer.getvalue().encode())
+
+
+def _save_histories(path: pathlib.Path, histories: Mapping[int, Columns]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **{f"{i}/{k}": v for i, own in histories.items() for k, v in own.items()})
+    write_atomically(path, buffer.getvalue())
+
+
+def _histories(path: pathlib.Path, runs: Iterable[int]) -> dict[int, Columns]:
+    with np.load(path, allow_pickle=False) as file:
+        columns = dict(file)
+    return {
+        i: {k.partition("/")[2]: v for k, v in columns.items() if k.startswith(f"{i}/")}
+        for i in runs
+    }
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -101,6 +101,11 @@ class Course:
                 self._append(name, values[place : place + 1])
         self.steps = taken
 
+    def go_on(self, history: dict[str, np.ndarray]) -> None:
+        """Begin with what a sweep that was killed had measured."""
+        self._parts = {name: [values] for name, values in history.items()}
+        self.steps = int(history["step"][-1]) if len(history.get("step", ())) else 0
+
     def history(self) -> dict[str, np.ndarray]:
         return {name: np.concatenate(parts) for name, parts in self._parts.items()}
 

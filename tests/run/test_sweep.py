@@ -17,6 +17,7 @@ from jaxopt_lab.config.groups import group_runs
 from jaxopt_lab.config.sweep import load_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import ensemble_predict
+from jaxopt_lab.run.sweep_folder import SweepFolder
 
 CONFIG = """
 [data]
@@ -190,6 +191,30 @@ def test_goes_on_where_it_was_killed(path, tmp_path, monkeypatch):
             ours.params,
             theirs.params,
         )
+
+
+def test_runs_under_way_go_on_where_they_were(path, tmp_path, monkeypatch):
+    grid, folder = "optimizer.learning_rate=[0.02, 0.1]", tmp_path / "run"
+    sets = ["train.steps=24", "train.evaluate_every=8"]
+    whole = sweep(path, grid, sets=sets)
+    monkeypatch.setattr("jaxopt_lab.run.sweep.SAVE_SECONDS", 0.0)
+    save = SweepFolder.save_progress
+
+    def dying(self, wave, step, *rest):
+        save(self, wave, step, *rest)
+        if step >= 16:
+            raise OSError("the disk is full")
+
+    monkeypatch.setattr(SweepFolder, "save_progress", dying)
+    with pytest.raises(OSError, match="full"):
+        sweep(path, grid, sets=sets, run_dir=folder)
+    monkeypatch.setattr(SweepFolder, "save_progress", save)
+    result = jaxopt_lab.sweep(None, folder, resume=True, progress=False)
+    assert not (folder / "progress").exists()
+    for ours, theirs in zip(result.runs, whole.runs, strict=True):
+        for name, column in theirs.history.items():
+            np.testing.assert_allclose(ours.history[name], column, rtol=1e-5, err_msg=name)
+        assert ours.test == pytest.approx(theirs.test, rel=1e-5)
 
 
 @pytest.mark.parametrize(
