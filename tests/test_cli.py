@@ -77,6 +77,10 @@ def test_list_shows_names_arguments_and_defaults(capsys):
     assert "beta2 = 0.999" in out
     assert run("list") == 0
     assert "random_crop" in capsys.readouterr().out
+    assert run("list", "initializer") == 0
+    assert "he_normal" in capsys.readouterr().out
+    assert run("list", "corruptions") == 0
+    assert "glass_blur" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -92,6 +96,7 @@ def test_list_shows_names_arguments_and_defaults(capsys):
         (["train", "config.toml", "--set", "data.batch_size=99999"], "is more than the"),
         (["train", "config.toml", "--set", "data.name=cifar10"], "--data-dir"),
         (["train", "config.toml", "--set", "data.name=cifar10", "--data-dir", "none"], "cifar"),
+        (["train", "config.toml", "--set", "augment=cutmix"], "must be a table, [[augment]]"),
         (["train", "--resume", "none"], "no run to resume"),
         (["train", "config.toml", "--resume", "a", "--run-dir", "b"], "leave out --run-dir"),
         (["train", "--resume", "a", "--set", "seed=1"], "--set needs a CONFIG"),

@@ -9,6 +9,7 @@ import tomllib
 import pytest
 
 from jaxopt_lab.config.parse import parse_config, parse_linear_config
+from jaxopt_lab.config.sweep import load_sweep
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -37,9 +38,15 @@ def test_configurations_are_valid(block):
 def test_every_config_is_valid_and_says_what_to_expect(path):
     text = path.read_text()
     tables = tomllib.loads(text)
-    parse = parse_linear_config if "linear" in tables else parse_config
-    parse(tables, source=path.name)
-    header = text[: text.index("seed")]
-    command = "linear" if "linear" in tables else "train"
+    command = next((name for name in ("linear", "sweep") if name in tables), "train")
+    if command == "sweep":
+        load_sweep(path)
+    else:
+        parse = parse_linear_config if command == "linear" else parse_config
+        parse(tables, source=path.name)
+    header = text[: text.index("\nseed = ")]
     assert f"jaxopt-lab {command} configs/{path.name}" in header
-    assert re.search(r"\d %", header), "the header says the accuracy to expect"
+    if tables["data"].get("target") == "image":
+        assert re.search(r"loss \d", header), "the header says the loss to expect"
+    else:
+        assert re.search(r"\d %", header), "the header says the accuracy to expect"

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.augment._op import Op
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Range, checked
 
 
@@ -22,14 +23,15 @@ def random_crop(
         offset ~ U{0, ..., 2 padding}^2
 
     Args:
-      padding: pixels added on each side, >= 0.
+      padding: pixels added on each side, >= 0 and fewer than the image's shorter side has.
       mode: what fills them: "constant" (zeros), "reflect" (without the border) or "edge".
 
     Returns:
-      An `Op` on (H, W, C) images of any dtype and size.
+      An `Op` on (H, W, C) images of any dtype.
 
     Raises:
       ArgumentError: for a negative padding or an unknown mode.
+      InputError: from the `Op`, for a padding that could leave nothing of the image.
 
     Reference: Krizhevsky, 2009; He et al., 2016, https://arxiv.org/abs/1512.03385, section 4.2.
     """
@@ -38,6 +40,11 @@ def random_crop(
         return jax.random.randint(key, (2,), 0, 2 * padding + 1)
 
     def apply(offset, image):
+        if padding and padding >= min(image.shape[:2]):
+            raise InputError(
+                f"random_crop: padding must be below the image's side, got {padding} for an image "
+                f"of shape {image.shape}"
+            )
         padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), mode=mode)
         return jax.lax.dynamic_slice(padded, (offset[0], offset[1], 0), image.shape)
 

@@ -13,7 +13,7 @@ from jaxopt_lab.core.ranges import Probability, Range, checked
 
 @checked
 def random_zoom(
-    max_factor: Annotated[float, Range(1)] = 1.2,
+    max_factor: Annotated[float, Range(1, 100)] = 1.2,
     *,
     interpolation: Interpolation = "bilinear",
     fill: Probability = 0.0,
@@ -25,7 +25,7 @@ def random_zoom(
         log factor ~ U(-log max_factor, log max_factor)
 
     Args:
-      max_factor: the greatest enlargement, >= 1; its inverse is the greatest shrinkage.
+      max_factor: the greatest enlargement, in [1, 100]; its inverse is the greatest shrinkage.
       interpolation: "bilinear" or "nearest".
       fill: what stands where the source lies outside, in [0, 1].
 
@@ -33,7 +33,7 @@ def random_zoom(
       An `Op` on (H, W, C) images.
 
     Raises:
-      ArgumentError: for a factor below 1, another interpolation, or a fill out of [0, 1].
+      ArgumentError: for a factor out of its range, another interpolation, or a fill out of [0, 1].
 
     Reference: Simonyan and Zisserman, 2015, https://arxiv.org/abs/1409.1556, section 3.1.
 

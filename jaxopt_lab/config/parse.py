@@ -229,7 +229,8 @@ class _Parser:
 
     def is_table(self, path: str, value: Any) -> bool:
         if not isinstance(value, dict):
-            self.faults.append((path, f"must be a table, [{path}], got {value!r}"))
+            table = f"[[{path}]]" if path in LISTS else f"[{path}]"
+            self.faults.append((path, f"must be a table, {table}, got {value!r}"))
         return isinstance(value, dict)
 
 

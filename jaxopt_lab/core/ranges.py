@@ -79,16 +79,22 @@ def fault(hint: Any, value: Any) -> str | None:
         words = typing.get_args(hint)
         allowed = " or ".join(repr(word) for word in words)
         return f"must be {allowed}, got {value!r}{nearest(str(value), map(str, words))}"
+    if origin is Sequence and isinstance(value, numbers.Number):
+        return f"must be a list or tuple, got {value!r}; ({value!r},) is one"
     if origin is Sequence and isinstance(value, list | tuple):
         (item,) = typing.get_args(hint)
         found = (fault(item, v) for v in value)
         return next((f"holds a value that {text}" for text in found if text), None)
     if origin in (typing.Union, types.UnionType):
-        members = [m for m in typing.get_args(hint) if typing.get_origin(m) is not Literal]
+        others = {Literal} if isinstance(value, list | tuple) else {Literal, Sequence}
+        members = [m for m in typing.get_args(hint) if typing.get_origin(m) not in others]
         return next(filter(None, (fault(member, value) for member in members)), None)
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         wrong = [m for m in marks(hint) if isinstance(m, Range) and float(value) not in m]
-        return f"must be {wrong[0]}, got {value!r}" if wrong else None
+        if not wrong:
+            return None
+        finite = " and finite" if value == wrong[0].high == math.inf else ""
+        return f"must be {wrong[0]}{finite}, got {value!r}"
     return None
 
 

@@ -88,7 +88,9 @@ def fit(
     Returns:
       A `Fit`: coef (d,) for one output, such as two classes without softmax, else (d, T). Each
       lane under `jax.vmap` stops on its own. NaN, not converged, where traced data hold NaN or
-      infinity, or lambda is negative.
+      infinity, or lambda is negative. Without a penalty the risk of separable classes, with loss
+      "logistic" or "softmax", has no minimum: the coefficients are then those at which its gradient
+      came below the tolerance, and that is what `converged` says.
 
     Raises:
       ArgumentError: for a number out of its range or an unknown word.
@@ -102,10 +104,13 @@ def fit(
     Reference: Beck and Teboulle, 2009, https://doi.org/10.1137/080716542.
     """
     X, y = check_data("fit", X, y)
+    strength = check_strength("fit", 0.0 if penalty == "none" else lam, X.dtype)
+    if jnp.ndim(ratio):
+        shape = jnp.shape(ratio)
+        raise InputError(f"fit: ratio has shape {shape}, expected one number; jax.vmap takes many")
     if loss == "hinge":
         _need_l2(penalty, lam, ratio)
     target = y if loss == "squared" else _classes(y, loss, classes)
-    strength = check_strength("fit", 0.0 if penalty == "none" else lam, X.dtype)
     share = {"l1": 1.0, "elastic_net": ratio}.get(penalty, 0.0)
     lasso, ridge = strength * share, strength * (1 - share)
     return _solve(X, target, lasso, ridge, tolerance, loss, intercept, max_iterations)

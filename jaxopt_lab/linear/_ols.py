@@ -4,7 +4,7 @@ import jax
 
 from jaxopt_lab.core.ranges import checked
 from jaxopt_lab.linear._least_squares import Method
-from jaxopt_lab.linear._ridge import ridge
+from jaxopt_lab.linear._ridge import solve
 from jaxopt_lab.linear.model import LinearModel
 
 
@@ -35,4 +35,4 @@ def ols(
 
     Reference: Golub, 1965, https://doi.org/10.1007/BF01436075.
     """
-    return ridge(X, y, 0.0, intercept=intercept, method=method)
+    return solve("ols", X, y, 0.0, intercept, method)

@@ -63,9 +63,8 @@ def check_strength(method: str, lam: Any, dtype: Any, *, many: bool = False) -> 
             if not jnp.all(lam >= 0):
                 raise InputError(f"{method}: lambda must be >= 0, got {float(lam.min()):g}")
     if jnp.ndim(lam) != many:
-        wanted = (
-            "(L,); ridge takes one" if many else "one number; jax.vmap or ridge_path takes many"
-        )
+        several = "jax.vmap or ridge_path" if method == "ridge" else "jax.vmap"
+        wanted = "(L,); ridge takes one" if many else f"one number; {several} takes many"
         raise InputError(f"{method}: lambda has shape {jnp.shape(lam)}, expected {wanted}")
     lam = jnp.asarray(lam, dtype)
     return jnp.where(lam >= 0, lam, jnp.nan)

@@ -37,7 +37,8 @@ def ridge(
         over X or lam "auto" computes both.
 
     Returns:
-      A `LinearModel`. NaN where traced data hold NaN or infinity or a traced lambda is negative.
+      A `LinearModel`. NaN where traced data hold NaN or infinity or a traced lambda is negative,
+      and where a sum overflows, as over float32 labels of 1e38: scale such data.
 
     Raises:
       ArgumentError: for lambda out of its range or an unknown method.
@@ -48,8 +49,15 @@ def ridge(
     Reference: Hoerl and Kennard, 1970, https://doi.org/10.1080/00401706.1970.10488634; refinement
     with residuals of X: Björck, 1987, https://doi.org/10.1016/0024-3795(87)90101-7.
     """
-    X, y = check_data("ridge", X, y)
-    return _solve(X, y, check_strength("ridge", lam, X.dtype), intercept, method)
+    return solve("ridge", X, y, lam, intercept, method)
+
+
+def solve(
+    name: str, X: jax.Array, y: jax.Array, lam: jax.Array | float, intercept: bool, method: Method
+) -> LinearModel:
+    """`ridge`, whose errors name the function that was called."""
+    X, y = check_data(name, X, y)
+    return _solve(X, y, check_strength(name, lam, X.dtype), intercept, method)
 
 
 @functools.partial(jax.jit, static_argnames=("intercept", "method"))

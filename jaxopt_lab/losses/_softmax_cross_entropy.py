@@ -16,11 +16,13 @@ def softmax_cross_entropy(
 
         l = -sum_k q_k log softmax(z)_k,    q = (1 - s) y + s / K
 
-    Computed in float32 whatever the logits' dtype, and finite for logits of any finite size.
+    Computed in float32 whatever the logits' dtype, and finite for logits of any finite size; one of
+    -infinity rules its class out.
 
     Args:
       outputs: logits z, (B, K), any float dtype.
-      labels: classes, (B,) integers in [0, K), or distributions y, (B, K).
+      labels: classes, (B,) integers in [0, K), or distributions y, (B, K). Not checked, as they may
+        be traced: a class out of [0, K) gives the loss of the class with the largest logit.
       label_smoothing: s in [0, 1], the share of the label given to the uniform distribution.
 
     Returns:
@@ -30,6 +32,8 @@ def softmax_cross_entropy(
     """
     logits = outputs.astype(jnp.float32)
     logits = logits - jax.lax.stop_gradient(logits.max(-1, keepdims=True))
+    # So that neither a difference nor a sum of K of them is infinite, which times 0 would be NaN.
+    logits = jnp.maximum(logits, jnp.finfo(jnp.float32).min / logits.shape[-1])
     if labels.ndim == logits.ndim - 1:
         # A comparison and a sum, which fuse with what is around them; a gather does not.
         hot = jax.nn.one_hot(labels, logits.shape[-1], dtype=jnp.bool_)

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 
 from jaxopt_lab.core.ranges import Count, checked
-from jaxopt_lab.nn._layers import Activation, Init, Layers
+from jaxopt_lab.nn._layers import Activation, Init, Layers, flat
 
 
 class Autoencoder(nn.Module):
@@ -20,7 +20,7 @@ class Autoencoder(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         del train
-        x = x.reshape(x.shape[0], -1)
+        x = flat(x)
         for width in self.hidden:
             x = self.layers.activate(self.layers.dense(width)(x))
         x = self.layers.dense(self.code)(x)

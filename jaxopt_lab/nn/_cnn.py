@@ -8,7 +8,7 @@ import jax
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Decay, checked
 from jaxopt_lab.nn._dropout import Dropout
-from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm
+from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm, check_images
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
 
 
@@ -22,6 +22,7 @@ class CNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        check_images(x)
         layers = self.layers
         for i, width in enumerate(self.channels):
             x = layers.conv(width, 3, 1 if i == 0 else 2)(x)

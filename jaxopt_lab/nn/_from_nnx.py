@@ -1,12 +1,13 @@
 """NNX modules with the `init` and `apply` of Linen ones."""
 
+import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
+from flax import linen, nnx
 
 from jaxopt_lab.core.errors import InputError
 
@@ -19,7 +20,7 @@ class FromNNX:
 
     def __init__(self, make: Callable[[nnx.Rngs], nnx.Module]):
         self._make = make
-        module = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+        module = nnx.eval_shape(lambda: _made(make))
         self._graph, self._random, *states = nnx.split(module, nnx.RngState, *_KINDS.values())
         self._states = dict(zip(_KINDS, states, strict=True))
         self._takes_train = "train" in inspect.signature(type(module).__call__).parameters
@@ -100,11 +101,29 @@ def from_nnx(module: nnx.Module | Callable[[nnx.Rngs], nnx.Module]) -> FromNNX:
     if isinstance(module, nnx.Module):
         graph, state = nnx.split(module)
         return FromNNX(lambda rngs: nnx.merge(graph, state))
-    if not callable(module):
+    if isinstance(module, linen.Module) or not callable(module):
         raise InputError(
-            f"from_nnx: needs an nnx.Module or a function rngs -> module, got {module!r}"
+            "from_nnx: needs an nnx.Module or a function rngs -> module, got "
+            + ("a Linen module, which can be used as it is" if callable(module) else repr(module))
         )
     return FromNNX(module)
+
+
+def _made(make: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
+    name = getattr(make, "__name__", repr(make))
+    # Of a class itself it is that of its metaclass, which takes anything.
+    called = functools.partial(make.__init__, None) if isinstance(make, type) else make
+    try:
+        inspect.signature(called).bind(None)
+    except TypeError as error:
+        raise InputError(
+            f"from_nnx: {name} cannot be called with rngs alone ({error}): give lambda rngs: "
+            f"{name}(..., rngs=rngs)"
+        ) from None
+    module = make(nnx.Rngs(0))
+    if not isinstance(module, nnx.Module):
+        raise InputError(f"from_nnx: {name} must return an nnx.Module, got {module!r}")
+    return module
 
 
 def _filled(template: nnx.State, values: Mapping[str, Any]) -> nnx.State:

@@ -1,11 +1,13 @@
 """The layers of a model, all made from the same few choices."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.nn._activations import activation
 from jaxopt_lab.nn._conv import Conv
 from jaxopt_lab.nn._dense import Dense
@@ -24,6 +26,24 @@ Init = Literal[
     "orthogonal",
     "delta_orthogonal",
 ]
+
+
+def flat(x: jax.Array) -> jax.Array:
+    """(B, ...) as (B, I), an empty batch too, of which `reshape` could not tell I."""
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+def check_images(x: jax.Array) -> None:
+    """Make sure that a convolutional network is given images.
+
+    Raises:
+      InputError: where x is not (B, H, W, C).
+    """
+    if x.ndim != 4:
+        raise InputError(
+            f"a convolutional network needs images (B, H, W, C), got {x.shape}: reshape them, or "
+            "use mlp"
+        )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import jax
 
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.nn._dense import Dense
-from jaxopt_lab.nn._layers import Init
+from jaxopt_lab.nn._layers import Init, flat
 from jaxopt_lab.nn.initializers import initializer
 
 
@@ -20,7 +20,7 @@ class Linear(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         del train
         kernel, bias = initializer(self.init_name), nn.initializers.constant(self.bias_init)
-        return Dense(self.classes, kernel_init=kernel, bias_init=bias)(x.reshape(x.shape[0], -1))
+        return Dense(self.classes, kernel_init=kernel, bias_init=bias)(flat(x))
 
 
 @checked

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Positive, checked
 from jaxopt_lab.core.tree import accumulator_dtype
 from jaxopt_lab.core.types import Params
@@ -50,10 +51,15 @@ def lsuv(
 
     Raises:
       ArgumentError: for a number out of its range.
+      InputError: where `variables` has no collection "params".
 
     Reference: Mishkin and Matas, 2016, https://arxiv.org/abs/1511.06422
     """
-
+    if "params" not in variables:
+        raise InputError(
+            'lsuv: variables must have the collection "params", as model.init returns them, got '
+            f"{', '.join(map(repr, variables))}; give {{'params': params}} for parameters alone"
+        )
     done = {}  # the kernel that was set, by path; a scanned layer is traced more than once
 
     def set_kernel(next_function, args, kwargs, context):

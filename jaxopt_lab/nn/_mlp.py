@@ -9,7 +9,7 @@ import jax
 from jaxopt_lab.core.ranges import Count, Decay, NonNegative, checked
 from jaxopt_lab.nn._dropout import Dropout
 from jaxopt_lab.nn._gaussian_noise import GaussianNoise
-from jaxopt_lab.nn._layers import Activation, Init, Layers
+from jaxopt_lab.nn._layers import Activation, Init, Layers, flat
 from jaxopt_lab.nn._max_plus import MaxPlus
 from jaxopt_lab.nn._maxout import Maxout
 from jaxopt_lab.nn.initializers import initializer
@@ -31,7 +31,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        x = x.reshape(x.shape[0], -1)
+        x = flat(x)
         x = GaussianNoise(self.noise)(x, train=train)
         for width in self.hidden:
             x = self._hidden(x, width, train)
@@ -77,7 +77,7 @@ def mlp(
       hidden: width of each hidden layer; empty for a linear model.
       unit: what a hidden layer is: "dense", "maxout" or "max_plus".
       pieces: k, the affine maps of a maxout unit.
-      norm: "batch", "layer", "group" or "none".
+      norm: "batch", "layer", "group" or "none"; "instance" needs space, of which there is none.
       activation: phi, by name.
       init: of the kernels, by name.
       bias_init: the value at which biases start.

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.nn._dropout import Dropout
-from jaxopt_lab.nn._layers import Layers
+from jaxopt_lab.nn._layers import Layers, check_images
 
 Shortcut = Literal["identity", "projection", "none"]
 
@@ -63,6 +63,7 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        check_images(x)
         layers = self.layers
         x = layers.conv(self.width, 3)(x)
         x = layers.activate(layers.normalize(x, train=train))

@@ -6,7 +6,7 @@ import jax
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Count, Decay, checked
 from jaxopt_lab.nn._dropout import Dropout
-from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm
+from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm, check_images
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
 
 
@@ -41,6 +41,7 @@ class WideResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        check_images(x)
         layers = self.layers
         x = layers.conv(16, 3)(x)
         for stage in range(3):

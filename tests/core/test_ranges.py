@@ -38,6 +38,24 @@ def test_every_wrong_argument_is_named():
     assert "example: rate must be > 0" in str(error.value)
 
 
+def test_a_number_where_several_are_due():
+    with pytest.raises(ArgumentError, match=r"sizes must be a list or tuple, got 3; \(3,\) is one"):
+        example(1.0, sizes=3)  # pyright: ignore
+    one_or_many = checked(_one_or_many)
+    assert one_or_many(0.5) == 0.5
+    with pytest.raises(ArgumentError, match=r"x holds a value that must be in \[0, 1\), got 1"):
+        one_or_many([1])
+
+
+def _one_or_many(x: Decay | Sequence[Decay]):
+    return x
+
+
+def test_infinity():
+    with pytest.raises(ArgumentError, match="eps must be > 0 and finite, got inf"):
+        example(1.0, eps=float("inf"))
+
+
 def test_numpy_numbers_are_looked_at_and_arrays_and_schedules_are_not():
     with pytest.raises(ArgumentError, match="rate"):
         example(np.float32(-1))

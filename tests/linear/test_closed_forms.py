@@ -190,7 +190,7 @@ X0, Y0 = draw(5, 2)
     ],
 )
 def test_data_that_do_not_do(name, X, y, text):
-    with pytest.raises(InputError, match=f"^(ridge|{name}): {text}"):
+    with pytest.raises(InputError, match=f"^{name}: {text}"):
         SOLVERS[name](X, y, **cases.SOLVERS[name])
 
 
@@ -198,6 +198,8 @@ def test_arguments_that_do_not_do():
     for lam in (-1.0, np.float32(-1), np.nan, jnp.float32(-1)):
         with pytest.raises(InputError, match=r"ridge: lam.* must be >= 0"):
             ridge(X0, Y0, lam)
+    with pytest.raises(InputError, match="ridge: lam must be >= 0 and finite, got inf"):
+        ridge(X0, Y0, np.inf)
     with pytest.raises(InputError, match=r"lambda has shape \(3,\), expected one number"):
         ridge(X0, Y0, np.ones(3))
     with pytest.raises(InputError, match="method must be 'auto' or"):

@@ -242,6 +242,12 @@ X0 = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
         ([0, 1, 1, 0], {"loss": "hinge", "penalty": "l1"}, "has no L2 part"),
         ([0, 1, 1, 0], {"loss": "hinge", "lam": 0.0}, "has no L2 part"),
         ([0, 1, 1, 0], {"loss": "hinge", "penalty": "elastic_net", "ratio": 1}, "has no L2 part"),
+        (
+            [0, 1, 1, 0],
+            {"loss": "hinge", "lam": np.ones(2)},
+            r"shape \(2,\).* jax\.vmap takes many",
+        ),
+        ([0, 1, 1, 0], {"ratio": np.ones(2)}, r"ratio has shape \(2,\).* jax\.vmap takes many"),
     ],
 )
 def test_what_does_not_do(y, arguments, text):

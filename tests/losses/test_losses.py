@@ -39,6 +39,21 @@ def test_cross_entropy_is_finite_at_extreme_logits(dtype):
     np.testing.assert_allclose(value, 2e4 + 2e4 + np.log(2) + np.log(3), rtol=5e-3)
 
 
+def test_cross_entropy_at_the_largest_floats_and_without_a_class():
+    logits = jnp.array([[3e38, -3e38, 0.0], [0.0, -jnp.inf, 0.0]])
+    for labels in (jnp.array([0, 2]), jnp.eye(3)[jnp.array([0, 2])]):
+        value, grads = jax.value_and_grad(lambda z, y=labels: softmax_cross_entropy(z, y).sum())(
+            logits
+        )
+        np.testing.assert_allclose(value, np.log(2), rtol=1e-6)  # float32's rounding
+        np.testing.assert_allclose(grads, [[0, 0, 0], [0.5, 0, -0.5]], atol=1e-6)
+    smooth = softmax_cross_entropy(logits[:1], labels[:1], label_smoothing=0.1)
+    assert np.isfinite(smooth).all()
+    # A class that there is not: the loss of the largest logit's.
+    found = softmax_cross_entropy(jnp.array([[1.0, 3.0]] * 3), jnp.array([-1, 2, 1]))
+    np.testing.assert_array_equal(found, found[2])
+
+
 def test_accuracy_of_integers_and_distributions():
     outputs = jnp.array([[0.1, 0.9], [0.8, 0.2], [0.4, 0.6]])
     labels = jnp.array([1, 0, 0])

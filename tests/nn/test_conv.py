@@ -1,6 +1,5 @@
 """`Conv` against XLA's own convolution: values, gradients, transformations and parameters."""
 
-import functools
 import itertools
 from typing import Any, NamedTuple
 
@@ -17,9 +16,6 @@ from jaxopt_lab.nn._convolution import canonical_convolution
 
 # Sums of at most a few thousand products of order 1, in float64.
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
-
-# XLA's own passes all run; LLVM's do not, which halves the time that these tests take.
-_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +141,7 @@ def test_value_and_gradients_equal_xlas_own(name):
     case = CASES[name]
     operands = _operands(case)
 
-    @_jit
+    @jax.jit
     def everything(params, x):
         return [
             (
@@ -164,7 +160,7 @@ def test_value_and_gradients_equal_xlas_own(name):
 def test_second_derivative_equals_xlas_own(name):
     case = CASES[name]
 
-    @_jit
+    @jax.jit
     def both(params, x):
         return [_second(layer)(params, x) for layer in _layers(case)]
 
@@ -184,7 +180,9 @@ def test_third_derivative_equals_xlas_own(name):
         return jax.grad(squares)(params)
 
     # Operands as arguments: jaxlib 0.7.2 folds constants wrongly in XLA's own third derivative.
-    ours, theirs = _jit(lambda *args: [third(layer, *args) for layer in _layers(case)])(params, x)
+    ours, theirs = jax.jit(lambda *args: [third(layer, *args) for layer in _layers(case)])(
+        params, x
+    )
     _assert_equal(ours, theirs)
 
 
@@ -222,11 +220,11 @@ def test_training_in_a_scan_equals_a_python_loop(name):
 def test_vmap_equals_a_loop(name, axes):
     case = CASES[name]
     gradient = _gradient(_layers(case)[0])
-    alone = _jit(gradient)
+    alone = jax.jit(gradient)
     several = [_operands(case, seed) for seed in range(3)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *several)
     arguments = [stacked[i] if axes[i] == 0 else several[0][i] for i in range(2)]
-    batched = _jit(jax.vmap(gradient, axes))(*arguments)
+    batched = jax.jit(jax.vmap(gradient, axes))(*arguments)
     one_by_one = [
         alone(several[s if axes[0] == 0 else 0][0], several[s if axes[1] == 0 else 0][1])
         for s in range(3)
@@ -240,7 +238,7 @@ def test_checkpointing_changes_nothing(name):
     layer, _ = _layers(case)
     operands = _operands(case)
     rematerialized = jax.grad(jax.checkpoint(_loss(layer)), argnums=(0, 1))
-    _assert_equal(_jit(rematerialized)(*operands), _jit(_gradient(layer))(*operands))
+    _assert_equal(jax.jit(rematerialized)(*operands), jax.jit(_gradient(layer))(*operands))
 
 
 @pytest.mark.parametrize("name", ["explicit", "both-dilated-s2", "depthwise", "groups"])
@@ -250,11 +248,11 @@ def test_bfloat16_is_kept_and_as_accurate_as_xlas_own(name):
     half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), (params, x))
     exact = jax.tree.map(lambda a: a.astype(jnp.float64), half)
     ours, theirs = _layers(case, dtype=jnp.bfloat16, param_dtype=jnp.bfloat16)
-    value = _jit(lambda p, x: ours.apply({"params": p}, x))(*half)
+    value = jax.jit(lambda p, x: ours.apply({"params": p}, x))(*half)
     assert value.dtype == jnp.bfloat16
-    gradients = _jit(_gradient(ours))(*half)
-    reference = _jit(_gradient(_layers(case)[1]))(*exact)
-    of_xla = _jit(_gradient(theirs))(*half)
+    gradients = jax.jit(_gradient(ours))(*half)
+    reference = jax.jit(_gradient(_layers(case)[1]))(*exact)
+    of_xla = jax.jit(_gradient(theirs))(*half)
     for got, true, xla, given in zip(
         *map(jax.tree.leaves, (gradients, reference, of_xla, half)), strict=True
     ):
@@ -278,7 +276,7 @@ def test_preferred_element_type_is_that_of_the_value_only(groups):
             assert y.dtype == jnp.float32
             return jnp.sin(y).sum()
 
-        return _jit(jax.grad(loss, argnums=(0, 1)))
+        return jax.jit(jax.grad(loss, argnums=(0, 1)))
 
     ours = gradients(canonical_convolution, preferred_element_type=jnp.float32)(x, params["kernel"])
     assert all(g.dtype == jnp.bfloat16 for g in ours)
@@ -292,8 +290,8 @@ def test_preferred_element_type_is_that_of_the_value_only(groups):
 @pytest.mark.parametrize("shape", [(0, 5, 5, 2), (2, 1, 5, 2)], ids=["no-image", "no-output"])
 def test_gradients_of_an_empty_result_are_zero(shape):
     layer = Conv(3, (3, 3), padding="VALID", backward="canonical")
-    params = _jit(layer.init)(jax.random.key(0), jnp.zeros((1, 5, 5, 2)))["params"]
-    gradients = _jit(_gradient(layer))(params, jnp.zeros(shape))
+    params = jax.jit(layer.init)(jax.random.key(0), jnp.zeros((1, 5, 5, 2)))["params"]
+    gradients = jax.jit(_gradient(layer))(params, jnp.zeros(shape))
     assert all((leaf == 0).all() for leaf in jax.tree.leaves(gradients))
     assert gradients[1].shape == shape
 
@@ -303,7 +301,7 @@ def test_no_or_many_batch_axes(shape):
     ours, theirs = _layers(Case((5, 6), (3, 3)))
     params, _ = _operands(Case((5, 6), (3, 3)))
     x = jnp.asarray(np.random.default_rng(1).normal(size=shape))
-    _assert_equal(_jit(_gradient(ours))(params, x), _jit(_gradient(theirs))(params, x))
+    _assert_equal(jax.jit(_gradient(ours))(params, x), jax.jit(_gradient(theirs))(params, x))
 
 
 @pytest.mark.parametrize("backward", ["auto", "canonical", "xla"])
@@ -311,8 +309,8 @@ def test_no_or_many_batch_axes(shape):
 def test_parameters_are_those_of_flax(backward, groups):
     arguments = {"features": 4, "kernel_size": (3, 3), "feature_group_count": groups}
     x = jnp.ones((1, 5, 5, 4), jnp.float32)
-    ours = _jit(Conv(**arguments, backward=backward).init)(jax.random.key(3), x)
-    theirs = _jit(nn.Conv(**arguments).init)(jax.random.key(3), x)
+    ours = jax.jit(Conv(**arguments, backward=backward).init)(jax.random.key(3), x)
+    theirs = jax.jit(nn.Conv(**arguments).init)(jax.random.key(3), x)
     assert jax.tree.structure(ours) == jax.tree.structure(theirs)
     assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), ours, theirs))
 

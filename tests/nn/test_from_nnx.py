@@ -146,3 +146,9 @@ def test_trains_from_a_configuration(tmp_path):
 def test_anything_else_is_refused():
     with pytest.raises(InputError, match=r"needs an nnx\.Module or a function rngs -> module"):
         from_nnx(3)
+    with pytest.raises(InputError, match="got a Linen module, which can be used as it is"):
+        from_nnx(linen.Dense(3))  # pyright: ignore
+    with pytest.raises(InputError, match=r"Dense must return an nnx\.Module"):
+        from_nnx(linen.Dense)  # pyright: ignore
+    with pytest.raises(InputError, match=r"give lambda rngs: Linear\(\.\.\., rngs=rngs\)"):
+        from_nnx(nnx.Linear)  # pyright: ignore

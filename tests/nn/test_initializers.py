@@ -1,7 +1,5 @@
 """Initializers: the variance that each promises, orthogonality, keys and dtypes."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +9,6 @@ from cases import INITIALIZERS as CASES
 from jaxopt_lab.nn import INITIALIZERS, Conv, Dense, delta_orthogonal, initializer, orthogonal
 
 # LLVM's passes do not run, which halves the time of a compilation.
-_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 KERNEL = (3, 3, 32, 64)  # fan-in 288, fan-out 576
 STDDEV = {
@@ -67,7 +64,7 @@ def test_keys_dtypes_and_seeds():
         inits = {name: make(**CASES[name]) for name, make in INITIALIZERS.items()}
         return {name: init(key, (2, 2, 3, 3), jnp.bfloat16) for name, init in inits.items()}
 
-    together, alone = _jit(jax.vmap(draw))(keys), _jit(draw)(keys[1])
+    together, alone = jax.jit(jax.vmap(draw))(keys), jax.jit(draw)(keys[1])
     for name, several in together.items():
         assert several.dtype == jnp.bfloat16
         # Several matrices decomposed at once may round otherwise, at most in the last bit.

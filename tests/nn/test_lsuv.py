@@ -181,3 +181,8 @@ def test_iterations_end_where_a_bias_is_in_the_way():
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match=r"tolerance must be > 0.*max_iterations must be >= 1"):
         lsuv(Dense(3), {}, X, jax.random.key(0), tolerance=0, max_iterations=0)
+    params = Dense(3).init(jax.random.key(0), X)["params"]
+    with pytest.raises(
+        ValueError, match=r"collection \"params\".*got 'kernel'.*{'params': params}"
+    ):
+        lsuv(Dense(3), params, X, jax.random.key(0))

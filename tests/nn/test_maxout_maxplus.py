@@ -1,6 +1,5 @@
 """Maxout and the max-plus layers against loops in numpy."""
 
-import functools
 import itertools
 
 import jax
@@ -11,7 +10,6 @@ import pytest
 from jaxopt_lab.nn import Maxout, MaxPlus, MaxPlusConv
 
 # LLVM's passes do not run, which halves the time of a compilation.
-_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def draw(*shape, seed=0):
@@ -19,7 +17,7 @@ def draw(*shape, seed=0):
 
 
 def value_and_gradients(layer, params, x):
-    @_jit
+    @jax.jit
     def run(params, x):
         def loss(params, x):
             y = layer.apply({"params": params}, x)
@@ -149,7 +147,7 @@ def test_seeds_are_vmapped_and_jit_is_eager(layer):
     def run(key):
         return layer.init_with_output(key, x)
 
-    together, alone = _jit(jax.vmap(run))(keys), run(keys[1])
+    together, alone = jax.jit(jax.vmap(run))(keys), run(keys[1])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, atol=1e-5), together, alone)
     assert (together[0][0] != together[0][1]).any()
 

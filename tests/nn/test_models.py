@@ -124,6 +124,14 @@ def test_every_choice_of_layers(name, options):
     assert ("batch_stats" in variables) == (options["norm"] == "batch")
 
 
+@pytest.mark.parametrize("model", [linear(3), mlp(3, hidden=[4], norm="batch")])
+def test_an_empty_batch(model):
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 2, 2, 1)))
+    x, train = jnp.zeros((0, 2, 2, 1)), {"train": True, "mutable": ["batch_stats"]}
+    assert model.apply(variables, x).shape == (0, 3)
+    assert model.apply(variables, x, **train)[0].shape == (0, 3)
+
+
 def test_biases_of_the_course_start_at_one():
     params = cnn(10, norm="none", bias_init=1.0).init(jax.random.key(0), jnp.ones((1, 8, 8, 1)))
     biases = [p for p in jax.tree.leaves(params) if p.ndim == 1]
@@ -209,6 +217,11 @@ def test_noise_acts_in_training_only(model):
         (lambda: wide_resnet(10, depth=20), r"depth must be 6 n \+ 4 .* got 20"),
         (lambda: resnet(10, init="he_norm"), "did you mean 'he_normal'"),
         (lambda: cnn(10, channels=[]), "channels must hold at least one"),
+        (lambda: mlp(10, hidden=128), r"hidden must be a list or tuple, got 128"),  # pyright: ignore
+        *(
+            (lambda m=m: m.init(jax.random.key(0), jnp.zeros((2, 64))), r"images .*, got \(2, 64\)")
+            for m in (cnn(10), resnet(10), wide_resnet(10, depth=10, width=1))
+        ),
     ],
 )
 def test_wrong_arguments_are_named(wrong, text):

@@ -13,7 +13,6 @@ from jaxopt_lab.engine.statistics import reestimate_statistics
 from jaxopt_lab.nn import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, normalization
 
 # LLVM's passes do not run, which halves the time of a compilation.
-_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 RECORD = np.load(pathlib.Path(__file__).parents[1] / "references" / "layers_torch.npz")
 LAYERS = {
@@ -61,7 +60,7 @@ def test_value_and_gradients_equal_pytorchs(name):
     if name == "batch_eval":
         statistics = {key: jnp.asarray(given[key]) for key in statistics}
 
-    @_jit
+    @jax.jit
     def both(params, x):
         def loss(params, x):
             y, state = layer.apply(
@@ -101,13 +100,13 @@ SHAPES = [(4, 3, 5, 6), (1, 3, 2, 1), (3, 1, 1, 4), (0, 3, 2, 4), (5, 4)]
 )
 def test_every_shape_in_bfloat16(layer, shape):
     x = jnp.asarray(np.random.default_rng(0).normal(2, 3, shape), jnp.bfloat16)
-    variables = _jit(layer.init)(jax.random.key(0), x)
+    variables = jax.jit(layer.init)(jax.random.key(0), x)
     assert jax.tree.map(jnp.shape, variables["params"]) == {
         "scale": shape[-1:],
         "bias": shape[-1:],
     }
     apply = functools.partial(layer.apply, train=True, mutable=["batch_stats"])
-    y, state = _jit(apply)(variables, x)
+    y, state = jax.jit(apply)(variables, x)
     assert y.shape == shape and y.dtype == jnp.bfloat16
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(state))
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((y, state)))
@@ -198,7 +197,7 @@ def test_seeds_are_vmapped_and_jit_is_eager():
         variables = Net().init(key, x, train=True)
         return Net().apply(variables, x, train=True, mutable=["batch_stats"])
 
-    together, alone = _jit(jax.vmap(run))(keys), run(keys[1])
+    together, alone = jax.jit(jax.vmap(run))(keys), run(keys[1])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, atol=1e-5), together, alone)
     assert (together[0][0] != together[0][1]).any()
 

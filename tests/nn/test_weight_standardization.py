@@ -13,7 +13,6 @@ from jaxopt_lab.nn import Conv, Dense, scaled_standardize, standardize
 
 RECORD = np.load(pathlib.Path(__file__).parents[1] / "references" / "layers_torch.npz")
 # LLVM's passes do not run, which halves the time of a compilation.
-_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 KINDS = ["standard", "scaled"]
 
 
@@ -61,7 +60,7 @@ def test_mean_zero_and_set_variance_of_each_output_unit(shape, dtype):
 def test_stored_is_the_raw_kernel(make, kind):
     x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 5, 5, 4)), jnp.float32)
     own, plain = make(weight_standardization=kind), make()
-    variables, raw = (_jit(m.init)(jax.random.key(0), x) for m in (own, plain))
+    variables, raw = (jax.jit(m.init)(jax.random.key(0), x) for m in (own, plain))
     gain = variables["params"].pop("gain", None)
     assert (gain is not None) == (kind == "scaled")
     jax.tree.map(np.testing.assert_array_equal, variables, raw)
@@ -99,7 +98,7 @@ def test_seeds_are_vmapped():
     def run(key):
         return Net().init_with_output(key, x)
 
-    together, alone = _jit(jax.vmap(run))(keys), _jit(run)(keys[1])
+    together, alone = jax.jit(jax.vmap(run))(keys), jax.jit(run)(keys[1])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, atol=1e-5), together, alone)
 
 

@@ -1,6 +1,7 @@
 """`jaxopt-lab evaluate` and `show-augment`, as a user calls them."""
 
 import json
+import pathlib
 import shutil
 
 import numpy as np
@@ -62,9 +63,25 @@ def test_runs_side_by_side_on_clean_and_corrupted_images(monkeypatch, tmp_path, 
     assert 10 * tenth["error"] == pytest.approx(round(10 * tenth["error"]), abs=1e-4)
 
 
+def test_a_diverged_run_has_no_numbers(capsys):
+    steep = ["--set", "optimizer.name=sgd", "--set", "optimizer.learning_rate=1e30"]
+    assert cli.main(["train", "config.toml", "--run-dir", "none", *steep]) == 1
+    assert cli.main(["evaluate", "none"]) == 2
+    assert "none holds no checkpoint: the run diverged" in capsys.readouterr().err
+    # After one step the parameters are finite yet.
+    steep += ["--set", "train.steps=1"]
+    assert cli.main(["train", "config.toml", "--run-dir", "wild", *steep]) == 0
+    capsys.readouterr()
+    assert cli.main(["evaluate", "wild", "--corruptions"]) == 0
+    out = capsys.readouterr().out
+    assert "wild: the outputs are not finite: the run diverged" in out and "nan" not in out
+    found = json.loads(pathlib.Path("wild/evaluation.json").read_text())
+    assert found == dict.fromkeys(("error", "loss", "calibration_error"))
+
+
 def test_what_cannot_be_evaluated_is_told(tmp_path, capsys):
     assert cli.main(["evaluate", "nowhere"]) == 2
-    assert "holds no run" in capsys.readouterr().err
+    assert "nowhere holds no run: there is no" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()
     assert cli.main(["evaluate", "nowhere", "--samples", "0"]) == 2
     assert "--samples must be >= 1" in capsys.readouterr().err
