@@ -8,10 +8,9 @@ import optax
 
 from jaxopt_lab.core.ranges import LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.tree import zeros_accumulator
+from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.optimizers._moments import moving_average
-from jaxopt_lab.optimizers._precision import cast_like, widen
 
 OpenDecay = Annotated[float, Range(0, 1, low_open=True, high_open=True)]
 

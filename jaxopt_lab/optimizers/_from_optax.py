@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import ScalarOrSchedule
-from jaxopt_lab.optimizers._precision import cast_like, widen
 from jaxopt_lab.optimizers._weight_decay import need_params
 
 

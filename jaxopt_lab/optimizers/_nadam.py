@@ -9,10 +9,9 @@ import optax
 
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.tree import zeros_accumulator
+from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.optimizers._moments import bias_correction, moving_average
-from jaxopt_lab.optimizers._precision import cast_like, widen
 
 
 class NadamState(NamedTuple):

@@ -7,10 +7,9 @@ import optax
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.tree import zeros_accumulator
+from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.optimizers._moments import bias_correction, moving_average
 from jaxopt_lab.optimizers._nadam import NadamState, momentum_at
-from jaxopt_lab.optimizers._precision import cast_like, widen
 from jaxopt_lab.optimizers._weight_decay import WeightDecay, decay_rates, need_params
 
 

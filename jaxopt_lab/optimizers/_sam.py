@@ -10,8 +10,8 @@ import optax
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
-from jaxopt_lab.optimizers._precision import cast_like, widen
 from jaxopt_lab.optimizers._weight_decay import need_params
 
 

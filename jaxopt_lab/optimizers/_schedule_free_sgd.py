@@ -8,9 +8,9 @@ import optax
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import LearningRate, Range, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.optimizers._from_optax import FromOptaxState, from_optax
-from jaxopt_lab.optimizers._precision import cast_like, widen
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 

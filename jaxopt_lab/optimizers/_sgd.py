@@ -8,7 +8,7 @@ import optax
 
 from jaxopt_lab.core.ranges import LearningRate, checked
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.optimizers._precision import cast_like, widen
+from jaxopt_lab.core.tree import cast_like, widen
 
 
 class SGDState(NamedTuple):

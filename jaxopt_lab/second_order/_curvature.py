@@ -170,22 +170,11 @@ class Curvature:
 
             diag G = 1/B sum_i sum_k (J_i^T s_ik)^2,    H_i = sum_k s_ik s_ik^T
         """
-        outputs = self.outputs()
-        shape = outputs.shape
-
-        def root(z, label):
-            def loss(flat):
-                return self.output_loss(flat.reshape(1, *shape[1:]), label[None])[0]
-
-            values, vectors = jnp.linalg.eigh(jax.hessian(loss)(z.reshape(-1)))
-            return vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
-
-        columns = jnp.moveaxis(jax.vmap(root)(outputs, self.batch["label"]), -1, 0)
+        columns = root_columns(self, self.outputs())
 
         def along(variables, given):
             batch, column = given
-            z = self._model(variables, batch)
-            return (column * z.reshape(column.shape)).sum(-1)
+            return (column * self._model(variables, batch)).reshape(len(column), -1).sum(-1)
 
         def add(total, column):
             grads = per_example_grads(along, self.variables, (self.batch, column))
@@ -217,6 +206,22 @@ class Curvature:
 
     def _draw(self, outputs: jax.Array) -> jax.Array:
         return jax.lax.stop_gradient(self.sample_label(self.key, outputs))
+
+
+def root_columns(curvature: Curvature, outputs: jax.Array) -> jax.Array:
+    """(K, B, ...): the columns of H^(1/2) of every sample, H the loss Hessian at its outputs."""
+    shape = outputs.shape
+
+    def root(z, label):
+        def loss(flat):
+            one = flat.reshape(1, *shape[1:]).astype(outputs.dtype)
+            return curvature.output_loss(one, label[None])[0]
+
+        values, vectors = jnp.linalg.eigh(jax.hessian(loss)(widen(z).reshape(-1)))
+        return vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
+
+    columns = jnp.moveaxis(jax.vmap(root)(outputs, curvature.batch["label"]), -1, 0)
+    return columns.reshape(-1, *shape).astype(outputs.dtype)
 
 
 def read_curvature(method: str, curvature: Curvature | None, grads: Params) -> Curvature:

@@ -10,6 +10,7 @@ from jax import lax
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.tree import flatten_with_names, widen
 from jaxopt_lab.second_order._capture import Layer, find_layers, forward
+from jaxopt_lab.second_order._curvature import root_columns
 
 Kind = Literal["mc", "ggn", "empirical"]
 
@@ -88,7 +89,7 @@ def kron_factors(
     )
     batch, key = outputs.shape[0], jax.random.fold_in(curvature.key, 1)
     if kind == "ggn":
-        columns = _root_columns(curvature, outputs)
+        columns = root_columns(curvature, outputs)
         slopes = jax.vmap(lambda column: backward(column)[0])(columns)
         signs = jax.random.rademacher(key, columns.shape[:2], outputs.dtype)
         sums = backward(jnp.einsum("kb,kb...->b...", signs, columns))[1]
@@ -121,20 +122,3 @@ def _inputs_factor(layer: Layer, x, batch):
 def _outputs_factor(layer: Layer, slopes):
     rows = widen(slopes).reshape(-1, slopes.shape[-1])
     return _square(rows) / layer.positions
-
-
-def _root_columns(curvature, outputs):
-    """(K, B, ...): the columns of H^(1/2) of every sample, H the loss Hessian at its outputs."""
-    shape = outputs.shape
-
-    def root(z, label):
-        def loss(flat):
-            one = flat.reshape(1, *shape[1:]).astype(outputs.dtype)
-            return curvature.output_loss(one, label[None])[0]
-
-        hessian = jax.hessian(loss)(widen(z).reshape(-1))
-        values, vectors = jnp.linalg.eigh(hessian)
-        return vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
-
-    columns = jnp.moveaxis(jax.vmap(root)(outputs, curvature.batch["label"]), -1, 0)
-    return columns.reshape(-1, *shape).astype(outputs.dtype)

@@ -12,7 +12,6 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.losses import softmax_cross_entropy
 from jaxopt_lab.second_order import Curvature, natural_gradient
 
-
 NORMALIZED = {"name": "mlp", "hidden": [8], "norm": "batch", "dropout": 0.1}
 
 

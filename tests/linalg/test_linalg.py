@@ -1,7 +1,5 @@
 """Each routine against the dense matrix, in float64."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +10,6 @@ from jaxopt_lab import linalg
 from jaxopt_lab.core.errors import ArgumentError
 
 pytestmark = pytest.mark.usefixtures("x64")
-# XLA's own passes all run; LLVM's do not, which halves the time that these tests take.
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 CLOSE = {"rtol": 1e-10, "atol": 1e-10}
 LIKE = {"a": (2, 3), "b": (4,), "none": (0, 2)}
 
@@ -60,9 +56,9 @@ def test_hessian_product():
         return losses(model(params)).mean()
 
     where, v = tree(2), tree(3)
-    hessian = jit(jax.hessian(lambda x: losses(flat_model(x)).mean()))(ravel_pytree(where)[0])
+    hessian = jax.jit(jax.hessian(lambda x: losses(flat_model(x)).mean()))(ravel_pytree(where)[0])
 
-    @jit
+    @jax.jit
     def computed(where, v):
         product = linalg.hessian_operator(f, where)
         return linalg.hvp(f, where, v), linalg.dense(product, v), linalg.diagonal(product, v)
@@ -75,16 +71,16 @@ def test_hessian_product():
 
 def test_gauss_newton_and_fisher_products():
     where, v = tree(2), tree(3)
-    jacobian = np.asarray(jit(jax.jacfwd(flat_model))(ravel_pytree(where)[0]))
+    jacobian = np.asarray(jax.jit(jax.jacfwd(flat_model))(ravel_pytree(where)[0]))
     outputs = model(where)
     curve = np.asarray(jax.vmap(jax.hessian(lambda z: losses(z[None])[0]))(outputs))
     ggn = np.einsum("nkp,nkl,nlq->pq", jacobian, curve, jacobian) / 5
-    found = jit(lambda p, v: linalg.ggn_vp(model, losses, p, v))(where, v)
+    found = jax.jit(lambda p, v: linalg.ggn_vp(model, losses, p, v))(where, v)
     np.testing.assert_allclose(vector(found), ggn @ vector(v), **CLOSE)
 
     slopes = jax.grad(lambda z: losses(z).sum())(outputs)
     rows = np.einsum("nkp,nk->np", jacobian, slopes)
-    found = jit(lambda p, v: linalg.fisher_vp(model, slopes, p, v))(where, v)
+    found = jax.jit(lambda p, v: linalg.fisher_vp(model, slopes, p, v))(where, v)
     np.testing.assert_allclose(vector(found), rows.T @ (rows @ vector(v)) / 5, **CLOSE)
 
 
@@ -95,7 +91,7 @@ def test_per_example_gradients():
         return losses(jnp.tanh(batch["x"] @ params["a"]) * batch["scale"][:, None])
 
     batch = {"x": x, "scale": jnp.arange(1.0, 6.0)}
-    found = jit(lambda p: linalg.per_example_grads(f, p, batch))(where)
+    found = jax.jit(lambda p: linalg.per_example_grads(f, p, batch))(where)
     expected = jax.jacrev(lambda p: f(p, batch))(where)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **CLOSE), found, expected)
 
@@ -103,7 +99,7 @@ def test_per_example_gradients():
 @pytest.mark.parametrize("start", [None, 7])
 def test_conjugate_gradients_solve(start):
     b, x0 = tree(5), None if start is None else tree(start)
-    found = jit(lambda b: linalg.cg(operator(POSITIVE), b, iterations=25, x0=x0))(b)
+    found = jax.jit(lambda b: linalg.cg(operator(POSITIVE), b, iterations=25, x0=x0))(b)
     np.testing.assert_allclose(vector(found.x), np.linalg.solve(POSITIVE, vector(b)), rtol=1e-8)
     assert found.residual < 1e-10
     assert not found.negative_curvature
@@ -144,7 +140,7 @@ def test_conjugate_gradients_are_finite_on_anything(matrix, scale):
 
 
 def test_lanczos_finds_all_eigenvalues_with_as_many_vectors():
-    found = jit(lambda v: linalg.lanczos(operator(POSITIVE), v, 10))(tree(5))
+    found = jax.jit(lambda v: linalg.lanczos(operator(POSITIVE), v, 10))(tree(5))
     t = np.diag(found.diagonal) + np.diag(found.off_diagonal, 1) + np.diag(found.off_diagonal, -1)
     np.testing.assert_allclose(np.linalg.eigvalsh(t), np.linalg.eigvalsh(POSITIVE), rtol=1e-9)
     q = np.asarray(jax.vmap(lambda x: ravel_pytree(x)[0])(found.basis))
@@ -183,7 +179,7 @@ def test_hutchinson_is_unbiased_with_its_own_probes_in_each_lane():
     product, samples = operator(POSITIVE), 500
     keys = jax.random.split(jax.random.key(1), 4)
 
-    @jit
+    @jax.jit
     @jax.vmap
     def estimates(key):
         diag = linalg.hutchinson_diag(product, tree(0), key, samples)

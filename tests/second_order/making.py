@@ -12,9 +12,6 @@ from jaxopt_lab import nn, second_order
 
 SAMPLES, CLASSES = 7, 3
 
-# XLA's own passes all run; LLVM's do not, which halves the time that these tests take.
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
 
 def cross_entropy(outputs, labels):
     """That of the package computes in float32; this in the outputs' precision."""
@@ -61,7 +58,7 @@ def problem(name="mlp", dtype=jnp.float32, samples=SAMPLES, seed=0):
     model, shape = MODELS[name]
     keys = jax.random.split(jax.random.key(seed), 3)
     x = jax.random.normal(keys[0], (samples, *shape), dtype)
-    params = jit(model.init)(keys[1], x)["params"]
+    params = jax.jit(model.init)(keys[1], x)["params"]
     batch = {"image": x, "label": (jnp.arange(samples) % CLASSES)}
     model_fn = {"mlp": mlp, "conv": conv}[name]
     return params, second_order.Curvature(params, model_fn, cross_entropy, batch, keys[2])
@@ -82,8 +79,10 @@ def matrices(curvature):
     def outputs(vector, sample):
         return model_fn(unravel(vector), jax.tree.map(lambda x: x[None], sample))[0]
 
-    jacobians = np.asarray(jit(jax.vmap(jax.jacrev(outputs), (None, 0)))(vector, batch), np.float64)
-    z = np.asarray(jit(lambda p: model_fn(p, batch))(curvature.variables), np.float64)
+    jacobians = np.asarray(
+        jax.jit(jax.vmap(jax.jacrev(outputs), (None, 0)))(vector, batch), np.float64
+    )
+    z = np.asarray(jax.jit(lambda p: model_fn(p, batch))(curvature.variables), np.float64)
     p = np.exp(z - z.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
     samples = len(z)
@@ -99,7 +98,7 @@ def matrices(curvature):
     def objective(vector):
         return curvature.output_loss(model_fn(unravel(vector), batch), batch["label"]).mean()
 
-    hessian = jit(jax.jacrev(jax.grad(objective)))(vector)
+    hessian = jax.jit(jax.jacrev(jax.grad(objective)))(vector)
     drawn = jax.random.categorical(curvature.key, jnp.asarray(z, curvature.outputs().dtype))
     mc_grads, mc = fisher(drawn)
     empirical_grads, empirical = fisher(batch["label"])

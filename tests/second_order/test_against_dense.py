@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from second_order.making import flat, jit, solved
+from second_order.making import flat, solved
 
 from jaxopt_lab import linalg
 from jaxopt_lab import second_order as so
@@ -24,7 +24,7 @@ def direction(tx, curvature, grads):
         params = curvature.params
         return tx.update(grads, tx.init(params), params, curvature=curvature)[0]
 
-    return flat(jit(update)(curvature, grads))
+    return flat(jax.jit(update)(curvature, grads))
 
 
 @pytest.fixture(params=["mlp float32", "mlp float64", "conv float64"])
@@ -40,7 +40,7 @@ def case(request):
 def test_products_and_gradients(case):
     curvature, expected, tolerance = case
 
-    @jit
+    @jax.jit
     def computed(c):
         like = c.variables
         v = jax.tree.map(lambda p: jnp.cos(3 * p), like)
@@ -134,7 +134,7 @@ def test_diagonal_hessian(case, estimator, rule):
     b1, b2, power = 0.75, 0.5, 0.5
     tx = so.scale_by_diagonal_hessian(b1, b2, DAMPING, power, estimator=estimator, rule=rule)
 
-    @jit
+    @jax.jit
     def three(curvature):
         grads, state = curvature.gradient(), tx.init(curvature.params)
         for scale in (1.0, -2.0, 3.0):
@@ -163,7 +163,7 @@ def test_gradient_variance(case):
     curvature, expected, tolerance = case
     tx = so.scale_by_gradient_variance(0.75, 0.5, DAMPING, 0.5)
 
-    @jit
+    @jax.jit
     def two(curvature):
         grads, state = curvature.gradient(), tx.init(curvature.params)
         _, state = tx.update(grads, state, curvature=curvature)

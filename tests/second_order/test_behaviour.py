@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 from cases import SECOND_ORDER as CASES
-from second_order.making import cross_entropy, flat, jit, problem
+from second_order.making import cross_entropy, flat, problem
 
 from jaxopt_lab import linalg, losses
 from jaxopt_lab import second_order as so
@@ -33,7 +33,7 @@ def path(tx, loss, start, steps):
         x = x + updates
         return (x, state), x
 
-    return jit(lambda x: jax.lax.scan(body, (x, tx.init(x)), None, steps))(start)
+    return jax.jit(lambda x: jax.lax.scan(body, (x, tx.init(x)), None, steps))(start)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_natural_gradient_takes_the_same_path_in_other_coordinates_of_a_layer():
             params = optax.apply_updates(params, updates)
             return (params, state), model_fn(params, c.batch)
 
-        return jit(lambda p: jax.lax.scan(body, (p, tx.init(p)), None, 5))(params)[1]
+        return jax.jit(lambda p: jax.lax.scan(body, (p, tx.init(p)), None, 5))(params)[1]
 
     here = {"a": first, "b": second}
     there = {"a": jnp.linalg.solve(mixing, first), "b": second}
@@ -142,7 +142,7 @@ def test_the_fisher_of_drawn_labels_is_the_gauss_newton_matrix_on_average(loss, 
     w = jnp.linspace(-1, 1, 6).reshape(2, 3)
     c = so.Curvature(w, model_fn, loss, {"image": x, "label": label}, KEY, sample)
 
-    @jit
+    @jax.jit
     def drawn(keys):
         def one(key):
             return linalg.dense(dataclasses.replace(c, key=key).operator("mc"), w)
@@ -159,8 +159,8 @@ def test_the_gradient_that_is_given_is_the_right_hand_side():
     params, c = problem()
     grads = jax.tree.map(jnp.ones_like, params)
     tx = so.scale_by_natural_gradient(1.0, solve="dense")
-    found = flat(jit(lambda g, c: tx.update(g, tx.init(g), curvature=c)[0])(grads, c))
-    ggn = np.asarray(jit(lambda c: linalg.dense(c.operator("ggn"), params))(c))
+    found = flat(jax.jit(lambda g, c: tx.update(g, tx.init(g), curvature=c)[0])(grads, c))
+    ggn = np.asarray(jax.jit(lambda c: linalg.dense(c.operator("ggn"), params))(c))
     expected = np.linalg.solve(ggn + np.eye(len(ggn)), np.ones(len(ggn)))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
@@ -205,7 +205,7 @@ def test_one_trace_serves_every_step():
 
 def test_each_lane_has_its_own_probes_and_labels():
     params, c = problem()
-    grads = jit(c.gradient)()
+    grads = jax.jit(c.gradient)()
     keys = jax.random.split(jax.random.key(1), 3)
     for tx in (so.diagonal_hessian(0.1), so.natural_gradient(0.1, fisher="mc", solve="woodbury")):
 
@@ -213,7 +213,7 @@ def test_each_lane_has_its_own_probes_and_labels():
             lane = dataclasses.replace(c, key=key)
             return tx.update(grads, tx.init(params), params, curvature=lane)[0]
 
-        found = jax.tree.leaves(jit(jax.vmap(one))(keys))[0]
+        found = jax.tree.leaves(jax.jit(jax.vmap(one))(keys))[0]
         assert not np.allclose(found[0], found[1]) and not np.allclose(found[1], found[2])
 
 
@@ -254,7 +254,7 @@ def test_the_gradient_noise_scale_of_known_noise():
 
     assert so.gradient_noise_scale(tx.init(w)) == 0
     keys = jax.random.split(KEY, 400)
-    state = jit(lambda s: jax.lax.scan(body, s, keys)[0])(tx.init(w))
+    state = jax.jit(lambda s: jax.lax.scan(body, s, keys)[0])(tx.init(w))
     # |G|^2 is estimated with a standard deviation of 4 sqrt(8) sqrt(4/16) / sqrt(400): 4 %.
     np.testing.assert_allclose(so.gradient_noise_scale(state), 4.0, rtol=0.15)
 
@@ -292,7 +292,7 @@ def test_jit_equals_eager(name):
     update = functools.partial(tx.update, params=valley.start)
     # Fusion reorders float32's roundings, and a solve magnifies them.
     for a, b in zip(
-        jax.tree.leaves(jit(lambda g, s, c: update(g, s, curvature=c))(g, state, c)),
+        jax.tree.leaves(jax.jit(lambda g, s, c: update(g, s, curvature=c))(g, state, c)),
         jax.tree.leaves(update(g, state, curvature=c)),
         strict=True,
     ):
@@ -307,7 +307,7 @@ def test_a_model_that_computes_in_bfloat16():
 
     rough = dataclasses.replace(c, model_fn=half)
     for kind in ("hessian", "ggn", "mc", "empirical"):
-        found, exact = (jit(lambda c, k=kind: c.operator(k)(params))(x) for x in (rough, c))
+        found, exact = (jax.jit(lambda c, k=kind: c.operator(k)(params))(x) for x in (rough, c))
         assert {x.dtype for x in jax.tree.leaves(found)} == {jnp.dtype(jnp.float32)}
         size = np.abs(flat(exact)).max()
         # bfloat16 has 8 bits; the Hessian's sums cancel some of them.
@@ -318,7 +318,7 @@ def test_the_losses_of_the_package_fit():
     params, c = problem()
     other = dataclasses.replace(c, output_loss=losses.softmax_cross_entropy)
     v = jax.tree.map(jnp.ones_like, params)
-    found = jit(lambda c: (c.value(), c.ggn_vp(v), c.hvp(v)))
+    found = jax.jit(lambda c: (c.value(), c.ggn_vp(v), c.hvp(v)))
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), found(other), found(c)
     )

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 from cases import SECOND_ORDER as CASES
-from second_order.making import jit, problem
+from second_order.making import problem
 
 from jaxopt_lab import second_order as so
 from jaxopt_lab.core.errors import ArgumentError, InputError
@@ -55,7 +55,7 @@ def take_steps(tx, params, curvature, keys):
 @functools.cache
 def update_of(name):
     """A fresh optimizer's update, compiled once for all arguments of these shapes."""
-    return jit(
+    return jax.jit(
         lambda grads, state, params, curvature, rate: make(name, learning_rate=rate).update(
             grads, state, params, curvature=curvature
         )
@@ -66,7 +66,7 @@ def update_of(name):
 def first(name):
     """Parameters, curvature, gradient, state and the first update."""
     params, curvature = problem()
-    grads, state = jit(curvature.gradient)(), make(name).init(params)
+    grads, state = jax.jit(curvature.gradient)(), make(name).init(params)
     rate = CASES[name]["learning_rate"]
     return params, curvature, grads, state, update_of(name)(grads, state, params, curvature, rate)
 
@@ -87,7 +87,9 @@ def test_bfloat16_parameters_move_as_their_float32_copies_would(name):
     assert all(dtype == jnp.float32 for dtype in floating)
     grads = jax.tree.map(lambda g: g.astype(jnp.bfloat16), grads)
     c = dataclasses.replace(curvature, params=half)
-    updates, new = jit(lambda g, s, p, c: tx.update(g, s, p, curvature=c))(grads, state, half, c)
+    updates, new = jax.jit(lambda g, s, p, c: tx.update(g, s, p, curvature=c))(
+        grads, state, half, c
+    )
     assert shapes(updates) == shapes(half) and shapes(new) == shapes(state)
     wide = jax.tree.map(lambda p: p.astype(jnp.float32), (half, grads))
     c = dataclasses.replace(curvature, params=wide[0])
@@ -109,12 +111,12 @@ def test_vmap_over_learning_rates_and_seeds_equals_a_loop_of_scans(name):
         (params_, _), values = take_steps(make(name, learning_rate=rate), params, curvature, keys)
         return params_, values
 
-    one = jit(final)
+    one = jax.jit(final)
     loop = jax.tree.map(
         lambda *x: jnp.stack(x), *[one(rate, key) for rate, key in zip(rates, keys, strict=True)]
     )
     # Solves of nearly singular systems magnify roundings, which batching reorders.
-    assert_trees_close(jit(jax.vmap(final))(rates, keys), loop, 1e-3, 1e-3)
+    assert_trees_close(jax.jit(jax.vmap(final))(rates, keys), loop, 1e-3, 1e-3)
 
 
 def test_masked_and_partition_move_a_part_as_a_restricted_curvature_says(name):
@@ -122,7 +124,7 @@ def test_masked_and_partition_move_a_part_as_a_restricted_curvature_says(name):
     mask = {"Dense_0": True, "Dense_1": False}
     rate = CASES[name]["learning_rate"]
 
-    @jit
+    @jax.jit
     def three(grads, params, curvature):
         tx = make(name, learning_rate=rate)
         masked = optax.masked(tx, mask)
@@ -160,7 +162,7 @@ def test_finite_on_a_singular_fisher_and_on_data_that_are_not_finite(name):
 
 def test_batch_of_one(name):
     params, curvature = problem(samples=1)
-    grads = jit(curvature.gradient)()
+    grads = jax.jit(curvature.gradient)()
     state = make(name).init(params)
     assert finite(update_of(name)(grads, state, params, curvature, 0.1))
 
@@ -168,7 +170,7 @@ def test_batch_of_one(name):
 def test_the_loss_falls(name):
     params, curvature = problem(seed=1)
     keys = jax.random.split(jax.random.key(3), 20)
-    _, values = jit(lambda p: take_steps(make(name), p, curvature, keys))(params)
+    _, values = jax.jit(lambda p: take_steps(make(name), p, curvature, keys))(params)
     assert values[-1] < 0.7 * values[0]
 
 
@@ -176,7 +178,7 @@ def test_a_schedule_and_a_scale_stand_where_the_rate_does(name):
     params, curvature, grads, state, (updates, _) = first(name)
     rate = CASES[name]["learning_rate"]
 
-    @jit
+    @jax.jit
     def both(grads, state, params, curvature):
         tx = make(name, learning_rate=lambda k: jnp.where(k == 0, rate / 2, 0.0))
         a, after = tx.update(

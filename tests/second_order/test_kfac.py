@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from second_order.making import cross_entropy, flat, jit, problem
+from second_order.making import cross_entropy, flat, problem
 
 from jaxopt_lab import second_order as so
 from jaxopt_lab.second_order._kfac import KfacState, ScaleByKfacState
@@ -57,7 +57,7 @@ def test_steps_are_those_of_the_equations():
         damping=0.05, decay=0.9, every=2, momentum=0.8, norm_constraint=0.02, kind="empirical",
     )  # fmt: skip
 
-    @jit
+    @jax.jit
     def step(params, state):
         c = dataclasses.replace(curvature, params=params)
         grads = c.gradient()
@@ -91,8 +91,8 @@ def test_factors_and_inverses_are_computed_when_they_are_due():
         return jax.lax.scan(body, (params, tx.init(params)), keys)[1]
 
     keys = jax.random.split(jax.random.key(0), 7)
-    alone = jit(scanned)(params, keys)
-    together = jit(jax.vmap(scanned, (None, 0)))(params, jnp.stack([keys, keys[::-1]]))
+    alone = jax.jit(scanned)(params, keys)
+    together = jax.jit(jax.vmap(scanned, (None, 0)))(params, jnp.stack([keys, keys[::-1]]))
     for period, tree, lanes in zip((2, 3), alone, together, strict=True):
         for x, y in zip(jax.tree.leaves(tree), jax.tree.leaves(lanes), strict=True):
             changed = [bool((x[k] != x[k - 1]).any()) for k in range(1, 7)]
@@ -105,7 +105,7 @@ def test_a_bias_or_a_kernel_alone():
     tx = so.kfac(0.1, damping=0.1, momentum=0.0, norm_constraint=None, kind="empirical")
     only = ("Dense_0/bias",)
 
-    @jit
+    @jax.jit
     def parts(curvature):
         factors = curvature.kron_factors(kind="empirical").layers["Dense_0/kernel"]
         diagonal = curvature.kron_factors(kind="empirical", only=only).diagonal
@@ -118,7 +118,7 @@ def test_a_bias_or_a_kernel_alone():
         mask = {"Dense_0": chosen, "Dense_1": {"kernel": False, "bias": False}}
         masked = optax.masked(tx, mask)
         state = masked.init(params)
-        update = jit(lambda g, s, c, tx=masked: tx.update(g, s, params, curvature=c))
+        update = jax.jit(lambda g, s, c, tx=masked: tx.update(g, s, params, curvature=c))
         updates, _ = update(grads, state, curvature)
         found.append(updates["Dense_0"])
     a = np.asarray(a, np.float64)[:-1, :-1]
@@ -142,7 +142,7 @@ def test_large_layers_and_bare_parameters_have_a_diagonal():
     c = dataclasses.replace(curvature, params=bare, model_fn=without_flax)
     tx = so.kfac(0.1, damping=0.1, momentum=0.0, norm_constraint=None)
 
-    @jit
+    @jax.jit
     def step(c):
         grads = c.gradient()
         updates, _ = tx.update(grads, tx.init(bare), bare, curvature=c)
@@ -157,7 +157,7 @@ def test_large_layers_and_bare_parameters_have_a_diagonal():
 def test_a_batch_that_is_not_finite_leaves_no_trace_in_the_factors(wrong):
     params, curvature = problem()
     tx = so.kfac(0.1)
-    update = jit(lambda g, s, p, c: tx.update(g, s, p, curvature=c))
+    update = jax.jit(lambda g, s, p, c: tx.update(g, s, p, curvature=c))
     grads = curvature.gradient()
     _, state = update(grads, tx.init(params), params, curvature)
     images = curvature.batch["image"].at[0, 0].set(wrong)
@@ -212,7 +212,7 @@ def test_steps_are_those_of_kfac_jax():
     def model_fn(params, batch):
         return Small().apply({"params": params}, batch["image"])
 
-    @jit
+    @jax.jit
     def step(params, state):
         batch = {"image": x, "label": labels}
         c = so.Curvature(params, model_fn, cross_entropy, batch, jax.random.key(0))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from second_order.making import cross_entropy, jit, problem, solved
+from second_order.making import cross_entropy, problem, solved
 
 from jaxopt_lab import nn
 from jaxopt_lab import second_order as so
@@ -56,7 +56,7 @@ def test_a_linear_network_has_exactly_these_blocks():
     )
     x = jax.random.normal(jax.random.key(1), (6, 2, 2, 2), jnp.float64)
     c = curvature_of(Chain(parts), x)
-    factors = jit(lambda c: c.kron_factors(kind="ggn"))(c)
+    factors = jax.jit(lambda c: c.kron_factors(kind="ggn"))(c)
     assert factors.diagonal == {} and len(factors.layers) == 3
     for name, (a, g) in factors.layers.items():
         layer = c.params[name.removesuffix("/kernel")]
@@ -65,7 +65,7 @@ def test_a_linear_network_has_exactly_these_blocks():
             params = {**c.params, name.removesuffix("/kernel"): layer}
             return c.model_fn(params, c.batch)
 
-        jacobian = jit(jax.jacrev(outputs))(layer)
+        jacobian = jax.jit(jax.jacrev(outputs))(layer)
         rows = [jacobian[k].reshape(6, 2, -1) for k in ("kernel", "bias") if k in jacobian]
         rows = np.concatenate(rows, -1)
         block = np.einsum("bki,bkj->ij", rows, 2 * rows) / 6  # the Hessian of the loss is 2 I
@@ -100,7 +100,7 @@ def by_hand(curvature, labels):
 def test_factors_of_both_fishers_by_hand(kind):
     c, _ = solved("mlp", jnp.float64)
     labels = c.sampled_labels() if kind == "mc" else c.batch["label"]
-    found = jit(lambda c: c.kron_factors(kind=kind))(c).layers
+    found = jax.jit(lambda c: c.kron_factors(kind=kind))(c).layers
     for name, pair in by_hand(c, labels).items():
         for a, b in zip(found[name], pair, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
@@ -108,7 +108,7 @@ def test_factors_of_both_fishers_by_hand(kind):
 
 def test_float32_factors():
     _, c = problem()
-    found = jit(lambda c: c.kron_factors(kind="empirical"))(c).layers
+    found = jax.jit(lambda c: c.kron_factors(kind="empirical"))(c).layers
     for name, pair in by_hand(c, c.batch["label"]).items():
         for a, b in zip(found[name], pair, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
@@ -126,7 +126,7 @@ def test_a_convolution_by_explicit_patches(options):
     conv = nn.Conv(3, (3, 2), **options)
     x = jax.random.normal(jax.random.key(1), (4, 7, 6, 2))
     c = curvature_of(conv, x, lambda z, y: ((z - y) ** 2).sum((1, 2, 3)))
-    a, g = jit(lambda c: c.kron_factors(kind="empirical"))(c).layers["kernel"]
+    a, g = jax.jit(lambda c: c.kron_factors(kind="empirical"))(c).layers["kernel"]
     kernel, bias = c.params["kernel"], c.params["bias"]
 
     def output(kernel):
@@ -134,7 +134,7 @@ def test_a_convolution_by_explicit_patches(options):
 
     # What multiplies each weight of a unit: the output of a kernel that has this weight alone.
     units = jnp.eye(12).reshape(12, 3, 2, 2, 1) * jnp.ones((1, 1, 1, 1, 3))
-    seen = jit(jax.vmap(output))(units)[..., 0] - bias[0]
+    seen = jax.jit(jax.vmap(output))(units)[..., 0] - bias[0]
     rows = np.asarray(seen, np.float64).reshape(12, -1).T
     np.testing.assert_allclose(a[:-1, :-1], rows.T @ rows / 4, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(a[-1, :-1], rows.sum(0) / 4, rtol=1e-4, atol=1e-4)
@@ -161,7 +161,7 @@ class Mixed(fnn.Module):
 
 def test_what_is_no_layer_has_a_diagonal():
     model, x = Mixed(), jax.random.normal(KEY, (4, 4, 4, 1))
-    variables = dict(jit(model.init)(KEY, x))
+    variables = dict(jax.jit(model.init)(KEY, x))
     params = variables.pop("params")
 
     def model_fn(params, batch):
@@ -171,7 +171,7 @@ def test_what_is_no_layer_has_a_diagonal():
     batch = {"image": x, "label": jnp.arange(4) % 3}
     c = so.Curvature({"params": params}, lambda p, b: model_fn(p["params"], b), cross_entropy,
                      batch, KEY)  # fmt: skip
-    found = jit(lambda c: c.kron_factors())(c)
+    found = jax.jit(lambda c: c.kron_factors())(c)
     assert set(found.layers) == {"params/Conv_0/kernel", "params/last/kernel"}
     leaves = {f"params/{m}/{k}": v.shape for m, p in params.items() for k, v in p.items()}
     held = {f"params/{m}/{k}" for m in ("Conv_0", "last") for k in ("kernel", "bias")}
@@ -183,9 +183,9 @@ def test_what_is_no_layer_has_a_diagonal():
 
 def test_diagonals_are_right_in_the_mean_over_signs():
     _, c = problem()
-    squares = jit(lambda c: jax.tree.map(lambda g: (g**2).mean(0), c.fisher_grads("mc")))(c)
+    squares = jax.jit(lambda c: jax.tree.map(lambda g: (g**2).mean(0), c.fisher_grads("mc")))(c)
 
-    @jit
+    @jax.jit
     def mean(keys):
         def one(key):
             # The labels stay: a fixed draw in place of one by this key.

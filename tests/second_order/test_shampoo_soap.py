@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from second_order.making import flat, jit
+from second_order.making import flat
 
 from jaxopt_lab import optimizers
 from jaxopt_lab import second_order as so
@@ -127,7 +127,7 @@ def soap_by_hand(grads, bases, every, eps=1e-3):
 def run(tx, dtype=jnp.float32):
     """Updates and state of every step."""
 
-    @jit
+    @jax.jit
     def step(grads, state, params):
         return tx.update(grads, state, params)
 
@@ -202,7 +202,7 @@ def test_blocks_are_put_together_again(shape, size):
 
 def test_a_gradient_that_is_not_finite_leaves_no_trace():
     for tx in (so.shampoo(0.1), so.soap(0.1)):
-        update, params = jit(tx.update), {"w": jnp.ones((3, 2))}
+        update, params = jax.jit(tx.update), {"w": jnp.ones((3, 2))}
         good, bad = ({"w": jnp.full((3, 2), v).at[0, 0].set(1.0)} for v in (2.0, jnp.nan))
         _, state = update(good, tx.init(params), params)
         updates, after = update(bad, state, params)

@@ -28,7 +28,7 @@ def main():
     import jax
     import numpy as np
     from cases import SECOND_ORDER as CASES
-    from second_order.making import jit, problem
+    from second_order.making import problem
 
     from jaxopt_lab.second_order import SECOND_ORDER
 
@@ -43,7 +43,7 @@ def main():
     for name, arguments in CASES.items():
         tx = SECOND_ORDER[name](**arguments)
 
-        @jit
+        @jax.jit
         def step(params, curvature, tx=tx):
             state = tx.init(params)
             # The updates alone: SOAP's state holds eigenvectors, whose signs mean nothing.

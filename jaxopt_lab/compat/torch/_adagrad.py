@@ -9,8 +9,8 @@ from jaxopt_lab.compat._rates import inverse_time
 from jaxopt_lab.compat.torch._common import torch_optimizer
 from jaxopt_lab.core.ranges import LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.optimizers._adagrad import AdagradState
-from jaxopt_lab.optimizers._precision import cast_like, widen
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 

@@ -9,10 +9,9 @@ import optax
 from jaxopt_lab.compat._rates import is_off
 from jaxopt_lab.compat.torch._double import bias_correction
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.tree import zeros_accumulator
+from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers._moments import moving_average
-from jaxopt_lab.optimizers._precision import cast_like, widen
 from jaxopt_lab.optimizers._weight_decay import need_params
 
 

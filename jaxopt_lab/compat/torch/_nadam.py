@@ -12,9 +12,9 @@ from jaxopt_lab.compat.torch._common import torch_optimizer
 from jaxopt_lab.compat.torch._double import bias_correction
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.optimizers._moments import moving_average
 from jaxopt_lab.optimizers._nadam import NadamState, momentum_at
-from jaxopt_lab.optimizers._precision import cast_like, widen
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 

@@ -12,9 +12,8 @@ from jaxopt_lab.compat.torch._common import torch_optimizer
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Decay, LearningRate, Range, checked
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.tree import zeros_accumulator
+from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers._precision import cast_like, widen
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 Dampening = Annotated[float, Range(high=1)]
