@@ -278,13 +278,13 @@ def _run(
             )
             last = {name: float(values[-1]) for name, values in chunk.rows.items()}
             bar.update(step, last, chunk.evaluation, chunk.seconds)
-            every = experiment.checkpoint_every
-            if step // every > (saved or 0) // every:
-                save()
-            # A bad batch may pass; parameters that are not finite stay so.
+            # A bad batch may pass; parameters that are not finite stay so, and are not saved.
             if not math.isfinite(last["loss"]) and not bool(all_finite(state.params)):
                 stopped_by = "diverged"
                 break
+            every = experiment.checkpoint_every
+            if step // every > (saved or 0) // every:
+                save()
             if distributed.any_process(interrupted.is_set()) and step < total:
                 stopped_by = "interrupted"
                 break
