@@ -1,6 +1,6 @@
 """Sweeps: ours and its peers in turn; prints the ratios.
 
-    python scripts/benchmarks/sweep.py             # all parts, about 6 minutes on 2 cores
+    python scripts/benchmarks/sweep.py             # all parts, about 15 minutes on 2 cores
     python scripts/benchmarks/sweep.py steady --quick
 
 Every contender runs in processes of its own, for its devices are set up before JAX starts; peers
@@ -8,7 +8,7 @@ have one process for each of two cores, ours has one program over both.
 
 Parts:
   steady   digits MLP, batch 64, Adam: steps of all runs a second once compiled, 32 runs
-  command  the whole command, imports and compilation included, 5 epochs a run: 32 runs against our
+  command  the whole command, imports and compilation included, 50 epochs a run: 32 runs against our
            own runs one after another, 256 runs against PyTorch
   cnn      16 runs of a small CNN against our own one after another, steady
   devices  one single-threaded CPU device against two, steady; on a GPU 256 runs against one
@@ -28,7 +28,7 @@ import time
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 ROOT = pathlib.Path(__file__).parents[2]
-EPOCHS = 5
+EPOCHS = 50  # as the configuration has them
 DEVICES = "--xla_force_host_platform_device_count={} --xla_cpu_multi_thread_eigen=false"
 CNN = ["model.channels=[8, 16]"]
 
