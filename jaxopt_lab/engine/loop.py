@@ -6,6 +6,7 @@ begin and end anywhere.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,35 +21,37 @@ RunSteps = Callable[[TrainState, Batch, jax.Array, jax.Array], tuple[TrainState,
 
 
 def epoch_order(
-    key: jax.Array, epoch: jax.Array, examples: int, *, bootstrap: bool = False
-) -> jax.Array:
+    key: jax.Array, epoch: jax.Array, examples: int, batch_size: int, *, bootstrap: bool = False
+) -> jax.Array | None:
     """The order of the training split in an epoch, (examples,) int32.
 
-    A permutation; with `bootstrap` one of the run's resample, which is drawn with replacement and
-    the same in every epoch.
+    A permutation; where a batch is the whole split None, for the split as it is. With `bootstrap`
+    it is of the run's resample, which is drawn with replacement and the same in every epoch.
     """
-    order = jax.random.permutation(stream_key(key, Stream.ORDER, epoch), examples)
-    return _resample(key, examples)[order] if bootstrap else order
+    full = batch_size == examples
+    order = None if full else jax.random.permutation(stream_key(key, Stream.ORDER, epoch), examples)
+    if not bootstrap:
+        return order
+    resample = jax.random.randint(stream_key(key, Stream.BOOTSTRAP), (examples,), 0, examples)
+    return resample if order is None else resample[order]
 
 
-def fixed_order(key: jax.Array, examples: int, *, bootstrap: bool = False) -> jax.Array:
-    """The order where a batch is the whole split: the split's own, or that of the resample."""
-    return _resample(key, examples) if bootstrap else jnp.arange(examples)
-
-
-def _resample(key: jax.Array, examples: int) -> jax.Array:
-    return jax.random.randint(stream_key(key, Stream.BOOTSTRAP), (examples,), 0, examples)
-
-
-def take_batch(data: Batch, order: jax.Array, step: jax.Array, batch_size: int) -> Batch:
+def take_batch(data: Batch, order: jax.Array | None, step: jax.Array, batch_size: int) -> Batch:
     """The rows of `data` that a step of this epoch's order sees.
 
     What is left of an epoch after its last full batch is not seen in that epoch; the next order
     is another.
     """
+    if order is None:
+        return data
     first = (step % (len(order) // batch_size)) * batch_size
     rows = jax.lax.dynamic_slice_in_dim(order, first, batch_size)
     return {name: jnp.take(array, rows, axis=0, mode="clip") for name, array in data.items()}
+
+
+def batch_shapes(data: dict[str, Any], batch_size: int) -> Batch:
+    """What a batch of a split is, as `jax.ShapeDtypeStruct`s."""
+    return {k: jax.ShapeDtypeStruct((batch_size, *v.shape[1:]), v.dtype) for k, v in data.items()}
 
 
 def make_run_steps(
@@ -74,24 +77,16 @@ def make_run_steps(
     def run_steps(state, data, start, count):
         examples = len(data["label"])
         steps_per_epoch = examples // batch_size
-        full = batch_size == examples
-        whole = full and not bootstrap
-        first_batch = {k: v[:batch_size] for k, v in data.items()}
-        shapes = jax.eval_shape(step, state, first_batch)[1]
+        shapes = jax.eval_shape(step, state, batch_shapes(data, batch_size))[1]
         rows = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
         key, end = state.key, start + count
 
         def epoch(e, carry):
-            order = (
-                fixed_order(key, examples, bootstrap=bootstrap)
-                if full
-                else epoch_order(key, e, examples, bootstrap=bootstrap)
-            )
+            order = epoch_order(key, e, examples, batch_size, bootstrap=bootstrap)
 
             def body(k, carry):
                 state, rows = carry
-                batch = data if whole else take_batch(data, order, k, batch_size)
-                state, row = step(state, batch)
+                state, row = step(state, take_batch(data, order, k, batch_size))
                 return state, jax.tree.map(lambda a, v: a.at[k - start].set(v), rows, row)
 
             first = jnp.maximum(start, e * steps_per_epoch)

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxopt_lab.core.types import Batch
 from jaxopt_lab.engine._slow_in_loop import slow_in_loop
-from jaxopt_lab.engine.loop import epoch_order, fixed_order, make_run_steps, take_batch
+from jaxopt_lab.engine.loop import batch_shapes, epoch_order, make_run_steps, take_batch
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
 
@@ -86,8 +86,7 @@ def compile_program(
 def _slow(step, state, data, batch_size) -> bool:
     if jax.default_backend() != "cpu":
         return False
-    batch = {k: jax.ShapeDtypeStruct((batch_size, *v.shape[1:]), v.dtype) for k, v in data.items()}
-    return slow_in_loop(jax.make_jaxpr(step)(state, batch))
+    return slow_in_loop(jax.make_jaxpr(step)(state, batch_shapes(data, batch_size)))
 
 
 def _looped(step, state, data, batch_size, most, bootstrap):
@@ -110,13 +109,10 @@ def rows_of(data: dict[str, np.ndarray], rows: np.ndarray) -> Any:
 def _one_by_one(step, state, data, batch_size, feed, bootstrap):
     examples = len(data["label"])
     steps_per_epoch = examples // batch_size
-    full = batch_size == examples
 
     @jax.jit
     def order_of(key, epoch):
-        if full:
-            return fixed_order(key, examples, bootstrap=bootstrap)
-        return epoch_order(key, epoch, examples, bootstrap=bootstrap)
+        return epoch_order(key, epoch, examples, batch_size, bootstrap=bootstrap)
 
     if feed is not None:
         first = feed(data, np.arange(batch_size))
@@ -127,12 +123,11 @@ def _one_by_one(step, state, data, batch_size, feed, bootstrap):
             rows = order[place : place + batch_size]
             return compiled(state, feed(data, rows))
     else:
-        whole = full and not bootstrap
 
         def on_device(state, data, order, k):
-            return step(state, data if whole else take_batch(data, order, k, batch_size))
+            return step(state, take_batch(data, order, k, batch_size))
 
-        order = jax.ShapeDtypeStruct((examples,), np.int32)
+        order = jax.eval_shape(order_of, state.key, 0)
         compiled = (
             jax.jit(on_device, donate_argnums=0).lower(state, data, order, np.int32(0)).compile()
         )
@@ -148,7 +143,7 @@ def _one_by_one(step, state, data, batch_size, feed, bootstrap):
         if epoch not in cache:
             cache.clear()
             order = order_of(state.key, epoch)
-            cache[epoch] = order if feed is None else np.asarray(order)
+            cache[epoch] = order if feed is None else _on_host(order, examples)
         return cache[epoch]
 
     def advance(state, start, count):
@@ -160,3 +155,7 @@ def _one_by_one(step, state, data, batch_size, feed, bootstrap):
         return state, {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
     return advance
+
+
+def _on_host(order: jax.Array | None, examples: int) -> np.ndarray:
+    return np.arange(examples) if order is None else np.asarray(order)

@@ -16,7 +16,7 @@ from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.engine import make_run_steps
+from jaxopt_lab.engine import batch_shapes, make_run_steps
 from jaxopt_lab.engine.checkpoint import write_atomically
 from jaxopt_lab.run.progress import Progress
 from jaxopt_lab.sweeps import (
@@ -25,6 +25,7 @@ from jaxopt_lab.sweeps import (
     over_runs,
     range_test_rates,
     replicated,
+    runs_at_once,
     smoothed_losses,
     some_devices,
     spread,
@@ -100,8 +101,11 @@ def find_lr(
     grows = lambda step: (high / low) ** (jnp.asarray(step, jnp.float32) / (steps - 1))  # noqa: E731
     experiment = assemble(config, source, schedule=grows)
     run_steps = make_run_steps(experiment.step, experiment.batch_size, CHUNK)
-    start = over_runs(lambda seed: experiment.init(jax.random.key(seed)), mesh, "vmap")
-    advance = over_runs(run_steps, mesh, "vmap", donate=True)
+    state = jax.eval_shape(experiment.init, jax.random.key(0))
+    batch = batch_shapes(experiment.train, experiment.batch_size)
+    at_once = runs_at_once("auto", experiment.step, state, batch)
+    start = over_runs(lambda seed: experiment.init(jax.random.key(seed)), mesh, at_once)
+    advance = over_runs(run_steps, mesh, at_once, donate=True)
     data = replicated(experiment.train, mesh)
     losses = np.full((seeds, steps), np.nan)
     with see.waiting(f"{steps} steps from {low:g} to {high:g}, {seeds} seeds ..."):

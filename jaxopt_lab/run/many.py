@@ -12,11 +12,18 @@ from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.groups import Group, Values
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.engine import has_convolution, make_run_steps, with_evaluation
+from jaxopt_lab.engine import batch_shapes, make_run_steps, with_evaluation
 from jaxopt_lab.engine.program import CAPACITY
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.run.finish import anew, candidates, which_kept
-from jaxopt_lab.sweeps import over_runs, replicated, run_bytes, rung_ends, spread
+from jaxopt_lab.sweeps import (
+    over_runs,
+    replicated,
+    run_bytes,
+    rung_ends,
+    runs_at_once,
+    spread,
+)
 
 Own = tuple[Values, TrainState]
 
@@ -32,11 +39,8 @@ class Many:
         self.group, self.mesh = group, mesh
         self.experiment = experiment = assemble(group.config, group.source)
         self.state = jax.eval_shape(experiment.init, jax.random.key(0))
-        self.batch = {
-            k: jax.ShapeDtypeStruct((experiment.batch_size, *v.shape[1:]), v.dtype)
-            for k, v in experiment.train.items()
-        }
-        self.vectorize = self._faster() if vectorize == "auto" else vectorize
+        self.batch = batch_shapes(experiment.train, experiment.batch_size)
+        self.at_once = runs_at_once(vectorize, experiment.step, self.state, self.batch)
         self.most = min(CAPACITY, experiment.evaluate_every, experiment.total_steps)
         self._data = replicated(experiment.train, mesh)
         held = experiment.validation
@@ -51,6 +55,12 @@ class Many:
     def rungs(self, runs: int, factor: int | None) -> tuple[int, ...]:
         """The steps at which the rungs of a sweep of so many runs end for these."""
         return rung_ends(runs, self.experiment.total_steps, factor)
+
+    @property
+    def how(self) -> str:
+        """What a device does with its runs, in words."""
+        words = {None: "vmap", 1: "one after another"}
+        return words.get(self.at_once, f"vmap of {self.at_once}")
 
     @property
     def bytes_each(self) -> int:
@@ -83,14 +93,7 @@ class Many:
         return first(params), first(model_state), first(tests)
 
     def _over(self, function: Callable[..., Any], *, donate: bool = False) -> Callable[..., Any]:
-        return over_runs(function, self.mesh, self.vectorize, donate=donate)
-
-    def _faster(self) -> Literal["vmap", "map"]:
-        """A kernel a run makes a grouped convolution, which the CPU backend is slow at."""
-        if jax.default_backend() != "cpu":
-            return "vmap"
-        step = jax.make_jaxpr(self.experiment.step)(self.state, self.batch)
-        return "map" if has_convolution(step) else "vmap"
+        return over_runs(function, self.mesh, self.at_once, donate=donate)
 
     def _run_steps(self, own, data, start, count):
         values, state = own

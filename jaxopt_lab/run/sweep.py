@@ -313,7 +313,7 @@ class _Sweeping:
         devices = self.mesh.devices.size
         kind = f"{devices} {jax.default_backend()} device{'s' if devices > 1 else ''}"
         programs = f"{len(self.many)} program{'s' if len(self.many) > 1 else ''}"
-        how = " and ".join(sorted({many.vectorize for many in self.many}))
+        how = " and ".join(sorted({many.how for many in self.many}))
         lines = [f"{runs:,} runs in {programs} ({how}) on {kind}"]
         if left < runs:
             lines.append(f"{runs - left:,} have ended already; {left:,} to go")

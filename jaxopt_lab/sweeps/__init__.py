@@ -1,5 +1,6 @@
 """Many runs as one program, spread over every device there is."""
 
+from jaxopt_lab.sweeps._at_once import runs_at_once
 from jaxopt_lab.sweeps._fit_runs import RunsChunk, fit_runs
 from jaxopt_lab.sweeps._halving import rung_ends, rung_sizes, survivors
 from jaxopt_lab.sweeps._placement import (
@@ -30,6 +31,7 @@ __all__ = [
     "run_bytes",
     "rung_ends",
     "rung_sizes",
+    "runs_at_once",
     "smoothed_losses",
     "some_devices",
     "spread",

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,6 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import size_bytes
 
 RUN, DATA = "run", "data"
-Vectorize = Literal["vmap", "map"]
 
 # Of a device's memory, the share that a sweep may plan to fill: estimates are rough.
 SHARE = 0.6
@@ -75,7 +74,11 @@ def replicated(tree: Any, mesh: Mesh) -> Any:
 
 
 def over_runs(
-    function: Callable[..., Any], mesh: Mesh, vectorize: Vectorize, *, donate: bool = False
+    function: Callable[..., Any],
+    mesh: Mesh,
+    at_once: int | None = None,
+    *,
+    donate: bool = False,
 ) -> Callable[..., Any]:
     """`function(own, *shared)` of one run as a jitted `(owns, *shared)` of many.
 
@@ -84,8 +87,8 @@ def over_runs(
     Args:
       function: pure; `own` is what belongs to the run, `shared` is the same for all.
       mesh: from `device_mesh`; `owns` come from `spread`, `shared` from `replicated`.
-      vectorize: "vmap", all runs of a device at once; or "map", one after another, where batched
-        operations are slower than the single ones, as convolutions with a kernel a run on a CPU.
+      at_once: how many runs of a device are vectorized, block after block, from `runs_at_once`;
+        None for all of them.
       donate: whether the memory of `owns` may be taken for the result.
 
     Returns:
@@ -94,8 +97,7 @@ def over_runs(
     own = PartitionSpec(RUN)
 
     def local(owns, *shared):
-        one = lambda x: function(x, *shared)  # noqa: E731
-        return jax.vmap(one)(owns) if vectorize == "vmap" else jax.lax.map(one, owns)
+        return _in_blocks(lambda x: function(x, *shared), owns, at_once)
 
     def many(owns, *shared):
         # Each device has its own program. Left to `jit`, a decision that the runs of a vmap take
@@ -109,6 +111,22 @@ def over_runs(
         out_shardings=NamedSharding(mesh, own),
         donate_argnums=(0,) if donate else (),
     )
+
+
+def _in_blocks(one: Callable[[Any], Any], owns: Any, at_once: int | None) -> Any:
+    """`vmap` of `one`, in equal blocks of at most `at_once`; the last is filled up with others."""
+    runs = len(jax.tree.leaves(owns)[0])
+    if at_once is None or at_once >= runs:
+        return jax.vmap(one)(owns)
+    if at_once == 1:
+        return jax.lax.map(one, owns)
+    # Of 16 runs six at a time leave two places empty, four at a time none.
+    size = min(range(at_once, (at_once - 1) // 2, -1), key=lambda size: -runs % size)
+    rest = -runs % size
+    if rest:
+        owns = jax.tree.map(lambda x: jnp.concatenate([x, x[:rest]]), owns)
+    found = jax.lax.map(one, owns, batch_size=size)
+    return jax.tree.map(lambda x: x[:runs], found) if rest else found
 
 
 def free_bytes(device: Any) -> int:

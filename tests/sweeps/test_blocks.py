@@ -1,0 +1,38 @@
+"""Runs of a device in blocks, against a loop over them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_lab.sweeps import device_mesh, over_runs, runs_at_once, spread
+
+
+def of_one(own, shared):
+    key, x = own
+    return {"noise": jax.random.normal(key, (3,)) + shared, "twice": 2 * x}
+
+
+@pytest.mark.parametrize("at_once", [None, 1, 2, 3, 4, 7, 8])
+@pytest.mark.parametrize("runs", [1, 5, 7])
+def test_blocks_of_any_size_give_every_run_its_own(runs, at_once):
+    mesh = device_mesh(jax.devices()[:1])
+    owns = jax.random.split(jax.random.key(0), runs), jnp.arange(runs)
+    found = over_runs(of_one, mesh, at_once)(spread(owns, mesh), jnp.float32(1))
+    for i in range(runs):
+        expected = of_one((owns[0][i], owns[1][i]), jnp.float32(1))
+        got = jax.tree.map(lambda x, i=i: x[i], found)
+        jax.tree.map(np.testing.assert_array_equal, got, expected)
+
+
+def test_a_cpu_takes_convolutions_one_by_one_and_else_what_its_caches_hold():
+    kernel = jnp.zeros((3, 3, 1, 1))
+    image = jnp.zeros((2, 8, 8, 1))
+    step = lambda kernel, x: jax.lax.conv(x.transpose(0, 3, 1, 2), kernel.T, (1, 1), "SAME")  # noqa: E731
+    dense = lambda kernel, x: kernel.sum() * x  # noqa: E731
+    assert runs_at_once("auto", step, kernel, image) == 1
+    large = jnp.zeros((2, 2**22))
+    assert runs_at_once("auto", dense, kernel, image) > runs_at_once("auto", dense, large, image)
+    assert runs_at_once("auto", dense, large, image) == 2
+    assert runs_at_once("vmap", step, kernel, image) is None
+    assert runs_at_once("map", dense, kernel, image) == 1
