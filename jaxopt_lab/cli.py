@@ -1,7 +1,6 @@
 """`jaxopt-lab`: the command line. Exit codes: 0 done, 2 wrong input, 130 interrupted, 1 other."""
 
 import argparse
-import os
 import pathlib
 import sys
 import threading
@@ -153,74 +152,49 @@ def _train(options: argparse.Namespace) -> int:
 
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.core.errors import InputError
+    from jaxopt_lab.run.process import use_compilation_cache, use_cpu_cores
 
     # While nothing can be saved, as in compiling, SIGTERM ends the run as Ctrl-C does.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    joined = (options.coordinator, options.process_id, options.process_count)
-    if not options.distributed and any(value is not None for value in joined):
+    place = (options.coordinator, options.process_id, options.process_count)
+    if not options.distributed and any(value is not None for value in place):
         raise InputError("train: --coordinator and --process-... go with --distributed")
-    _use_compilation_cache()
     if options.config is None and options.resume is None:
         raise InputError("train: give a CONFIG, or a run folder with --resume")
     if options.resume and options.run_dir:
         raise InputError("train: --resume names the run folder; leave out --run-dir")
     if options.set and options.config is None:
         raise InputError("train: --set needs a CONFIG; a resumed run keeps its own configuration")
+    use_compilation_cache()
     config = None if options.config is None else load_config(options.config, options.set)
     if options.devices is not None or (config and config.train.data_parallel):
-        _use_cpu_cores(options.devices)
-    if options.distributed:
-        return _train_distributed(options, config, joined)
+        use_cpu_cores(options.devices)
     if options.print_config or options.dry_run:
         return _look(options, config)
 
+    from jaxopt_lab.run import distributed
     from jaxopt_lab.run.folder import next_folder
     from jaxopt_lab.run.train import train
 
     run_dir = options.resume or options.run_dir
     if run_dir is None:
         run_dir = next_folder(pathlib.Path(options.config).stem)
+    devices = options.devices
+    if options.distributed:
+        distributed.join(*place)
+        # Each process has as many as --devices says, and all of them are used.
+        run_dir, devices = distributed.shared_path(run_dir), None
     resume = options.resume is not None
-    result = train(
-        config, run_dir, resume=resume, devices=options.devices, data_dir=options.data_dir
-    )
-    codes = {"finished": DONE, "early_stopping": DONE, "interrupted": INTERRUPTED}
-    return codes.get(result.stopped_by, FAILED)
-
-
-def _train_distributed(options: argparse.Namespace, config, joined) -> int:
-    """One process of many; `--devices` are those of this process."""
-    import jax
-
-    from jaxopt_lab.core.errors import InputError
-    from jaxopt_lab.run import distributed
-    from jaxopt_lab.run.folder import next_folder
-    from jaxopt_lab.run.train import train
-
-    if options.resume is None and config is None:
-        raise InputError("train: give a CONFIG, or a run folder with --resume")
-    distributed.join(*joined)
-    run_dir = options.resume or options.run_dir
-    if run_dir is None and distributed.is_first():
-        run_dir = next_folder(pathlib.Path(options.config).stem)
-    resume = options.resume is not None
-    try:
-        result = train(config, run_dir, resume=resume, data_dir=options.data_dir)
-    except jax.errors.JaxRuntimeError as error:
-        saved = f": go on with --resume {run_dir}" if run_dir else ""
-        reason = str(error).splitlines()[0]
-        distributed.leave(
-            f"another process of the run has ended or does not answer ({reason}); what was saved "
-            f"is kept{saved}"
-        )
-        raise
+    with distributed.leaves_with_the_others(run_dir):
+        result = train(config, run_dir, resume=resume, devices=devices, data_dir=options.data_dir)
     codes = {"finished": DONE, "early_stopping": DONE, "interrupted": INTERRUPTED}
     return codes.get(result.stopped_by, FAILED)
 
 
 def _sweep(options: argparse.Namespace) -> int:
     from jaxopt_lab.core.errors import InputError
+    from jaxopt_lab.run.process import use_compilation_cache, use_cpu_cores
 
     if options.config is None and options.resume is None:
         raise InputError("sweep: give a CONFIG, or the folder of a sweep with --resume")
@@ -228,8 +202,8 @@ def _sweep(options: argparse.Namespace) -> int:
         raise InputError("sweep: --resume names the folder; leave out --run-dir")
     if (options.set or options.grid) and options.config is None:
         raise InputError("sweep: --set and --grid need a CONFIG; a resumed sweep keeps its own")
-    _use_cpu_cores(options.devices)
-    _use_compilation_cache()
+    use_cpu_cores(options.devices)
+    use_compilation_cache()
 
     from jaxopt_lab.config.sweep import load_sweep
     from jaxopt_lab.run.batch_size_scan import load_scan, measure_noise
@@ -255,24 +229,6 @@ def _sweep(options: argparse.Namespace) -> int:
         assert config is not None
         measure_noise(config, result, Progress(), options.data_dir)
     return DONE if result.stopped_by == "finished" else INTERRUPTED
-
-
-def _use_cpu_cores(devices: int | None) -> None:
-    """Make each core a device of its own, with one thread; before JAX starts.
-
-    Runs that do not wait for each other use the cores better than the threads of one run do.
-    """
-    from jaxopt_lab.core.errors import InputError
-
-    if devices is not None and devices < 1:
-        raise InputError(f"--devices must be >= 1, got {devices}")
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_force_host_platform_device_count" not in flags:
-        there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        count = devices or there or 1
-        flags += f" --xla_force_host_platform_device_count={count}"
-        flags += " --xla_cpu_multi_thread_eigen=false"
-        os.environ["XLA_FLAGS"] = flags.strip()
 
 
 def _look(options: argparse.Namespace, config) -> int:
@@ -318,9 +274,10 @@ def _plot_schedule(options: argparse.Namespace) -> int:
 
 def _find_lr(options: argparse.Namespace) -> int:
     from jaxopt_lab.core.errors import InputError
+    from jaxopt_lab.run.process import use_compilation_cache, use_cpu_cores
 
-    _use_cpu_cores(None)
-    _use_compilation_cache()
+    use_cpu_cores(None)
+    use_compilation_cache()
 
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.run.find_lr import apply, draw, find_lr
@@ -349,11 +306,12 @@ def _find_lr(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from jaxopt_lab.core.errors import InputError
     from jaxopt_lab.run.evaluate import evaluate_runs
+    from jaxopt_lab.run.process import use_compilation_cache
     from jaxopt_lab.run.progress import Progress
 
     if options.samples is not None and options.samples < 1:
         raise InputError(f"evaluate: --samples must be >= 1, got {options.samples}")
-    _use_compilation_cache()
+    use_compilation_cache()
     evaluate_runs(
         options.runs,
         corruptions=options.corruptions,
@@ -382,17 +340,6 @@ def _list(options: argparse.Namespace) -> int:
 
     list_names(options.family, Progress())
     return DONE
-
-
-def _use_compilation_cache() -> None:
-    """Keep compiled programs between runs, unless the user has said where, or not to."""
-    import jax
-
-    chosen = getattr(jax.config, "jax_compilation_cache_dir", None)
-    if chosen is None and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ:
-        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(home) / "jaxopt_lab"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 if __name__ == "__main__":

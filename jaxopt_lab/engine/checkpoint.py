@@ -1,7 +1,8 @@
-"""Checkpoints: an `.npz` of arrays, and a JSON manifest that vouches for it.
+"""Checkpoints: an archive of arrays, and a JSON manifest that vouches for it.
 
-The manifest is written last, so a checkpoint without one was never finished, and it holds the
-archive's SHA-256, so one with a flipped bit is not restored.
+The archive is an `.npz`, or where several processes train one run a folder that Orbax writes. The
+manifest is written last, so a checkpoint without one was never finished, and it holds the archive's
+SHA-256, so one with a flipped bit is not restored. Either is restored in any number of processes.
 """
 
 import contextlib
@@ -10,12 +11,14 @@ import io
 import json
 import os
 import pathlib
+import shutil
+import types
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.tree import flatten_with_names
 
 FORMAT = 1
@@ -40,9 +43,11 @@ def write_atomically(path: pathlib.Path, content: bytes) -> None:
 def save(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: int = 2) -> None:
     """Save a pytree of arrays as the checkpoint of a step, then drop all but the newest `keep`.
 
+    Every process of a run calls this, and returns when all have written.
+
     Args:
-      folder: an existing folder.
-      step: names the files, `step-00000120.npz` and `.json`.
+      folder: an existing folder, on a file system that all processes see.
+      step: names the files, `step-00000120.npz` or the folder `step-00000120`, and `.json`.
       tree: arrays, PRNG keys included.
       config_hash: of the configuration that the arrays belong to.
       keep: how many checkpoints stay, >= 1.
@@ -50,23 +55,30 @@ def save(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: 
     Raises:
       OSError: where the disk does not take it; earlier checkpoints are untouched.
     """
-    arrays = {name: _to_numpy(leaf) for name, leaf in flatten_with_names(tree).items()}
-    buffer = io.BytesIO()
-    np.savez(buffer, **{str(i): _plain(array) for i, array in enumerate(arrays.values())})
-    content = buffer.getvalue()
+    arrays = {name: _without_key(leaf) for name, leaf in flatten_with_names(tree).items()}
+    archive = folder.resolve() / f"step-{step:08d}"
+    if _several_processes():
+        _orbax().write(archive, list(arrays.values()))
+    else:
+        buffer = io.BytesIO()
+        np.savez(buffer, **{str(i): _plain(x) for i, x in enumerate(arrays.values())})
+        shutil.rmtree(archive, ignore_errors=True)  # of processes that did not finish it
+        archive = archive.with_suffix(".npz")
+        write_atomically(archive, buffer.getvalue())
+    if jax.process_index():
+        return
     manifest = {
         "format": FORMAT,
         "step": step,
         "config": config_hash,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "arrays": {n: {"shape": a.shape, "dtype": a.dtype.name} for n, a in arrays.items()},
+        "sha256": _digest(archive),
+        "arrays": {n: {"shape": x.shape, "dtype": x.dtype.name} for n, x in arrays.items()},
     }
-    stem = f"step-{step:08d}"
-    write_atomically(folder / f"{stem}.npz", content)
-    write_atomically(folder / f"{stem}.json", json.dumps(manifest, indent=1).encode())
+    write_atomically(archive.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
     for old in _manifests(folder)[keep:]:
         old.unlink()
         old.with_suffix(".npz").unlink(missing_ok=True)
+        shutil.rmtree(old.with_suffix(""), ignore_errors=True)
 
 
 def restore(folder: pathlib.Path, template: Any, *, config_hash: str) -> tuple[int, Any] | None:
@@ -74,28 +86,28 @@ def restore(folder: pathlib.Path, template: Any, *, config_hash: str) -> tuple[i
 
     Args:
       folder: where `save` wrote.
-      template: a pytree of the structure, shapes and dtypes to restore.
+      template: a pytree of the structure, shapes and dtypes to restore, and of the devices; where
+        it has no arrays, the default device.
       config_hash: must be the one saved.
 
     Returns:
-      The step and the tree, on the default device; None where none was ever finished.
+      The step and the tree; None where none was ever finished.
 
     Raises:
       InputError: where a whole checkpoint belongs to another configuration or model, or all that
         there are are damaged.
     """
     for path in _manifests(folder):
-        found = _verified(path)
-        if found is None:
+        manifest = _verified(path)
+        if manifest is None:
             continue
-        manifest, content = found
         if manifest["config"] != config_hash:
             raise InputError(
                 f"{path} belongs to another configuration or model (hash "
                 f"{manifest['config'][:12]}, this one is {config_hash[:12]}): resume with those of "
                 "that run"
             )
-        return manifest["step"], _rebuild(path, manifest, content, template)
+        return manifest["step"], _rebuild(path, manifest, template)
     if damaged := [path.stem for path in _manifests(folder)]:
         raise InputError(
             f"{folder}: none of the checkpoints can be trusted, they are damaged: "
@@ -104,60 +116,104 @@ def restore(folder: pathlib.Path, template: Any, *, config_hash: str) -> tuple[i
     return None
 
 
+def _several_processes() -> bool:
+    return jax.process_count() > 1
+
+
+def _orbax() -> types.ModuleType:
+    require("orbax", "orbax")
+    from jaxopt_lab.engine import _orbax  # takes a second, and few runs need it
+
+    return _orbax
+
+
 def _manifests(folder: pathlib.Path) -> list[pathlib.Path]:
     """Newest first."""
     return sorted(folder.glob("step-*.json"), reverse=True)
 
 
-def _verified(path: pathlib.Path) -> tuple[dict[str, Any], bytes] | None:
+def _archive(path: pathlib.Path) -> pathlib.Path:
+    """What the manifest `path` vouches for."""
+    folder = path.resolve().with_suffix("")
+    return folder if folder.is_dir() else folder.with_suffix(".npz")
+
+
+def _digest(archive: pathlib.Path) -> str:
+    """The SHA-256 of a file; of a folder that of its files' names and their SHA-256."""
+    if not archive.is_dir():
+        with open(archive, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    files = sorted(path for path in archive.rglob("*") if path.is_file())
+    lines = [f"{path.relative_to(archive).as_posix()} {_digest(path)}" for path in files]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _verified(path: pathlib.Path) -> dict[str, Any] | None:
     try:
         manifest = json.loads(path.read_bytes())
-        content = path.with_suffix(".npz").read_bytes()
         whole = (
             manifest["format"] == FORMAT
-            and hashlib.sha256(content).hexdigest() == manifest["sha256"]
+            and _digest(_archive(path)) == manifest["sha256"]
             and path.stem == f"step-{manifest['step']:08d}"
             and isinstance(manifest["config"], str)
             and isinstance(manifest["arrays"], dict)
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return (manifest, content) if whole else None
+    return manifest if whole else None
 
 
-def _rebuild(path, manifest, content, template):
+def _rebuild(path: pathlib.Path, manifest: dict[str, Any], template: Any) -> Any:
     wanted = flatten_with_names(template)
     if list(wanted) != list(manifest["arrays"]):
         other = set(wanted) ^ set(manifest["arrays"])
         raise InputError(
             f"{path} holds other arrays than this configuration's state: {sorted(other)[:3]}"
         )
-    leaves = []
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        for i, (name, like) in enumerate(wanted.items()):
-            is_key = jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key)
-            data = jax.eval_shape(jax.random.key_data, like) if is_key else like
-            array = archive[str(i)].view(np.dtype(data.dtype))
-            if array.shape != data.shape or manifest["arrays"][name]["dtype"] != data.dtype.name:
-                raise InputError(
-                    f"{path}: {name} is {array.shape} {array.dtype}, expected {data.shape} "
-                    f"{data.dtype}: the checkpoint is of another model or optimizer"
-                )
-            if is_key:
-                leaves.append(jax.random.wrap_key_data(array, impl=jax.random.key_impl(like)))
-            else:
-                leaves.append(jax.numpy.array(array))
+    like = [_key_data_of(x) if _is_key(x) else x for x in wanted.values()]
+    for (name, there), x in zip(manifest["arrays"].items(), like, strict=True):
+        if tuple(there["shape"]) != x.shape or there["dtype"] != x.dtype.name:
+            raise InputError(
+                f"{path}: {name} is {tuple(there['shape'])} {there['dtype']}, expected {x.shape} "
+                f"{x.dtype}: the checkpoint is of another model or optimizer"
+            )
+    archive = _archive(path)
+    if archive.is_dir():
+        arrays = _orbax().read(archive, like)
+    else:
+        with np.load(archive, allow_pickle=False) as file:
+            arrays = [_placed(file[str(i)].view(x.dtype), x) for i, x in enumerate(like)]
+    leaves = [
+        jax.random.wrap_key_data(x, impl=jax.random.key_impl(y)) if _is_key(y) else x
+        for x, y in zip(arrays, wanted.values(), strict=True)
+    ]
     return jax.tree.unflatten(jax.tree.structure(template), leaves)
 
 
-def _to_numpy(leaf) -> np.ndarray:
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        leaf = jax.random.key_data(leaf)
-    return np.asarray(leaf)
+def _placed(array: np.ndarray, like: Any) -> jax.Array:
+    sharding = getattr(like, "sharding", None)
+    if sharding is None or len(sharding.device_set) == 1:
+        return jax.numpy.array(array)
+    return jax.device_put(array, sharding)
 
 
-def _plain(array: np.ndarray) -> np.ndarray:
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _without_key(leaf: Any) -> Any:
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _key_data_of(leaf: Any) -> jax.ShapeDtypeStruct:
+    data = jax.eval_shape(jax.random.key_data, leaf)
+    sharding = getattr(leaf, "sharding", None)
+    return jax.ShapeDtypeStruct(data.shape, data.dtype, sharding=sharding)
+
+
+def _plain(leaf: Any) -> np.ndarray:
     """bfloat16 and its like, which `.npz` does not know, as unsigned integers of their width."""
+    array = np.asarray(leaf)
     return array.view(f"u{array.dtype.itemsize}") if array.dtype.kind == "V" else array
 
 

@@ -49,7 +49,7 @@ def take_batch(data: Batch, order: jax.Array | None, step: jax.Array, batch_size
     return {name: jnp.take(array, rows, axis=0, mode="clip") for name, array in data.items()}
 
 
-def batch_shapes(data: dict[str, Any], batch_size: int) -> Batch:
+def batch_shapes(data: dict[str, Any], batch_size: int) -> dict[str, Any]:
     """What a batch of a split is, as `jax.ShapeDtypeStruct`s."""
     return {k: jax.ShapeDtypeStruct((batch_size, *v.shape[1:]), v.dtype) for k, v in data.items()}
 

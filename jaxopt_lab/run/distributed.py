@@ -1,13 +1,14 @@
 """One run on several hosts, through JAX's own runtime."""
 
+import contextlib
 import os
+import pathlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -81,33 +82,55 @@ def initialized(init: Callable[[jax.Array], Any], seed: int, mesh: Mesh) -> Any:
     return jax.jit(lambda s: init(jax.random.key(s)), out_shardings=everywhere)(np.uint32(seed))
 
 
-def agreed(state: Any, mesh: Mesh) -> Any:
-    """The state of process 0 in every process."""
-    is_key = [jnp.issubdtype(x.dtype, jax.dtypes.prng_key) for x in jax.tree.leaves(state)]
-    leaves, tree = jax.tree.flatten(state)
-    plain = [
-        np.asarray(jax.random.key_data(x) if key else x)
-        for x, key in zip(leaves, is_key, strict=True)
-    ]
-    shared = multihost_utils.broadcast_one_to_all(plain)
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    placed = [
-        jax.make_array_from_callback(x.shape, everywhere, lambda index, x=x: np.asarray(x)[index])
-        for x in shared
-    ]
-    keyed = jax.jit(
-        lambda xs: [
-            jax.random.wrap_key_data(x) if key else x for x, key in zip(xs, is_key, strict=True)
-        ],
-        out_shardings=everywhere,
-    )
-    return jax.tree.unflatten(tree, keyed(placed))
+def shared_path(path: str | os.PathLike[str] | None) -> pathlib.Path:
+    """The path that process 0 gives, in every process; every one of them must ask."""
+    own = os.path.abspath(path).encode() if path is not None else b""
+    sent = np.zeros(4096, np.uint8)
+    sent[: len(own)] = np.frombuffer(own, np.uint8)
+    found = multihost_utils.broadcast_one_to_all(sent)
+    return pathlib.Path(bytes(np.asarray(found, np.uint8)).rstrip(b"\0").decode())
 
 
-def leave(message: str) -> None:
-    """End this process although others do not answer: JAX's own farewell would wait for them."""
-    print(message, flush=True)
-    os._exit(1)
+def require_same(value: int, text: str) -> None:
+    """Make sure that a number is the same in every process; every one of them must ask.
+
+    Raises:
+      InputError: in all of them, with the text, where it is not.
+    """
+    if jax.process_count() == 1:
+        return
+    values = np.ravel(multihost_utils.process_allgather(np.array(value)))
+    if (values != values[0]).any():
+        raise InputError(
+            f"{text}: --run-dir must be on a file system that all processes of the run see"
+        )
+
+
+def require_seen(path: pathlib.Path) -> None:
+    """Make sure that every process sees what process 0 has made; every one of them must ask.
+
+    Raises:
+      InputError: in all of them where one does not.
+    """
+    any_process(False)  # wait for process 0
+    require_same(path.exists(), f"not every process sees {path}")
+
+
+@contextlib.contextmanager
+def leaves_with_the_others(run_dir: pathlib.Path) -> Iterator[None]:
+    """End this process with a message where another one of the run has ended."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        reason = str(error).splitlines()[0]
+        print(
+            f"another process of the run has ended or does not answer ({reason}); what was saved "
+            f"is kept: go on with --resume {run_dir}",
+            flush=True,
+        )
+        os._exit(1)  # JAX's own farewell would wait for the others
 
 
 def _parsed(address: str) -> tuple[str, int]:

@@ -96,17 +96,17 @@ def train(
     see = Progress(show=progress and distributed.is_first())
     if isinstance(config, str | os.PathLike):
         config = load_config(config)
-    if not distributed.is_first():
-        if resume and run_dir is not None:
-            config = RunFolder(run_dir).resume()
-        assert config is not None
-        experiment = build(config, data_dir=data_dir, model=model)
-        return _train(experiment, None, see, began, resume, model, devices)
     if run_dir is None:
         if resume or config is None:
             raise InputError("resume: give the run_dir of the run to continue")
         experiment = build(config, data_dir=data_dir, model=model)
         return _train(experiment, None, see, began, False, model, devices)
+    if not distributed.is_first():
+        folder = RunFolder(run_dir)
+        config = folder.resume() if resume else config
+        assert config is not None
+        experiment = build(config, data_dir=data_dir, model=model)
+        return _train(experiment, folder, see, began, resume, model, devices)
     require("matplotlib", "lab")  # for the report: told before the run, not after it
     folder = RunFolder(run_dir)
     if resume and not folder.path.is_dir():
@@ -157,14 +157,12 @@ def _train(
             if mesh is None
             else distributed.initialized(experiment.init, config.seed, mesh)
         )
-        if resume and folder and distributed.is_first():
+        if resume and folder:
             found = checkpoint.restore(folder.checkpoints, state, config_hash=identity)
             if found is None:
                 see.say(f"{folder.checkpoints} holds no checkpoint yet: starting over")
-            else:
-                state = found[1]
-        if resume and mesh is not None:
-            state = distributed.agreed(state, mesh)
+            step, state = found or (0, state)
+            distributed.require_same(step, f"not every process finds step {step:,} of the run")
         data = experiment.train
         # Of several hosts each feeds its own devices.
         if jax.process_count() == 1 and fits_on_device(data):
@@ -181,14 +179,20 @@ def _train(
         )
     start = int(state.step)
     compile_seconds = time.perf_counter() - begin
+    checkpoints = folder and folder.checkpoints
+    folder = folder if distributed.is_first() else None  # who writes all else
     see.say(opening(experiment, program, state, folder, compile_seconds))
     if folder and not resume:
         folder.begin(config)  # after all that may fail before a first step: it leaves no run behind
+    if checkpoints:
+        distributed.require_seen(checkpoints)
     log = MetricsLog(folder.metrics if folder else None, until=start)
     timings = Timings(folder.timings if folder else None)
     timings.add(start=start, compile_seconds=compile_seconds)
     try:
-        state, stopped_by = _run(experiment, program, state, log, timings, folder, identity, see)
+        state, stopped_by = _run(
+            experiment, program, state, log, timings, checkpoints, identity, see
+        )
         ended = None
         if stopped_by in ("finished", "early_stopping"):
             begin = time.perf_counter()
@@ -223,7 +227,7 @@ def _run(
     state: TrainState,
     log: MetricsLog,
     timings: Timings,
-    folder: RunFolder | None,
+    checkpoints: pathlib.Path | None,
     identity: str,
     see: Progress,
 ) -> tuple[TrainState, str]:
@@ -242,9 +246,9 @@ def _run(
 
     def save() -> None:
         nonlocal saved
-        if folder and saved != int(state.step):
+        if checkpoints and saved != int(state.step):
             log.sync()
-            checkpoint.save(folder.checkpoints, int(state.step), state, config_hash=identity)
+            checkpoint.save(checkpoints, int(state.step), state, config_hash=identity)
             saved = int(state.step)
 
     stopped_by = "finished"

@@ -113,3 +113,21 @@ def test_nothing_but_damaged_ones_is_an_error(tmp_path):
     (tmp_path / "step-00000001.npz").write_bytes(b"")
     with pytest.raises(InputError, match="they are damaged: step-00000001"):
         restore(tmp_path)
+
+
+def test_what_several_processes_write_is_restored_by_one_unless_damaged(tmp_path, monkeypatch):
+    # One process stands for several here; two real ones are in tests/run/test_distributed.py.
+    monkeypatch.setattr(checkpoint, "_several_processes", lambda: True)
+    for step in (1, 2, 3):
+        save(tmp_path, step, some_tree(step), keep=2)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == [
+        "step-00000002",
+        "step-00000003",
+    ]
+    step, tree = restore(tmp_path)
+    assert step == 3
+    assert_same(tree, some_tree(3))
+    files = [path for path in (tmp_path / "step-00000003").rglob("*") if path.is_file()]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    largest.write_bytes(b"x" + largest.read_bytes()[1:])
+    assert_same(restore(tmp_path)[1], some_tree(2))

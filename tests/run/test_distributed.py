@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -48,6 +49,19 @@ def start(*arguments, process, port):
     )
 
 
+def both(*arguments):
+    """What processes 0 and 1 of a run have printed, when both have ended well."""
+    port = free_port()
+    processes = [start(*arguments, process=i, port=port) for i in (0, 1)]
+    out = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], out
+    return out
+
+
+def checkpoint_steps(folder):
+    return sorted(json.loads(p.read_bytes())["step"] for p in folder.glob("checkpoints/*.json"))
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -62,11 +76,9 @@ def _path(tmp_path):
 
 
 def test_two_processes_train_the_run_of_one(path, tmp_path):
-    folder, port = tmp_path / "run", free_port()
-    both = [start(str(path), "--run-dir", str(folder), process=i, port=port) for i in (1, 0)]
-    out = [process.communicate(timeout=240)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], out
-    assert "finished" not in out[0] and "finished" in out[1], "process 0 alone speaks"
+    folder = tmp_path / "run"
+    out = both(str(path), "--run-dir", str(folder))
+    assert "finished" in out[0] and "finished" not in out[1], "process 0 alone speaks"
     alone = jaxopt_lab.train(path, progress=False)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     losses = [row["loss"] for row in rows if "step" in row]
@@ -76,6 +88,26 @@ def test_two_processes_train_the_run_of_one(path, tmp_path):
     np.testing.assert_allclose(val, alone.history["val_loss"], rtol=1e-3)
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["test"]["accuracy"] == pytest.approx(float(alone.test["accuracy"]), abs=0.01)
+    assert checkpoint_steps(folder) == [16, 20]
+
+
+def test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too(path, tmp_path):
+    folder = tmp_path / "run"
+    both(str(path), "--run-dir", str(folder))
+    log = (folder / "metrics.jsonl").read_text()
+    newest = folder / "checkpoints" / "step-00000020"
+    largest = max((p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    alone = shutil.copytree(folder, tmp_path / "alone")
+    # Step 20 is damaged: both go back to step 16, and come to where they were.
+    both("--resume", str(folder))
+    assert (folder / "metrics.jsonl").read_text() == log
+    assert checkpoint_steps(folder) == [16, 20]
+    jaxopt_lab.train(None, alone, resume=True, progress=False)
+    last = [json.loads((f / "summary.json").read_text())["test"]["loss"] for f in (folder, alone)]
+    assert last[0] == pytest.approx(last[1], rel=1e-3)  # sums over the batch in another order
 
 
 def test_a_killed_process_ends_the_other_with_a_message(path, tmp_path):
@@ -84,8 +116,8 @@ def test_a_killed_process_ends_the_other_with_a_message(path, tmp_path):
     other, first = (start(str(path), *long, process=i, port=port) for i in (1, 0))
     try:
         until = time.monotonic() + 120
-        while not list((folder / "checkpoints").glob("*.npz")) if folder.exists() else True:
-            assert time.monotonic() < until and first.poll() is None, first.stdout.read()
+        while not list(folder.glob("checkpoints/*.json")):
+            assert time.monotonic() < until and first.poll() is None
             time.sleep(0.2)
         other.send_signal(signal.SIGKILL)
         began = time.monotonic()
@@ -93,6 +125,7 @@ def test_a_killed_process_ends_the_other_with_a_message(path, tmp_path):
         assert time.monotonic() - began < 60
         assert first.returncode != 0
         assert f"--resume {folder}" in out or "heartbeat" in out.lower(), out
+        assert checkpoint_steps(folder), "what was saved is kept"
     finally:
         for process in (other, first):
             process.kill()

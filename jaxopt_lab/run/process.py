@@ -1,0 +1,40 @@
+"""What a command sets up in its process; some of it before JAX starts."""
+
+import os
+import pathlib
+
+from jaxopt_lab.core.errors import InputError
+
+
+def use_cpu_cores(devices: int | None) -> None:
+    """Make each core a device of its own, with one thread; before JAX starts.
+
+    Runs that do not wait for each other use the cores better than the threads of one run do.
+
+    Args:
+      devices: how many, >= 1; None for one for each core that the process may use. XLA_FLAGS that
+        say it already stand.
+
+    Raises:
+      InputError: for less than one.
+    """
+    if devices is not None and devices < 1:
+        raise InputError(f"--devices must be >= 1, got {devices}")
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_force_host_platform_device_count" not in flags:
+        there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        count = devices or there or 1
+        flags += f" --xla_force_host_platform_device_count={count}"
+        flags += " --xla_cpu_multi_thread_eigen=false"
+        os.environ["XLA_FLAGS"] = flags.strip()
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs between runs, unless the user has said where, or not to."""
+    import jax  # not above: `use_cpu_cores` comes before it
+
+    chosen = getattr(jax.config, "jax_compilation_cache_dir", None)
+    if chosen is None and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ:
+        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(home) / "jaxopt_lab"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
