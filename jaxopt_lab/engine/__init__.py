@@ -3,6 +3,7 @@
 from jaxopt_lab.engine._fit import Chunk, fit
 from jaxopt_lab.engine._read_controls import read_controls
 from jaxopt_lab.engine._slow_in_loop import has_convolution
+from jaxopt_lab.engine.compilation import jit_once
 from jaxopt_lab.engine.curvature import make_curvature
 from jaxopt_lab.engine.ensemble import Ensemble, ensemble_predict
 from jaxopt_lab.engine.evaluation import in_batches, make_evaluate
@@ -28,6 +29,7 @@ __all__ = [
     "has_convolution",
     "in_batches",
     "init_state",
+    "jit_once",
     "make_curvature",
     "make_evaluate",
     "make_normalize",

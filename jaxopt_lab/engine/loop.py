@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.types import Batch
+from jaxopt_lab.engine._permutation import permutation
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
@@ -29,7 +30,7 @@ def epoch_order(
     it is of the run's resample, which is drawn with replacement and the same in every epoch.
     """
     full = batch_size == examples
-    order = None if full else jax.random.permutation(stream_key(key, Stream.ORDER, epoch), examples)
+    order = None if full else permutation(stream_key(key, Stream.ORDER, epoch), examples)
     if not bootstrap:
         return order
     resample = jax.random.randint(stream_key(key, Stream.BOOTSTRAP), (examples,), 0, examples)

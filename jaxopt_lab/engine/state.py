@@ -70,7 +70,9 @@ def init_state(
         params=params,
         model_state=variables,
         opt_state=optimizer.init(params),
-        evaluation={k: Metric(jnp.array(jnp.nan), jnp.array(False)) for k in evaluation},
+        evaluation={
+            k: Metric(jnp.array(jnp.nan, jnp.float32), jnp.array(False)) for k in evaluation
+        },
     )
 
 

@@ -14,6 +14,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.engine.compilation import jit_once
 
 # A run waits this long for its processes, and for one that has gone silent.
 PATIENCE_SECONDS = 60
@@ -79,7 +80,7 @@ def any_process(flag: bool) -> bool:
 def initialized(init: Callable[[jax.Array], Any], seed: int, mesh: Mesh) -> Any:
     """The first state of a run, a copy on each device of the mesh."""
     everywhere = NamedSharding(mesh, PartitionSpec())
-    return jax.jit(lambda s: init(jax.random.key(s)), out_shardings=everywhere)(np.uint32(seed))
+    return jit_once(lambda s: init(jax.random.key(s)), out_shardings=everywhere)(np.uint32(seed))
 
 
 def shared_path(path: str | os.PathLike[str] | None) -> pathlib.Path:

@@ -19,6 +19,7 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import cast_floating
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.engine.checkpoint import write_atomically
+from jaxopt_lab.engine.compilation import jit_once
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import accuracy, expected_calibration_error, softmax_cross_entropy
 from jaxopt_lab.run.finish import finish
@@ -90,7 +91,7 @@ def _restored(folder: RunFolder, data_dir: Any) -> tuple[Experiment, Outputs]:
         raise InputError(f"{folder.path} holds no run: there is no {folder.config}")
     config = load_config(folder.config)
     experiment = build(config, data_dir=data_dir)
-    template = jax.jit(experiment.init)(jax.random.key(config.seed))
+    template = jit_once(experiment.init)(jax.random.key(config.seed))
     found = checkpoint.restore(folder.checkpoints, template, config_hash=config_hash(config))
     if found is None:
         summary = json.loads(folder.summary.read_text()) if folder.summary.exists() else {}

@@ -104,7 +104,7 @@ def find_lr(
     state = jax.eval_shape(experiment.init, jax.random.key(0))
     batch = batch_shapes(experiment.train, experiment.batch_size)
     at_once = runs_at_once("auto", experiment.step, state, batch)
-    start = over_runs(lambda seed: experiment.init(jax.random.key(seed)), mesh, at_once)
+    start = over_runs(lambda seed: experiment.init(jax.random.key(seed)), mesh, at_once, once=True)
     advance = over_runs(run_steps, mesh, at_once, donate=True)
     data = replicated(experiment.train, mesh)
     losses = np.full((seeds, steps), np.nan)

@@ -46,11 +46,11 @@ class Many:
         held = experiment.validation
         self._validation = held and replicated(experiment.batches(held), mesh)
         self._test = replicated(experiment.batches(experiment.test), mesh)
-        self._init = self._over(lambda values: (values, group.init(values)))
+        self._init = self._over(lambda values: (values, group.init(values)), once=True)
         self._advance = self._over(self._run_steps, donate=True)
-        self._evaluate = self._over(self._evaluated, donate=True)
-        self._candidate = self._over(self._kept)
-        self._measure = self._over(self._measured)
+        self._evaluate = self._over(self._evaluated)
+        self._candidate = self._over(self._kept, once=True)
+        self._measure = self._over(self._measured, once=True)
 
     def rungs(self, runs: int, factor: int | None) -> tuple[int, ...]:
         """The steps at which the rungs of a sweep of so many runs end for these."""
@@ -80,7 +80,13 @@ class Many:
         """`owns -> (owns, {name: (R,)})` on the validation split; None where there is none."""
         if self._validation is None:
             return None
-        return lambda owns: self._evaluate(owns, self._validation)
+
+        def evaluate(owns):
+            values, state = owns
+            evaluation, measured = self._evaluate(owns, self._validation)
+            return (values, state._replace(evaluation=evaluation)), measured
+
+        return evaluate
 
     def finish(self, owns: Own, count: int) -> tuple[Params, dict[str, Any], dict[str, np.ndarray]]:
         """What the first `count` runs keep, leading axis of runs, and how it does on the test."""
@@ -92,8 +98,8 @@ class Many:
         first = lambda tree: jax.tree.map(lambda x: np.asarray(x[:count]), tree)  # noqa: E731
         return first(params), first(model_state), first(tests)
 
-    def _over(self, function: Callable[..., Any], *, donate: bool = False) -> Callable[..., Any]:
-        return over_runs(function, self.mesh, self.at_once, donate=donate)
+    def _over(self, function: Callable[..., Any], **how: bool) -> Callable[..., Any]:
+        return over_runs(function, self.mesh, self.at_once, **how)
 
     def _run_steps(self, own, data, start, count):
         values, state = own
@@ -113,7 +119,7 @@ class Many:
         measure = experiment.measure(True, experiment.model)
         measured = measure(params, state.model_state, validation)
         measured = {f"val_{name}": value for name, value in measured.items()}
-        return (values, with_evaluation(state, measured)), measured
+        return with_evaluation(state, measured).evaluation, measured
 
     def _kept(self, own):
         values, state = own

@@ -21,6 +21,7 @@ from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.engine._fit import fit
+from jaxopt_lab.engine.compilation import jit_once
 from jaxopt_lab.engine.data_parallel import data_parallel, deal_rows
 from jaxopt_lab.engine.program import Program, compile_program, fits_on_device
 from jaxopt_lab.engine.state import TrainState
@@ -153,7 +154,7 @@ def _train(
     begin = time.perf_counter()
     with see.waiting("compiling ..."):
         state = (
-            jax.jit(experiment.init)(jax.random.key(config.seed))
+            jit_once(experiment.init)(jax.random.key(config.seed))
             if mesh is None
             else distributed.initialized(experiment.init, config.seed, mesh)
         )

@@ -12,6 +12,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import size_bytes
+from jaxopt_lab.engine import jit_once
+from jaxopt_lab.sweeps._blocks import in_blocks
 
 RUN, DATA = "run", "data"
 
@@ -79,6 +81,7 @@ def over_runs(
     at_once: int | None = None,
     *,
     donate: bool = False,
+    once: bool = False,
 ) -> Callable[..., Any]:
     """`function(own, *shared)` of one run as a jitted `(owns, *shared)` of many.
 
@@ -89,7 +92,9 @@ def over_runs(
       mesh: from `device_mesh`; `owns` come from `spread`, `shared` from `replicated`.
       at_once: how many runs of a device are vectorized, block after block, from `runs_at_once`;
         None for all of them.
-      donate: whether the memory of `owns` may be taken for the result.
+      donate: whether `function` gives `(own, ...)`, of which the new `own` takes the memory of the
+        old one.
+      once: whether it is called once, so that what its compilation takes counts.
 
     Returns:
       The function; results have the leading axis of runs.
@@ -97,7 +102,7 @@ def over_runs(
     own = PartitionSpec(RUN)
 
     def local(owns, *shared):
-        return _in_blocks(lambda x: function(x, *shared), owns, at_once)
+        return in_blocks(lambda x: function(x, *shared), owns, at_once, in_place=donate)
 
     def many(owns, *shared):
         # Each device has its own program. Left to `jit`, a decision that the runs of a vmap take
@@ -106,27 +111,9 @@ def over_runs(
         dealt = partial(jax.shard_map, mesh=mesh, in_specs=specs, out_specs=own)
         return dealt(local, check_vma=False)(owns, *shared)
 
-    return jax.jit(
-        many,
-        out_shardings=NamedSharding(mesh, own),
-        donate_argnums=(0,) if donate else (),
-    )
-
-
-def _in_blocks(one: Callable[[Any], Any], owns: Any, at_once: int | None) -> Any:
-    """`vmap` of `one`, in equal blocks of at most `at_once`; the last is filled up with others."""
-    runs = len(jax.tree.leaves(owns)[0])
-    if at_once is None or at_once >= runs:
-        return jax.vmap(one)(owns)
-    if at_once == 1:
-        return jax.lax.map(one, owns)
-    # Of 16 runs six at a time leave two places empty, four at a time none.
-    size = min(range(at_once, (at_once - 1) // 2, -1), key=lambda size: -runs % size)
-    rest = -runs % size
-    if rest:
-        owns = jax.tree.map(lambda x: jnp.concatenate([x, x[:rest]]), owns)
-    found = jax.lax.map(one, owns, batch_size=size)
-    return jax.tree.map(lambda x: x[:runs], found) if rest else found
+    jit = jit_once if once else jax.jit
+    donated = (0,) if donate else ()
+    return jit(many, out_shardings=NamedSharding(mesh, own), donate_argnums=donated)
 
 
 def free_bytes(device: Any) -> int:

@@ -165,6 +165,15 @@ def test_an_evaluation_is_new_for_one_step_only(batch):
     assert not seen["metrics"]["val_loss"].ready and seen["metrics"]["val_loss"].value == 2.0
 
 
+def test_types_stay_and_so_a_loop_is_compiled_once(batch):
+    model, tx = mlp(3, hidden=[5], norm="batch"), adam(0.01)
+    state = start(model, tx, batch, evaluation=("val_loss",))
+    types = jax.tree.map(jax.typeof, state)  # weak types included
+    state, _ = jax.jit(make_step(model, softmax_cross_entropy, tx))(state, batch)
+    assert jax.tree.map(jax.typeof, state) == types
+    assert jax.tree.map(jax.typeof, with_evaluation(state, {"val_loss": 2.0})) == types
+
+
 def test_batch_statistics_move_in_training(batch):
     model, tx = cnn(3, channels=[4]), adam(0.01)
     step = jax.jit(make_step(model, softmax_cross_entropy, tx))

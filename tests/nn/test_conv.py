@@ -19,11 +19,8 @@ TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
 
 
 @pytest.fixture(autouse=True)
-def _float64():
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
+def _float64(x64):
+    """All of these."""
 
 
 class Case(NamedTuple):

@@ -12,8 +12,6 @@ import pytest
 from jaxopt_lab.engine.statistics import reestimate_statistics
 from jaxopt_lab.nn import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, normalization
 
-# LLVM's passes do not run, which halves the time of a compilation.
-
 RECORD = np.load(pathlib.Path(__file__).parents[1] / "references" / "layers_torch.npz")
 LAYERS = {
     "batch_train": (BatchNorm(), True),
@@ -23,14 +21,6 @@ LAYERS = {
     "instance": (InstanceNorm(), False),
 }
 EVERY = [BatchNorm(), GroupNorm(), LayerNorm(), InstanceNorm()]
-
-
-@pytest.fixture(name="float64")
-def _float64():
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
 
 
 def recorded(name):
@@ -51,7 +41,7 @@ def by_definition(layer, x):
     return ((split - mean) / np.sqrt(var + layer.epsilon)).reshape(x.shape)
 
 
-@pytest.mark.usefixtures("float64")
+@pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", LAYERS)
 def test_value_and_gradients_equal_pytorchs(name):
     layer, train = LAYERS[name]

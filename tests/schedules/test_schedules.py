@@ -61,14 +61,7 @@ def test_every_number_may_be_traced(name):
     np.testing.assert_allclose(values(numbers), expected, atol=1e-6)
 
 
-@pytest.fixture(name="wide")
-def _wide():
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", False)
-
-
-@pytest.mark.usefixtures("wide")
+@pytest.mark.usefixtures("x64")
 def test_float32_also_with_64_bits(name):
     schedule = SCHEDULES[name](**CASES[name], peak=np.float64(0.3))
     for step in (3, np.int64(2**40), jnp.asarray(5)):

@@ -19,10 +19,34 @@ def test_blocks_of_any_size_give_every_run_its_own(runs, at_once):
     mesh = device_mesh(jax.devices()[:1])
     owns = jax.random.split(jax.random.key(0), runs), jnp.arange(runs)
     found = over_runs(of_one, mesh, at_once)(spread(owns, mesh), jnp.float32(1))
-    for i in range(runs):
-        expected = of_one((owns[0][i], owns[1][i]), jnp.float32(1))
+    _equals_a_loop(of_one, owns, found)
+
+
+def moved(own, shared):
+    key, x = own
+    return (jax.random.fold_in(key, x), 2 * x), of_one(own, shared), jnp.isfinite(x)
+
+
+@pytest.mark.parametrize("at_once", [None, 1, 2, 3, 4, 7, 8])
+@pytest.mark.parametrize("runs", [1, 5, 7])
+def test_what_is_written_in_place_has_its_turn_once(runs, at_once):
+    mesh = device_mesh(jax.devices()[:1])
+    owns = jax.random.split(jax.random.key(0), runs), jnp.arange(runs)
+    dealt = spread(jax.tree.map(jnp.copy, owns), mesh)
+    found = over_runs(moved, mesh, at_once, donate=True)(dealt, jnp.float32(1))
+    _equals_a_loop(moved, owns, found)
+
+
+def _equals_a_loop(function, owns, found):
+    for i in range(len(owns[1])):
+        expected = function((owns[0][i], owns[1][i]), jnp.float32(1))
         got = jax.tree.map(lambda x, i=i: x[i], found)
-        jax.tree.map(np.testing.assert_array_equal, got, expected)
+        jax.tree.map(np.testing.assert_array_equal, *map(_plain, (got, expected)))
+
+
+def _plain(tree):
+    is_key = lambda x: jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)  # noqa: E731
+    return jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, tree)
 
 
 def test_a_cpu_takes_convolutions_one_by_one_and_else_what_its_caches_hold():
