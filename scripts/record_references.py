@@ -26,10 +26,11 @@ SHAPES = {"w1": (3, 5), "b1": (5,), "w2": (5, 2), "b2": (2,)}
 DRAWS = 3  # of hyperparameters, for each optimizer
 
 # What is drawn at random: name -> (low, high), log-uniform for rates and epsilons, and as
-# 1 - log-uniform for what lies near 1.
+# 1 - log-uniform for what lies near 1. RMSprop's rates are low since its momentum makes a chaotic
+# path of larger ones: at 1e-2 Keras itself came 7e-5 away from its record on another CPU.
 RATES = {
     "SGD": (1e-2, 2e-1),
-    "RMSprop": (1e-3, 2e-2),
+    "RMSprop": (1e-4, 2e-3),
     "Adagrad": (1e-2, 2e-1),
     "Adadelta": (3e-1, 3.0),
     "Adam": (1e-3, 5e-2),
