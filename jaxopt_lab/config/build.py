@@ -180,12 +180,7 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
     if rebuilds and config.loss.name not in REBUILDING:
         fault = f'has no meaning for data.target = "image"; one of {", ".join(REBUILDING)}'
         raise ConfigError("configuration", [("loss.name", f"{config.loss.name} {fault}")])
-    steps_per_epoch = len(train["label"]) // batch_size
-    epochs, steps = config.train.epochs, config.train.steps
-    total = steps if steps is not None else max(1, round((epochs or 0) * steps_per_epoch))
-    if total > MOST_STEPS:
-        fault = f"{total:,} steps are more than a run can count, {MOST_STEPS:,}"
-        raise ConfigError("configuration", [("train", fault)])
+    total, steps_per_epoch = run_length(config, source)
     length = functools.partial(in_steps, total=total, steps_per_epoch=steps_per_epoch)
 
     if schedule is None:
@@ -269,6 +264,21 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
         evaluate_every=length(config.train.evaluate_every),
         checkpoint_every=length(config.train.checkpoint_every),
     )
+
+
+def run_length(config: Config, source: Source) -> tuple[int, int]:
+    """The steps of the whole run and of an epoch.
+
+    Raises:
+      ConfigError: where they are more than can be counted.
+    """
+    steps_per_epoch = len(source.train["label"]) // source.batch_size
+    epochs, steps = config.train.epochs, config.train.steps
+    total = steps if steps is not None else max(1, round((epochs or 0) * steps_per_epoch))
+    if total > MOST_STEPS:
+        fault = f"{total:,} steps are more than a run can count, {MOST_STEPS:,}"
+        raise ConfigError("configuration", [("train", fault)])
+    return total, steps_per_epoch
 
 
 def build_penalty(chosen: Sequence[Choice]) -> Callable[[Params], jax.Array] | None:

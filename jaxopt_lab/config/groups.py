@@ -1,18 +1,24 @@
 """Runs that one compiled program serves: what differs among them is numbers that can be traced."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jaxopt_lab.config.build import Experiment, Source, assemble
+from jaxopt_lab.config.build import Experiment, Source, assemble, run_length
 from jaxopt_lab.config.leaves import Path, leaves, replaced
 from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.config.values import in_steps
+from jaxopt_lab.core.ranges import Duration, marks
 
 SEED: Path = ("seed",)
 # What these tables say decides shapes and lengths.
 STRUCTURAL = ("data", "train")
+# Whole numbers in these count steps and measurements; elsewhere most are sizes.
+COUNTING = ("schedule", "control")
 
 Values = tuple[jax.Array, ...]
 
@@ -48,8 +54,9 @@ class Group(NamedTuple):
 def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> list[Group]:
     """Split runs into as few programs as serve them.
 
-    A number is traced where it may be any float and where the functions that it goes to can be
-    traced with it, which is tried without computing anything; whatever else differs is structure.
+    A number is traced where it may be any float, or counts steps or measurements, and where the
+    functions that it goes to can be traced with it, which is tried without computing anything;
+    whatever else differs is structure.
 
     Args:
       configs: of the runs.
@@ -61,6 +68,7 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> l
     Raises:
       InputError: where a configuration does not fit its data.
     """
+    configs = [_counted_in_steps(config, read) for config in configs]
     flat = [leaves(config) for config in configs]
     everywhere = {
         path for found in flat for path, value in found.items() if _candidate(path, value)
@@ -74,7 +82,8 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> l
             for path in flat[members[0]]
             if path in everywhere and len({flat[i][path] for i in members}) > 1
         ]
-        assemble(config, source)  # its faults are the user's, and told as such
+        for i in _of_different_counts(flat, members):
+            assemble(configs[i], source)  # its faults are the user's, and told as such
         traced = differ
         if differ and not _traceable(config, source, differ):
             traced = [path for path in differ if _traceable(config, source, [path])]
@@ -84,7 +93,41 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> l
 
 
 def _candidate(path: Path, value: Any) -> bool:
-    return type(value) is float and path[0] not in STRUCTURAL
+    return (type(value) is float and path[0] not in STRUCTURAL) or _counts(path, value)
+
+
+def _counts(path: Path, value: Any) -> bool:
+    return type(value) is int and path[0] in COUNTING
+
+
+def _counted_in_steps(config: Config, read: Callable[[Config], Source]) -> Config:
+    """The configuration with every length that may be traced, "10%" for one, in steps."""
+    found = leaves(config)
+    lengths = {
+        path: value
+        for path, value in found.items()
+        if isinstance(value, str) and path[0] in COUNTING and _is_duration(path, found)
+    }
+    if not lengths:
+        return config
+    total, steps_per_epoch = run_length(config, read(config))
+    length = partial(in_steps, total=total, steps_per_epoch=steps_per_epoch)
+    return replaced(config, {path: length(value) for path, value in lengths.items()})
+
+
+def _is_duration(path: Path, found: Mapping[Path, Any]) -> bool:
+    table, key = path[:-1], path[-1]
+    arguments = FAMILIES[str(path[0])].arguments(found[*table, "name"])
+    return key in arguments and Duration() in marks(arguments[key].hint)
+
+
+def _of_different_counts(flat, members) -> list[int]:
+    """The first member with each combination of counts."""
+    found: dict[Any, int] = {}
+    for i in members:
+        counts = tuple(value for path, value in flat[i].items() if _counts(path, value))
+        found.setdefault(counts, i)
+    return list(found.values())
 
 
 def _split(flat, members, free: set[Path]) -> list[tuple[int, ...]]:
@@ -92,7 +135,7 @@ def _split(flat, members, free: set[Path]) -> list[tuple[int, ...]]:
     found: dict[Any, list[int]] = {}
     for i in members:
         key = tuple(
-            (path, "free" if path in free and type(value) is float else repr(value))
+            (path, type(value) if path in free and _candidate(path, value) else repr(value))
             for path, value in flat[i].items()
             if path != SEED
         )
@@ -112,7 +155,7 @@ def _traceable(config: Config, source: Source, paths: Sequence[Path]) -> bool:
         params = experiment.evaluated(after.params, after.opt_state)
         return state, after, params
 
-    values = (*(np.float32(at[path]) for path in paths), np.uint32(0))
+    values = (*(_dtype(at[path])(at[path]) for path in paths), np.uint32(0))
     try:
         before, after, _ = jax.eval_shape(one_step, values)
     except Exception:  # it builds with numbers, so what fails is that these are traced
@@ -123,7 +166,12 @@ def _traceable(config: Config, source: Source, paths: Sequence[Path]) -> bool:
 
 def _group(configs, flat, members, differ, source) -> Group:
     traced = tuple(p for p in differ if len({flat[i][p] for i in members}) > 1)
-    values = tuple(np.array([flat[i][p] for i in members], np.float32) for p in traced)
+    first = flat[members[0]]
+    values = tuple(np.array([flat[i][p] for i in members], _dtype(first[p])) for p in traced)
     seeds = np.array([configs[i].seed for i in members], np.uint32)
     config = configs[members[0]]
     return Group(config, source, tuple(members), (*traced, SEED), (*values, seeds))
+
+
+def _dtype(number: float | int) -> type[np.number]:
+    return np.int32 if type(number) is int else np.float32

@@ -24,7 +24,7 @@ def build_schedule(chosen: Sequence[Choice], length: Length, total: int) -> Sche
     """The schedules of a file, joined in order; one without `steps` takes what is left."""
     schedules, lengths, begin = [], [], 0
     for i, choice in enumerate(chosen):
-        if begin >= total:
+        if isinstance(begin, int) and begin >= total:
             text = f"begins at step {begin}, but the run ends at {total}; shorten those before it"
             raise ConfigError("configuration", [(f"schedule.{i}", text)])
         arguments = _of_schedule(f"schedule.{i}", choice, length, total - begin)

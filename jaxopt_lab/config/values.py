@@ -51,8 +51,9 @@ def varies(hint: Any) -> bool:
 
 
 def in_steps(value: int | str, *, total: int, steps_per_epoch: int) -> int:
-    """A length in steps, at least 1: a count as it is; epochs and percent of the run converted."""
-    if isinstance(value, int):
+    """A length in steps, at least 1: a count as it is, traced perhaps; epochs and percent of the
+    run converted."""
+    if not isinstance(value, str):
         return value
     match = _LENGTH.fullmatch(value.strip())
     assert match, value  # `conform` has let it through

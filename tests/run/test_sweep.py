@@ -69,6 +69,26 @@ def test_every_run_is_that_of_train(path):
         assert ours.stopped_by == alone.stopped_by == "finished"
 
 
+def test_lengths_and_patience_are_traced_too(path):
+    sets = [
+        'schedule=[{name="warmup", steps=4}, {name="cosine_decay"}]',
+        'control=[{name = "early_stopping", patience = 1}]',
+        "train.epochs=12",
+    ]
+    grid = ("schedule.0.steps=[3, '50%']", "control.0.patience=[1, 3]")
+    plan = load_sweep(path, ["optimizer.learning_rate=0.2", *sets], grid)
+    assert len(group_runs([run.config for run in plan.runs], read)) == 1
+    result = jaxopt_lab.sweep(plan, progress=False)
+    for run, record in zip(plan.runs, result.runs, strict=True):
+        alone = jaxopt_lab.train(run.config, progress=False)
+        assert (record.stopped_by, record.steps) == (alone.stopped_by, alone.summary["steps"])
+        rates = alone.history["learning_rate"]
+        np.testing.assert_allclose(record.history["learning_rate"], rates, rtol=1e-5, atol=1e-7)
+    assert len({record.steps for record in result.runs}) > 1
+    with pytest.raises(InputError, match="begins at step 1000, but the run ends at 108"):
+        jaxopt_lab.sweep(load_sweep(path, sets, ["schedule.0.steps=[3, 1000]"]), progress=False)
+
+
 def test_structure_parts_a_sweep_and_zip_pairs_its_axes(path):
     plan = load_sweep(
         path,
