@@ -234,6 +234,7 @@ def _score_scale(axes: Axes, score: np.ndarray) -> None:
 
 
 def _spread(values: np.ndarray) -> bool:
+    """Whether numbers are so far apart that their logarithms tell more."""
     finite = values[np.isfinite(values)]
     return bool(len(finite) and finite.min() > 0 and finite.max() / finite.min() > 20)
 
@@ -261,7 +262,7 @@ def _places(values: np.ndarray) -> tuple[np.ndarray, list[tuple[float, str]]]:
     if not len(finite):
         return np.ones(len(values)), []
     low, high = finite.min(), finite.max()
-    log = low > 0 and high / low > 100
+    log = _spread(values)
     height = (np.log if log else np.asarray)(np.where(np.isfinite(values), values, high))
     bottom, top = height.min(), height.max()
     at = (height - bottom) / (top - bottom) if top > bottom else np.full(len(values), 0.5)

@@ -1,7 +1,6 @@
 """What a person sees while a run goes: a live bar on a terminal, plain lines elsewhere."""
 
 import contextlib
-import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import rich.box
@@ -91,7 +90,6 @@ class SweepBar:
         self.console, self.work, self.monitor = console, work, monitor
         self._done = 0
         self._next_line = work / PLAIN_LINES
-        self._began = time.perf_counter()
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn("[bold]sweep"),
             rich.progress.BarColumn(bar_width=None),
@@ -111,10 +109,10 @@ class SweepBar:
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
-    def update(self, steps: int, best: float | None) -> None:
-        """Show `steps` more of all runs together, and the best value of the monitor yet."""
+    def update(self, steps: int, seconds: float, best: float | None) -> None:
+        """Show `steps` more of all runs together, `seconds` later, and the monitor's best yet."""
         self._done = min(self._done + steps, self.work)
-        rate = self._done / max(time.perf_counter() - self._began, 1e-9)
+        rate = steps / max(seconds, 1e-9)  # of now: an average would show a compilation for long
         shown = "" if best is None else f"best {self.monitor} {best:.4g}  "
         figures = f"{shown}{rate:,.0f} steps/s"
         self._bar.update(self._task, completed=self._done, figures=figures)

@@ -147,7 +147,7 @@ class _Sweeping:
             for rung in range(first, len(sizes)) if left else ():
                 chunks = self._climb(rung, len(sizes) - 1)
                 for chunk in chunks:
-                    bar.update(chunk.count * len(chunk.steps), self._best())
+                    bar.update(chunk.count * len(chunk.steps), chunk.seconds, self._best())
                     if interrupted.is_set():
                         stopped_by = "interrupted"
                         chunks.close()

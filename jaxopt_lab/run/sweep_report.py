@@ -60,7 +60,7 @@ def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]
         "runs" if seeded else "run",
         *short_names(axes),
         result.monitor,
-        f"test {tested}",
+        "test acc, %" if tested == "accuracy" else "test loss",
         "ended",
     ]
     rows = []
@@ -75,7 +75,7 @@ def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]
                 *(_shown(records[0].values[name]) for name in axes),
                 _mean([r.metrics.get(result.monitor, math.nan) for r in records]),
                 _mean([r.test.get(tested, math.nan) for r in records], percent=tested != "loss"),
-                ", ".join(ends).replace("_", " "),
+                ", ".join(word.partition("_")[0] for word in ends),  # "early", not "early_stopping"
             ]
         )
     return names, rows
@@ -165,13 +165,17 @@ def _thinned(values: np.ndarray, most: int = 500) -> np.ndarray:
 
 
 def _mean(values: list[float], *, percent: bool = False) -> str:
-    finite = [v for v in values if math.isfinite(v)]
+    """The mean, and two digits of the standard deviation; a percentage in hundredths."""
+    finite = [v * (100 if percent else 1) for v in values if math.isfinite(v)]
     if not finite:
         return "-"
-    form = (lambda v: f"{v:.2%}") if percent else (lambda v: f"{v:.4g}")
+    mean = float(np.mean(finite))
     if len(finite) == 1:
-        return form(finite[0])
-    return f"{form(float(np.mean(finite)))} ± {form(float(np.std(finite, ddof=1)))}"
+        return f"{mean:.2f}" if percent else f"{mean:.4g}"
+    spread = float(np.std(finite, ddof=1))
+    digits = 1 - math.floor(math.log10(spread)) if spread > 0 else 4
+    digits = min(max(digits, 0), 2 if percent else 8)
+    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
 def _shown(value: Any) -> str:
