@@ -268,6 +268,21 @@ def test_says_what_is_wrong_with_the_devices_and_the_monitor(path):
         jaxopt_lab.load_config(path, ["sweep.seeds=2"])
 
 
+def test_waves_that_fit_the_memory_change_nothing(path, monkeypatch):
+    sets, grid = ["sweep.halving=2"], "optimizer.learning_rate={log = [1e-2, 1.0], n = 5}"
+    whole = sweep(path, grid, sets=sets, devices=1)
+    monkeypatch.setattr("jaxopt_lab.run.many.run_bytes", lambda state, batch: 2**20)
+    monkeypatch.setattr("jaxopt_lab.sweeps._placement.free_bytes", lambda device: 5 * 2**19)
+    waves = sweep(path, grid, sets=sets, devices=1)  # of 2, 2 and 1
+    for a, b in zip(whole.runs, waves.runs, strict=True):
+        # One matrix product over all runs sums in another order than that of two.
+        np.testing.assert_allclose(a.history["loss"], b.history["loss"], rtol=2e-4)
+    assert whole.best == waves.best
+    monkeypatch.setattr("jaxopt_lab.sweeps._placement.free_bytes", lambda device: 2**19)
+    with pytest.raises(InputError, match="one run takes about 1 MiB and a device has 0 MiB free"):
+        sweep(path, grid)
+
+
 def test_eight_devices_change_nothing(path):
     """Padded to the devices and dealt to them, in a process that has eight."""
     flags = "--xla_force_host_platform_device_count=8"
