@@ -1,7 +1,6 @@
 """A checked configuration to the objects that train: here names become functions, only here."""
 
 import functools
-import inspect
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +8,6 @@ from typing import Any, NamedTuple
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxopt_lab.config.augmentation import build_attack, build_augment, build_consistency
@@ -23,15 +21,13 @@ from jaxopt_lab.config.curvature import build_curvature
 from jaxopt_lab.config.optimizer import build_optimizer, build_schedule
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.source import Source, Split, length_of, read
 from jaxopt_lab.config.tables import FAMILIES
-from jaxopt_lab.config.values import in_steps
 from jaxopt_lab.control import has_stopped
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Params, Schedule
-from jaxopt_lab.data import Dataset
 from jaxopt_lab.engine import (
     TrainState,
-    channel_statistics,
     in_batches,
     init_state,
     make_evaluate,
@@ -44,18 +40,11 @@ from jaxopt_lab.engine.step import Step
 from jaxopt_lab.losses import METRICS
 from jaxopt_lab.nn import lsuv
 
-Split = dict[str, np.ndarray]
-
-# The held-out samples are a property of the data set, the same for every seed of a run.
-SPLIT_SEED = 0
-
 LSUV_IMAGES = 256
 
 # Losses of outputs against an image.
 REBUILDING = ("logistic", "squared_error")
 IMAGE_RANK = 4  # of a batch (B, H, W, C)
-
-MOST_STEPS = 2**31 - 1  # steps are counted in int32
 
 
 class Experiment(NamedTuple):
@@ -107,27 +96,6 @@ class Experiment(NamedTuple):
         return in_batches(split, size)
 
 
-class Source(NamedTuple):
-    """What a configuration reads and counts, whatever its rates and strengths are.
-
-    Attributes:
-      train, validation, test: raw splits on the host; `validation` may be None.
-      classes: names of the classes.
-      mean, std: of the training split's channels, (C,).
-      model: given in place of the configuration's; None for that one.
-      batch_size: rows a step.
-    """
-
-    train: Split
-    validation: Split | None
-    test: Split
-    classes: tuple[str, ...]
-    mean: np.ndarray
-    std: np.ndarray
-    model: Any
-    batch_size: int
-
-
 def build(
     config: Config, *, data_dir: str | os.PathLike[str] | None = None, model: Any = None
 ) -> Experiment:
@@ -147,25 +115,6 @@ def build(
     return assemble(config, read(config, data_dir=data_dir, model=model))
 
 
-def read(
-    config: Config, *, data_dir: str | os.PathLike[str] | None = None, model: Any = None
-) -> Source:
-    """The first half of `build`: the data, split and sized."""
-    dataset = load_dataset(config.data.source, data_dir)
-    rebuilds = config.data.target == "image"
-    if not dataset.classes and not rebuilds:
-        text = "has no classes to train a network on; solve it with: jaxopt-lab linear CONFIG"
-        raise ConfigError("configuration", [("data.name", f"{config.data.source.name} {text}")])
-    train, validation = split_off(dataset.train, config.data.validation)
-    train, batch_size = sized(train, config)
-    test = dataset.test
-    if rebuilds:
-        train, test = rebuilding(train), rebuilding(test)
-        validation = validation and rebuilding(validation)
-    mean, std = channel_statistics(train["image"])
-    return Source(train, validation, test, dataset.classes, mean, std, model, batch_size)
-
-
 def assemble(config: Config, source: Source, *, schedule: Schedule | None = None) -> Experiment:
     """The second half of `build`: the objects; a `schedule` is in place of the configuration's.
 
@@ -180,8 +129,8 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
     if rebuilds and config.loss.name not in REBUILDING:
         fault = f'has no meaning for data.target = "image"; one of {", ".join(REBUILDING)}'
         raise ConfigError("configuration", [("loss.name", f"{config.loss.name} {fault}")])
-    total, steps_per_epoch = run_length(config, source)
-    length = functools.partial(in_steps, total=total, steps_per_epoch=steps_per_epoch)
+    length = length_of(config, source)
+    total = length("100%")
 
     if schedule is None:
         schedule = build_schedule(config.schedule, length, total)
@@ -259,26 +208,11 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
             attack_key=stream_key(jax.random.key(config.seed), Stream.ADVERSARY),
         ),
         batch_size=batch_size,
-        steps_per_epoch=steps_per_epoch,
+        steps_per_epoch=source.steps_per_epoch,
         total_steps=total,
         evaluate_every=length(config.train.evaluate_every),
         checkpoint_every=length(config.train.checkpoint_every),
     )
-
-
-def run_length(config: Config, source: Source) -> tuple[int, int]:
-    """The steps of the whole run and of an epoch.
-
-    Raises:
-      ConfigError: where they are more than can be counted.
-    """
-    steps_per_epoch = len(source.train["label"]) // source.batch_size
-    epochs, steps = config.train.epochs, config.train.steps
-    total = steps if steps is not None else max(1, round((epochs or 0) * steps_per_epoch))
-    if total > MOST_STEPS:
-        fault = f"{total:,} steps are more than a run can count, {MOST_STEPS:,}"
-        raise ConfigError("configuration", [("train", fault)])
-    return total, steps_per_epoch
 
 
 def build_penalty(chosen: Sequence[Choice]) -> Callable[[Params], jax.Array] | None:
@@ -289,20 +223,6 @@ def build_penalty(chosen: Sequence[Choice]) -> Callable[[Params], jax.Array] | N
         functools.partial(FAMILIES["penalty"].functions[c.name], **c.arguments) for c in chosen
     ]
     return lambda params: jnp.stack([penalty(params) for penalty in penalties]).sum()
-
-
-def load_dataset(source: Choice, data_dir: str | os.PathLike[str] | None) -> Dataset:
-    """Read the data set of a file, from `data_dir` where it lies in one."""
-    loader = FAMILIES["data"].functions[source.name]
-    given = {"data_dir": data_dir} if "data_dir" in inspect.signature(loader).parameters else {}
-    return loader(**given, **source.arguments)
-
-
-def rebuilding(split: Split) -> Split:
-    """The split with its own pixels, in [0, 1] and flat, as labels."""
-    images = split["image"]
-    unit = images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)
-    return split | {"label": unit.reshape(len(images), -1)}
 
 
 def check_model(model: Any, shape: tuple[int, ...], classes: int) -> None:
@@ -341,34 +261,6 @@ def check_tabular(config: Config, shape: tuple[int, ...]) -> None:
     named = [(f"augment.{i}", c.name) for i, c in enumerate(config.augment) if c.name != "mixup"]
     if named:
         raise ConfigError("configuration", [(path, f"{name} {text}") for path, name in named])
-
-
-def split_off(train: Split, share: float) -> tuple[Split, Split | None]:
-    """What remains of the training split, and a random share of it for validation."""
-    if share == 0:
-        return train, None
-    n = len(train["label"])
-    order = np.random.default_rng(SPLIT_SEED).permutation(n)
-    held = max(1, round(share * n))
-    if held >= n:
-        fault = f"{share} of {n} samples leaves none to train on; lower it"
-        raise ConfigError("configuration", [("data.validation", fault)])
-    take = lambda rows: {k: v[rows] for k, v in train.items()}  # noqa: E731
-    return take(order[held:]), take(order[:held])
-
-
-def sized(train: Split, config: Config) -> tuple[Split, int]:
-    """The training split limited to `train_size`, and the batch size as a number."""
-    n = len(train["label"])
-    size = config.data.train_size or n
-    if size > n:
-        fault = f"{size} is more than the {n} training samples that there are"
-        raise ConfigError("configuration", [("data.train_size", fault)])
-    batch = size if config.data.batch_size == "full" else config.data.batch_size
-    if batch > size:
-        fault = f'{batch} is more than the {size} training samples; "full" takes all of them'
-        raise ConfigError("configuration", [("data.batch_size", fault)])
-    return {k: v[:size] for k, v in train.items()}, batch
 
 
 def _call(family: str, chosen: Choice, **given: Any) -> Any:

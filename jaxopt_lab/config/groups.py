@@ -1,18 +1,17 @@
 """Runs that one compiled program serves: what differs among them is numbers that can be traced."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jaxopt_lab.config.build import Experiment, Source, assemble, run_length
+from jaxopt_lab.config.build import Experiment, assemble
 from jaxopt_lab.config.leaves import Path, leaves, replaced
+from jaxopt_lab.config.optimizer import counted
 from jaxopt_lab.config.schema import Config
-from jaxopt_lab.config.tables import FAMILIES
-from jaxopt_lab.config.values import in_steps
-from jaxopt_lab.core.ranges import Duration, marks
+from jaxopt_lab.config.source import Source, length_of
 
 SEED: Path = ("seed",)
 # What these tables say decides shapes and lengths.
@@ -60,7 +59,7 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> l
 
     Args:
       configs: of the runs.
-      read: of the data that a configuration names.
+      read: of the data that a configuration names; called once for each [data] there is.
 
     Returns:
       The groups, in the order of their first runs.
@@ -68,7 +67,11 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> l
     Raises:
       InputError: where a configuration does not fit its data.
     """
-    configs = [_counted_in_steps(config, read) for config in configs]
+    sources: dict[str, Source] = {}
+    for config in configs:
+        if repr(config.data) not in sources:
+            sources[repr(config.data)] = read(config)
+    configs = [_counted(config, sources[repr(config.data)]) for config in configs]
     flat = [leaves(config) for config in configs]
     everywhere = {
         path for found in flat for path, value in found.items() if _candidate(path, value)
@@ -76,7 +79,7 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> l
     groups = []
     for members in _split(flat, range(len(configs)), everywhere):
         config = configs[members[0]]
-        source = read(config)
+        source = sources[repr(config.data)]
         differ = [
             path
             for path in flat[members[0]]
@@ -100,25 +103,14 @@ def _counts(path: Path, value: Any) -> bool:
     return type(value) is int and path[0] in COUNTING
 
 
-def _counted_in_steps(config: Config, read: Callable[[Config], Source]) -> Config:
+def _counted(config: Config, source: Source) -> Config:
     """The configuration with every length that may be traced, "10%" for one, in steps."""
-    found = leaves(config)
-    lengths = {
-        path: value
-        for path, value in found.items()
-        if isinstance(value, str) and path[0] in COUNTING and _is_duration(path, found)
+    length = length_of(config, source)
+    found = {
+        family: tuple(counted(family, choice, length) for choice in getattr(config, family))
+        for family in COUNTING
     }
-    if not lengths:
-        return config
-    total, steps_per_epoch = run_length(config, read(config))
-    length = partial(in_steps, total=total, steps_per_epoch=steps_per_epoch)
-    return replaced(config, {path: length(value) for path, value in lengths.items()})
-
-
-def _is_duration(path: Path, found: Mapping[Path, Any]) -> bool:
-    table, key = path[:-1], path[-1]
-    arguments = FAMILIES[str(path[0])].arguments(found[*table, "name"])
-    return key in arguments and Duration() in marks(arguments[key].hint)
+    return dataclasses.replace(config, **found)
 
 
 def _of_different_counts(flat, members) -> list[int]:

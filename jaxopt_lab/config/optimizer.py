@@ -1,5 +1,6 @@
 """`[schedule]` and `[optimizer]` as functions of the step, every length in steps."""
 
+import dataclasses
 import typing
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -57,16 +58,18 @@ def build_optimizer(
 
 def settled(path: str, family: str, choice: Choice, length: Length) -> dict[str, Any]:
     """The arguments of a choice: every length in steps, every table a schedule."""
-    known = FAMILIES[family].arguments(choice.name)
+    return _in_steps(
+        family,
+        choice,
+        length,
+        lambda key, hint, table: _schedule_within(f"{path}.{key}", hint, table, length),
+    )
 
-    def convert(key: str, hint: Any, value: Any) -> Any:
-        if isinstance(value, Choice):
-            return _schedule_within(f"{path}.{key}", hint, value, length)
-        if isinstance(value, tuple):
-            return tuple(convert(key, typing.get_args(hint)[0], item) for item in value)
-        return length(value) if any(isinstance(m, Duration) for m in marks(hint)) else value
 
-    return {key: convert(key, known[key].hint, value) for key, value in choice.arguments.items()}
+def counted(family: str, choice: Choice, length: Length) -> Choice:
+    """The choice with every length in steps, those of the tables in it too."""
+    inner = lambda key, hint, table: counted("schedule", table, length)  # noqa: E731
+    return dataclasses.replace(choice, arguments=_in_steps(family, choice, length, inner))
 
 
 def made(path: str, family: str, name: str, given: Sequence[Any], arguments: dict[str, Any]) -> Any:
@@ -76,6 +79,22 @@ def made(path: str, family: str, name: str, given: Sequence[Any], arguments: dic
     except ArgumentError as error:
         faults = [(f"{path}.{key}", text) for key, text in error.faults.items()]
         raise ConfigError("configuration", faults) from None
+
+
+def _in_steps(
+    family: str, choice: Choice, length: Length, within: Callable[[str, Any, Choice], Any]
+) -> dict[str, Any]:
+    """The arguments of a choice: every length in steps, every table what `within` makes of it."""
+    known = FAMILIES[family].arguments(choice.name)
+
+    def convert(key: str, hint: Any, value: Any) -> Any:
+        if isinstance(value, Choice):
+            return within(key, hint, value)
+        if isinstance(value, tuple):
+            return tuple(convert(key, typing.get_args(hint)[0], item) for item in value)
+        return length(value) if any(isinstance(m, Duration) for m in marks(hint)) else value
+
+    return {key: convert(key, known[key].hint, value) for key, value in choice.arguments.items()}
 
 
 def _of_schedule(path: str, choice: Choice, length: Length, rest: int) -> dict[str, Any]:
@@ -91,7 +110,9 @@ def _schedule_within(path: str, hint: Any, choice: Choice, length: Length) -> Sc
     total = length("100%")
     schedule = made(path, "schedule", choice.name, (), _of_schedule(path, choice, length, total))
     steps = np.unique(np.linspace(0, total - 1, 1000, dtype=np.int32))
-    for step, value in zip(steps, jax.vmap(schedule)(steps).tolist(), strict=True):
+    with jax.ensure_compile_time_eval():  # a sweep builds its optimizer inside of its program
+        values = jax.vmap(schedule)(steps).tolist()
+    for step, value in zip(steps, values, strict=True):
         if wrong := fault(hint, value):
             text = f"at step {step} {wrong}; give the schedule another peak and other ends"
             raise ConfigError("configuration", [(path, text)])

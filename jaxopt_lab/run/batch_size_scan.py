@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.config.build import Experiment, assemble, read
+from jaxopt_lab.config.build import Experiment, assemble
 from jaxopt_lab.config.load import put, read_tables
 from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.engine.checkpoint import write_atomically

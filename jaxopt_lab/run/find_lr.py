@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.config.build import assemble, read
+from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.source import read
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import batch_shapes, make_run_steps

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.config.build import load_dataset, split_off
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import LinearConfig
+from jaxopt_lab.config.source import load_dataset, split_off
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine.checkpoint import write_atomically

@@ -4,16 +4,16 @@ import math
 import os
 import time
 from collections.abc import Generator, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.config.build import Source, read
 from jaxopt_lab.config.groups import group_runs
 from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import Sweep, load_sweep, parse_sweep
 from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.registry import nearest
@@ -112,16 +112,8 @@ class _Sweeping:
         configs = [run.config for run in plan.runs]
         self.mesh = device_mesh(some_devices(devices))
         self.factor = plan.settings.halving
-        sources: dict[str, Source] = {}
-
-        def source(config: Config) -> Source:
-            key = repr(config.data)
-            if key not in sources:
-                sources[key] = read(config, data_dir=data_dir, model=model)
-            return sources[key]
-
         with see.waiting("reading the data ..."):
-            groups = group_runs(configs, source)
+            groups = group_runs(configs, partial(read, data_dir=data_dir, model=model))
             self.many = [Many(group, self.mesh, plan.settings.vectorize) for group in groups]
         self.monitor = _monitor(plan.settings.monitor, self.many)
         self.courses = {i: Course() for i in range(len(plan.runs))}

@@ -55,12 +55,13 @@ def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]
     if plan.settings.halving is None:
         ordered = sorted(settings.values(), key=worth)
     axes = list(plan.axes)
-    tested = "accuracy" if any("accuracy" in r.test for r in result.runs if r) else "loss"
+    percent = any("accuracy" in r.test for r in result.runs if r)
+    tested = "accuracy" if percent else "loss"
     names = [
         "runs" if seeded else "run",
         *short_names(axes),
         result.monitor,
-        "test acc, %" if tested == "accuracy" else "test loss",
+        "test acc, %" if percent else "test loss",
         "ended",
     ]
     rows = []
@@ -74,7 +75,9 @@ def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]
                 span,
                 *(_shown(records[0].values[name]) for name in axes),
                 _mean([r.metrics.get(result.monitor, math.nan) for r in records]),
-                _mean([r.test.get(tested, math.nan) for r in records], percent=tested != "loss"),
+                _mean(
+                    [r.test.get(tested, math.nan) for r in records], percent=tested == "accuracy"
+                ),
                 ", ".join(word.partition("_")[0] for word in ends),  # "early", not "early_stopping"
             ]
         )

@@ -170,8 +170,8 @@ def _timed(turn, runs: int, steps: int) -> float:
 def _sweep(name: str, sets, runs: int, steps: int) -> float:
     import jax
 
-    from jaxopt_lab.config.build import read
     from jaxopt_lab.config.groups import group_runs
+    from jaxopt_lab.config.source import read
     from jaxopt_lab.config.sweep import load_sweep
     from jaxopt_lab.run.many import Many
     from jaxopt_lab.sweeps import device_mesh

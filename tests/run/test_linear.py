@@ -10,10 +10,10 @@ from sklearn import linear_model
 import jaxopt_lab
 from jaxopt_lab import cli, data
 from jaxopt_lab.config.axes import axis_values
-from jaxopt_lab.config.build import split_off
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.load import load_config, load_linear_config
 from jaxopt_lab.config.parse import ConfigError
+from jaxopt_lab.config.source import split_off
 from jaxopt_lab.run.linear import solve
 
 CONFIG = """

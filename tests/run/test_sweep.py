@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import jaxopt_lab
-from jaxopt_lab.config.build import build, read
+from jaxopt_lab.config.build import build
 from jaxopt_lab.config.groups import group_runs
+from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import load_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import ensemble_predict
@@ -87,6 +88,23 @@ def test_lengths_and_patience_are_traced_too(path):
     assert len({record.steps for record in result.runs}) > 1
     with pytest.raises(InputError, match="begins at step 1000, but the run ends at 108"):
         jaxopt_lab.sweep(load_sweep(path, sets, ["schedule.0.steps=[3, 1000]"]), progress=False)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'optimizer.beta={name = "cosine_decay", peak = 0.9, steps = "50%"}',
+        'control=[{name = "sam", rho = {name = "cosine_decay", peak = 0.1, steps = "50%"}}]',
+    ],
+)
+def test_a_schedule_in_the_place_of_a_number_is_part_of_the_program(path, table):
+    plan = load_sweep(path, [table], ["optimizer.learning_rate=[0.01, 0.1]"])
+    assert len(group_runs([run.config for run in plan.runs], read)) == 1
+    result = jaxopt_lab.sweep(plan, progress=False)
+    for run, record in zip(plan.runs, result.runs, strict=True):
+        alone = jaxopt_lab.train(run.config, progress=False)
+        # One matrix product over all runs sums in another order than that of one run.
+        np.testing.assert_allclose(record.history["loss"], alone.history["loss"], rtol=2e-4)
 
 
 def test_structure_parts_a_sweep_and_zip_pairs_its_axes(path):
