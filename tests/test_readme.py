@@ -46,7 +46,7 @@ def test_every_config_is_valid_and_says_what_to_expect(path):
         parse(tables, source=path.name)
     header = text[: text.index("\nseed = ")]
     assert f"jaxopt-lab {command} configs/{path.name}" in header
-    if tables["data"].get("target") == "image":
+    if tables["data"].get("reconstruct"):
         assert re.search(r"loss \d", header), "the header says the loss to expect"
     else:
         assert re.search(r"\d %", header), "the header says the accuracy to expect"

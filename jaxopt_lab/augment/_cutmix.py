@@ -31,7 +31,7 @@ def cutmix(
         code, 1 for ImageNet.
 
     Returns:
-      `mix(key, batch) -> batch` on `{"image": (B, H, W, C), "label": (B, K)}`: images uint8, or
+      `mix(key, batch) -> batch` on `{"x": (B, H, W, C), "y": (B, K)}`: images uint8, or
       float in [0, 1], and labels floating; both come out float32, the images in [0, 1]. Further
       entries of the batch stay as they are.
 
@@ -63,8 +63,8 @@ def cutmix(
         box = inside(row_key, height)[:, :, None] & inside(column_key, width)[:, None, :]
         area = box.mean((1, 2), dtype=jnp.float32)[:, None]
         return batch | {
-            "image": jnp.where(box[..., None], images[partner], images),
-            "label": (1 - area) * labels + area * labels[partner],
+            "x": jnp.where(box[..., None], images[partner], images),
+            "y": (1 - area) * labels + area * labels[partner],
         }
 
     return mix

@@ -26,7 +26,7 @@ def fgsm(
       epsilon: in [0, 1], a pixel's largest change where white is 1.
 
     Returns:
-      `attack(key, batch, loss_fn) -> batch`: `batch["image"]` (B, H, W, C), uint8 or float in
+      `attack(key, batch, loss_fn) -> batch`: `batch["x"]` (B, H, W, C), uint8 or float in
       [0, 1], comes out float32 in [0, 1], further entries as they are; `loss_fn(images)` is the
       loss of such float32 images, (B,) or their mean, of which only the gradient's sign counts.
       `key` is not used. A pixel whose gradient is 0 or NaN stays. Where `loss_fn` mixes samples,
@@ -40,8 +40,8 @@ def fgsm(
 
     def attack(key, batch, loss_fn):
         del key
-        images = unit(batch["image"])
+        images = unit(batch["x"])
         moved = images + epsilon * gradient_sign(loss_fn, images)
-        return batch | {"image": moved.clip(0, 1)}
+        return batch | {"x": moved.clip(0, 1)}
 
     return attack

@@ -14,7 +14,7 @@ def soft(mixer: str, batch: Batch) -> tuple[jax.Array, jax.Array]:
     Raises:
       InputError: where the labels are classes and not distributions.
     """
-    image, label = batch["image"], batch["label"]
+    image, label = batch["x"], batch["y"]
     if label.ndim != 2 or not jnp.issubdtype(label.dtype, jnp.floating):
         raise InputError(
             f"{mixer}: labels {label.shape} {label.dtype} cannot be mixed; give distributions "

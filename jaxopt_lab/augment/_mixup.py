@@ -27,7 +27,7 @@ def mixup(
       per_sample: static; one lambda for each sample rather than for each batch.
 
     Returns:
-      `mix(key, batch) -> batch` on `{"image": (B, H, W, C), "label": (B, K)}`: images uint8, or
+      `mix(key, batch) -> batch` on `{"x": (B, H, W, C), "y": (B, K)}`: images uint8, or
       float in [0, 1], and labels floating; both come out float32, the images in [0, 1]. Further
       entries of the batch stay as they are.
 
@@ -49,6 +49,6 @@ def mixup(
             weight = share.reshape(-1, *(1,) * (x.ndim - 1))
             return weight * x + (1 - weight) * x[partner]
 
-        return batch | {"image": blend(images), "label": blend(labels)}
+        return batch | {"x": blend(images), "y": blend(labels)}
 
     return mix

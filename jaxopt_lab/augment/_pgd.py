@@ -35,7 +35,7 @@ def pgd(
       random_start: static; from a random point of the ball.
 
     Returns:
-      `attack(key, batch, loss_fn) -> batch`: `batch["image"]` (B, H, W, C), uint8 or float in
+      `attack(key, batch, loss_fn) -> batch`: `batch["x"]` (B, H, W, C), uint8 or float in
       [0, 1], comes out float32 in [0, 1], further entries as they are; `loss_fn(images)` is the
       loss of such float32 images, (B,) or their mean, of which only the gradient's sign counts.
       A pixel whose gradient is 0 or NaN stays for that step. Where `loss_fn` mixes samples, as
@@ -48,7 +48,7 @@ def pgd(
     """
 
     def attack(key, batch, loss_fn):
-        images = unit(batch["image"])
+        images = unit(batch["x"])
         low, high = (images - epsilon).clip(0, 1), (images + epsilon).clip(0, 1)
         x = images
         if random_start:
@@ -60,6 +60,6 @@ def pgd(
 
         # Convolutions inside a loop can be slow on CPU (2.5 times in a plain Flax network); many
         # steps written out would take long to compile.
-        return batch | {"image": jax.lax.fori_loop(0, steps, ascend, x, unroll=steps <= 10)}
+        return batch | {"x": jax.lax.fori_loop(0, steps, ascend, x, unroll=steps <= 10)}
 
     return attack

@@ -42,8 +42,8 @@ def build_augment(config: Config, classes: int, mean: np.ndarray) -> BatchFuncti
     soft = any(c.name in MIXERS for c in chosen)
 
     def augment(key: jax.Array, batch: Batch) -> Batch:
-        if soft and batch["label"].ndim == 1:
-            batch = batch | {"label": jax.nn.one_hot(batch["label"], classes)}
+        if soft and batch["y"].ndim == 1:
+            batch = batch | {"y": jax.nn.one_hot(batch["y"], classes)}
         for i, function in enumerate(functions):
             batch = function(jax.random.fold_in(key, i), batch)
         return batch
@@ -70,7 +70,7 @@ def build_consistency(weight: float) -> Callable[[jax.Array], jax.Array] | None:
 
 
 def _on_images(apply: Callable[[jax.Array, jax.Array], jax.Array]) -> BatchFunction:
-    return lambda key, batch: batch | {"image": apply(key, batch["image"])}
+    return lambda key, batch: batch | {"x": apply(key, batch["x"])}
 
 
 def _made(choice: Choice, mean: np.ndarray) -> Any:

@@ -92,7 +92,7 @@ class Experiment(NamedTuple):
 
     def batches(self, split: Split) -> Split:
         """A split as its evaluation wants it."""
-        size = min(self.config.train.evaluation_batch_size, len(split["label"]))
+        size = min(self.config.train.evaluation_batch_size, len(split["y"]))
         return in_batches(split, size)
 
 
@@ -123,11 +123,11 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
     """
     train, validation, batch_size = source.train, source.validation, source.batch_size
     model = source.model
-    rebuilds = config.data.target == "image"
-    classes = train["label"].shape[1] if rebuilds else len(source.classes)
+    rebuilds = config.data.reconstruct
+    outputs = train["y"].shape[1] if rebuilds else len(source.classes)
     measured = {} if rebuilds else METRICS
     if rebuilds and config.loss.name not in REBUILDING:
-        fault = f'has no meaning for data.target = "image"; one of {", ".join(REBUILDING)}'
+        fault = f"has no meaning for data.reconstruct; one of {', '.join(REBUILDING)}"
         raise ConfigError("configuration", [("loss.name", f"{config.loss.name} {fault}")])
     length = length_of(config, source)
     total = length("100%")
@@ -141,25 +141,25 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
         watched += [f"val_{name}" for name in [*watched, *robust]]
     optimizer = add_controls(optimizer, config, length, watched)
     if model is None:
-        model = _call("model", config.model, classes=classes)
-        if train["image"].ndim != IMAGE_RANK:
-            check_tabular(config, train["image"].shape[1:])
-            check_model(model, (batch_size, *train["image"].shape[1:]), classes)
+        model = _call("model", config.model, outputs=outputs)
+        if train["x"].ndim != IMAGE_RANK:
+            check_tabular(config, train["x"].shape[1:])
+            check_model(model, (batch_size, *train["x"].shape[1:]), outputs)
     else:
-        check_model(model, (batch_size, *train["image"].shape[1:]), classes)
+        check_model(model, (batch_size, *train["x"].shape[1:]), outputs)
     loss = functools.partial(FAMILIES["loss"].functions[config.loss.name], **config.loss.arguments)
     normalize = make_normalize(source.mean, source.std)
     attack = build_attack(config.adversary)
     metrics = {"loss": loss, **measured}
     dtype = jnp.dtype(config.train.dtype)
-    shape = train["image"].shape[1:]
+    shape = train["x"].shape[1:]
 
     adjust = None
     if config.train.lsuv:
         if not isinstance(model, linen.Module):
             fault = f"needs a Linen module, whose layers it looks into, not {type(model).__name__}"
             raise ConfigError("configuration", [("train.lsuv", fault)])
-        first = normalize(train["image"][:LSUV_IMAGES])
+        first = normalize(train["x"][:LSUV_IMAGES])
         adjust = lambda variables, key: lsuv(model, variables, first, key)  # noqa: E731
 
     def init(key: jax.Array) -> TrainState:
@@ -188,7 +188,7 @@ def assemble(config: Config, source: Source, *, schedule: Schedule | None = None
             loss,
             optimizer,
             normalize=normalize,
-            augment=build_augment(config, classes, source.mean),
+            augment=build_augment(config, outputs, source.mean),
             attack=attack,
             consistency=build_consistency(config.consistency),
             penalty=build_penalty(config.penalty),
@@ -225,7 +225,7 @@ def build_penalty(chosen: Sequence[Choice]) -> Callable[[Params], jax.Array] | N
     return lambda params: jnp.stack([penalty(params) for penalty in penalties]).sum()
 
 
-def check_model(model: Any, shape: tuple[int, ...], classes: int) -> None:
+def check_model(model: Any, shape: tuple[int, ...], outputs: int) -> None:
     """Hold a user's own model to the call convention, without running it.
 
     Raises:
@@ -235,19 +235,19 @@ def check_model(model: Any, shape: tuple[int, ...], classes: int) -> None:
     if isinstance(model, type) or not (hasattr(model, "init") and hasattr(model, "apply")):
         raise InputError(f"model: {model!r} must be an object with {wanted}")
 
-    def outputs(key, x):
+    def applied(key, x):
         return model.apply(model.init(key, x, train=False), x, train=False)
 
     x = jax.ShapeDtypeStruct(shape, jnp.float32)
     try:
-        found = jax.eval_shape(outputs, jax.random.key(0), x)
+        found = jax.eval_shape(applied, jax.random.key(0), x)
     except Exception as error:  # whatever the user's own code raises
         text = f"model: {type(model).__name__} failed on inputs {shape}: {error!r}; it needs"
         raise InputError(f"{text} {wanted}") from error
-    if getattr(found, "shape", None) != (shape[0], classes):
+    if getattr(found, "shape", None) != (shape[0], outputs):
         raise InputError(
-            f"model: {type(model).__name__} gives {found}, expected logits of shape "
-            f"{(shape[0], classes)}: the data has {classes} classes"
+            f"model: {type(model).__name__} gives {found}, expected outputs of shape "
+            f"{(shape[0], outputs)}, as the data needs {outputs} a sample"
         )
 
 

@@ -58,7 +58,9 @@ def _apply(tables: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     keys = path.strip().split(".")
     if not equals or not all(keys):
-        raise InputError(f"--set {override}: expected table.key=value, optimizer.beta=0.9 for one")
+        raise InputError(
+            f"--set {override}: expected table.key=value, optimizer.momentum=0.9 for one"
+        )
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -3,6 +3,7 @@
 import dataclasses
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from jaxopt_lab.config.axes import axis_values
@@ -11,6 +12,7 @@ from jaxopt_lab.config.tables import FAMILIES, Argument, Family
 from jaxopt_lab.config.values import conform, expected, varies
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.registry import nearest
+from jaxopt_lab.core.renames import renames_of
 
 LISTS = ("penalty", "augment", "schedule", "control")  # [[tables]]; one may be written as [table]
 REQUIRED = ("data", "model", "optimizer", "train")
@@ -130,6 +132,9 @@ class _Parser:
             fields = {f.name for f in dataclasses.fields(DataConfig)} - {"source"}
             own = {k: v for k, v in table.items() if k in fields}
             rest = {k: v for k, v in table.items() if k not in fields}
+            if "target" in rest:
+                rest.pop("target")
+                self.faults.append(("data.target", "was renamed: reconstruct = true"))
             source = self.choice(name, "data", rest, beside=fields)
             return DataConfig(source=source, **self.values(name, DataConfig, own))
         if name == "train":
@@ -177,7 +182,7 @@ class _Parser:
             self.unknown(path, given, sorted({*any_entry, *beside}))
             return Choice("")
         known = family.arguments(name)
-        self.unknown(path, given, [*known, *beside])
+        self.unknown(path, given, [*known, *beside], renames_of(family.functions[name]))
         for key, argument in known.items():
             if argument.required and key not in given:
                 text = f"missing; {name} needs it: {expected(argument.hint)}"
@@ -192,7 +197,7 @@ class _Parser:
         self, path: str, family: Family, name: str, arguments: dict[str, Any]
     ) -> None:
         """Call the function, which costs nothing before data, for what only it can check."""
-        given = {"classes": 2} if "classes" in family.given else {}
+        given = {"outputs": 2} if "outputs" in family.given else {}
         missing = [k for k, a in family.arguments(name).items() if a.required]
         if set(missing) - set(arguments):
             return
@@ -221,9 +226,17 @@ class _Parser:
                 self.faults.append((_joined(path, key), wrong))
         return {key: found[key] for key in given if key in found}  # in the file's order
 
-    def unknown(self, path: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
+    def unknown(
+        self,
+        path: str,
+        table: Mapping[str, Any],
+        known: Sequence[str],
+        renames: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         for key in table:
-            if key not in known:
+            if key in renames:
+                self.faults.append((_joined(path, key), f"was renamed {renames[key]}"))
+            elif key not in known:
                 text = f"unknown{nearest(key, known)}; known here: {', '.join(known)}"
                 self.faults.append((_joined(path, key), text))
 

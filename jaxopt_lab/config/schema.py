@@ -26,8 +26,7 @@ class DataConfig:
       validation: share of the training split held out for validation, in [0, 1).
       train_size: how many of the remaining training samples to use; all unless given.
       bootstrap: train on as many samples drawn from them with replacement, by the run's seed.
-      target: what a sample's label is: its "label", or its own "image", pixels in [0, 1], which
-        makes an autoencoder.
+      reconstruct: whether a sample's target y is its own x, pixels in [0, 1], as of an autoencoder.
     """
 
     source: Choice
@@ -35,7 +34,7 @@ class DataConfig:
     validation: Annotated[float, Range(0, 1, high_open=True)] = 0.1
     train_size: Count | None = None
     bootstrap: bool = False
-    target: Literal["label", "image"] = "label"
+    reconstruct: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Source(NamedTuple):
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches of the training split."""
-        return len(self.train["label"]) // self.batch_size
+        return len(self.train["y"]) // self.batch_size
 
 
 def read(
@@ -54,7 +54,7 @@ def read(
 ) -> Source:
     """The first half of `build.build`: the data, split and sized."""
     dataset = load_dataset(config.data.source, data_dir)
-    rebuilds = config.data.target == "image"
+    rebuilds = config.data.reconstruct
     if not dataset.classes and not rebuilds:
         text = "has no classes to train a network on; solve it with: jaxopt-lab linear CONFIG"
         raise ConfigError("configuration", [("data.name", f"{config.data.source.name} {text}")])
@@ -64,7 +64,7 @@ def read(
     if rebuilds:
         train, test = rebuilding(train), rebuilding(test)
         validation = validation and rebuilding(validation)
-    mean, std = channel_statistics(train["image"])
+    mean, std = channel_statistics(train["x"])
     return Source(train, validation, test, dataset.classes, mean, std, model, batch_size)
 
 
@@ -91,16 +91,16 @@ def load_dataset(source: Choice, data_dir: str | os.PathLike[str] | None) -> Dat
 
 def rebuilding(split: Split) -> Split:
     """The split with its own pixels, in [0, 1] and flat, as labels."""
-    images = split["image"]
+    images = split["x"]
     unit = images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)
-    return split | {"label": unit.reshape(len(images), -1)}
+    return split | {"y": unit.reshape(len(images), -1)}
 
 
 def split_off(train: Split, share: float) -> tuple[Split, Split | None]:
     """What remains of the training split, and a random share of it for validation."""
     if share == 0:
         return train, None
-    n = len(train["label"])
+    n = len(train["y"])
     order = np.random.default_rng(SPLIT_SEED).permutation(n)
     held = max(1, round(share * n))
     if held >= n:
@@ -112,7 +112,7 @@ def split_off(train: Split, share: float) -> tuple[Split, Split | None]:
 
 def sized(train: Split, config: Config) -> tuple[Split, int]:
     """The training split limited to `train_size`, and the batch size as a number."""
-    n = len(train["label"])
+    n = len(train["y"])
     size = config.data.train_size or n
     if size > n:
         fault = f"{size} is more than the {n} training samples that there are"

@@ -58,7 +58,7 @@ class Argument:
 
 FAMILIES = {
     "data": Family(DATASETS, given=frozenset({"data_dir"})),
-    "model": Family(MODELS, given=frozenset({"classes"})),
+    "model": Family(MODELS, given=frozenset({"outputs"})),
     "loss": Family(LOSSES, given=frozenset({"outputs", "labels"})),
     "penalty": Family(PENALTIES, given=frozenset({"params"})),
     "augment": Family({**AUGMENTATIONS, **MIXERS}),

@@ -27,6 +27,7 @@ from jaxopt_lab.control.accessors import (
     snapshot_params,
     snapshots_taken,
 )
+from jaxopt_lab.core.types import Metric
 
 CONTROLS = {
     f.__name__: f
@@ -47,6 +48,7 @@ CONTROLS = {
 
 __all__ = [
     "CONTROLS",
+    "Metric",
     "add_gradient_noise",
     "averaged_params",
     "best_params",

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.registry import nearest
+from jaxopt_lab.core.renames import renames_of
 from jaxopt_lab.core.types import ScalarOrSchedule
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,15 +103,18 @@ def checked(function: F) -> F:
     """Hold the values given to `function` to its annotations.
 
     Raises:
-      ArgumentError: from the decorated function, naming every argument that is out of range.
+      ArgumentError: from the decorated function, naming every argument that is out of range or has
+        another name now.
     """
-    signature = inspect.signature(function)
+    signature, renames = inspect.signature(function), renames_of(function)
     annotations: dict[str, Any] = {}  # filled at the first call: hints may refer to later names
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
         if not annotations:
             annotations.update(hints(function))
+        if old := {k: f"was renamed {new}" for k, new in renames.items() if k in kwargs}:
+            raise ArgumentError(function.__name__, old)
         bound = signature.bind(*args, **kwargs).arguments
         found = {name: fault(annotations.get(name), value) for name, value in bound.items()}
         faults = {name: text for name, text in found.items() if text}

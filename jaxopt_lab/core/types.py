@@ -9,7 +9,7 @@ Params = Any
 """A pytree of arrays: Linen, NNX, Equinox or bare."""
 
 Batch = dict[str, jax.Array]
-"""`{"image": (B, ...), "label": (B,) or (B, K)}`, any further arrays with the same leading axis."""
+"""`{"x": (B, ...), "y": (B,) | (B, K) | (B, ...)}`, and optionally `"weight": (B,)`."""
 
 Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
 """`step -> float32 scalar`, for every step >= 0."""

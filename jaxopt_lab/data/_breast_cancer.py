@@ -17,7 +17,7 @@ def breast_cancer() -> Dataset:
     split. The split is fixed and stratified, 455 to train and 114 to test.
 
     Returns:
-      A `Dataset` of (N, 30) float32 features under "image" and (N,) int32 labels, 0 malignant and
+      A `Dataset` of (N, 30) float32 features under "x" and (N,) int32 labels, 0 malignant and
       1 benign.
 
     Raises:
@@ -32,7 +32,7 @@ def breast_cancer() -> Dataset:
     features, labels = np.asarray(features, np.float32), np.asarray(labels).astype(np.int32)
     train, test = stratified(labels, _TEST_COUNT)
     return Dataset(
-        {"image": features[train], "label": labels[train]},
-        {"image": features[test], "label": labels[test]},
+        {"x": features[train], "y": labels[train]},
+        {"x": features[test], "y": labels[test]},
         ("malignant", "benign"),
     )

@@ -183,4 +183,4 @@ def _to_arrays(layout: Layout, parts: list[np.ndarray], labels: str) -> dict[str
         for channel in range(_CHANNELS):
             image[start : start + len(planes), :, channel] = planes[:, channel]
         start += len(planes)
-    return {"image": image.reshape(-1, _SIDE, _SIDE, _CHANNELS), "label": label}
+    return {"x": image.reshape(-1, _SIDE, _SIDE, _CHANNELS), "y": label}

@@ -17,8 +17,8 @@ def diabetes() -> Dataset:
     the training split. The split is fixed and random, 354 to train and 88 to test.
 
     Returns:
-      A `Dataset` of (N, 10) float32 features under "image", (N,) float32 progressions from 25 to
-      346 under "label", and no classes.
+      A `Dataset` of (N, 10) float32 features under "x", (N,) float32 progressions from 25 to
+      346 under "y", and no classes.
 
     Raises:
       InputError: scikit-learn is not installed.
@@ -35,7 +35,7 @@ def diabetes() -> Dataset:
     features, labels = np.asarray(features, np.float32), np.asarray(labels, np.float32)
     train, test = stratified(np.zeros(len(labels), int), _TEST_COUNT)
     return Dataset(
-        {"image": features[train], "label": labels[train]},
-        {"image": features[test], "label": labels[test]},
+        {"x": features[train], "y": labels[train]},
+        {"x": features[test], "y": labels[test]},
         (),
     )

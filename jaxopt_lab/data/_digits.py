@@ -38,7 +38,7 @@ def digits() -> Dataset:
 
     train, test = stratified(labels, _TEST_COUNT)
     return Dataset(
-        {"image": images[train], "label": labels[train]},
-        {"image": images[test], "label": labels[test]},
+        {"x": images[train], "y": labels[train]},
+        {"x": images[test], "y": labels[test]},
         tuple("0123456789"),
     )

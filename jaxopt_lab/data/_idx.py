@@ -50,7 +50,7 @@ def load_idx(
         _split(test_images, test_labels, _PUBLISHED_COUNTS["t10k"], len(classes)),
         classes,
     )
-    counts = np.bincount(dataset.train["label"], minlength=len(classes))
+    counts = np.bincount(dataset.train["y"], minlength=len(classes))
     if counts.sum() == _PUBLISHED_COUNTS["train"] and (counts.min() == counts.max()) != balanced:
         raise InputError(
             f"{labels}: not the labels of {published.name}: it has "
@@ -119,7 +119,7 @@ def _split(
             f"{images_path}: {len(images):,} images, but {len(labels):,} labels in {labels_path}. "
             "Fetch both again."
         )
-    return {"image": images[..., None], "label": labels.astype(np.int32)}
+    return {"x": images[..., None], "y": labels.astype(np.int32)}
 
 
 def _find(published: Published, root: Path, folders: tuple[str, ...]) -> list[Path]:

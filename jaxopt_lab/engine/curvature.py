@@ -43,18 +43,18 @@ def make_curvature(
 
     def curvature(state: TrainState, batch: Batch) -> Any:
         key = stream_key(state.key, Stream.MODEL, state.step)
-        own = {name: batch[name] for name in ("image", "label")}
+        own = {name: batch[name] for name in ("x", "y")}
         rngs = {"params": key, "dropout": jax.random.fold_in(key, 1)}
 
         def model_fn(params: Params, batch: Batch) -> jax.Array:
-            if "batch_stats" in state.model_state and len(batch["image"]) < len(own["image"]):
+            if "batch_stats" in state.model_state and len(batch["x"]) < len(own["x"]):
                 raise InputError(
                     "this optimizer takes each sample's own gradient, which a model with batch "
                     'normalization does not have: take norm = "group" or "layer" for the model'
                 )
             outputs, _ = model.apply(
                 {"params": cast_floating(params, dtype), **state.model_state},
-                normalize(batch["image"]).astype(dtype),
+                normalize(batch["x"]).astype(dtype),
                 train=True,
                 rngs=rngs,
                 mutable=list(state.model_state),

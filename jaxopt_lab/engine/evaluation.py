@@ -24,7 +24,7 @@ def in_batches(data: dict[str, np.ndarray], batch_size: int) -> dict[str, np.nda
     Returns:
       The arrays and `mask`, (batches, batch_size) float32, 1 for a sample and 0 for padding.
     """
-    n = len(data["label"])
+    n = len(data["y"])
     batches = -(-n // batch_size)
     rows = np.minimum(np.arange(batches * batch_size), n - 1)
     mask = (np.arange(batches * batch_size) < n).astype(np.float32)
@@ -61,14 +61,14 @@ def make_evaluate(
 
     def measured(variables, image, batch):
         outputs = model.apply(variables, normalize(image).astype(dtype), train=False)
-        return {name: f(outputs, batch["label"]) for name, f in metrics.items()}
+        return {name: f(outputs, batch["y"]) for name, f in metrics.items()}
 
     def sums(params, model_state, batch, number):
         variables = {"params": cast_floating(params, dtype), **model_state}
-        values = measured(variables, batch["image"], batch)
+        values = measured(variables, batch["x"], batch)
         if attack is not None and attack_key is not None:
             loss_fn = lambda image: measured(variables, image, batch)["loss"]  # noqa: E731
-            attacked = attack(jax.random.fold_in(attack_key, number), batch, loss_fn)["image"]
+            attacked = attack(jax.random.fold_in(attack_key, number), batch, loss_fn)["x"]
             robust = measured(variables, attacked, batch)
             values |= {f"robust_{name}": v for name, v in robust.items() if name != "loss"}
         # Where the mask is 0 the value is left out, whatever it is: NaN * 0 would stay NaN.

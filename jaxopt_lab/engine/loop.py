@@ -76,7 +76,7 @@ def make_run_steps(
     """
 
     def run_steps(state, data, start, count):
-        examples = len(data["label"])
+        examples = len(data["y"])
         steps_per_epoch = examples // batch_size
         shapes = jax.eval_shape(step, state, batch_shapes(data, batch_size))[1]
         rows = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)

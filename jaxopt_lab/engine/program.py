@@ -107,7 +107,7 @@ def rows_of(data: dict[str, np.ndarray], rows: np.ndarray) -> Any:
 
 
 def _one_by_one(step, state, data, batch_size, feed, bootstrap):
-    examples = len(data["label"])
+    examples = len(data["y"])
     steps_per_epoch = examples // batch_size
 
     @jax.jit

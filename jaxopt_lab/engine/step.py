@@ -62,7 +62,7 @@ def make_step(
       dtype: of the computation; parameters, statistics and the loss stay float32.
 
     Returns:
-      The step. A batch is `{"image": (B, H, W, C), "label": (B,) or (B, K)}`; the metrics are
+      The step. A batch is `{"x": (B, H, W, C), "y": (B,) or (B, K)}`; the metrics are
       float32 scalars: `loss` alone, `consistency`, `penalty` and `learning_rate` where given, and
       those of `metrics`.
     """
@@ -80,12 +80,12 @@ def make_step(
                     loss,
                     state.params,
                     state.model_state,
-                    batch["label"],
+                    batch["y"],
                     normalize=normalize,
                     dtype=dtype,
                 ),
             )
-        image, label = batch["image"], batch["label"]
+        image, label = batch["x"], batch["y"]
         model_key = stream_key(state.key, Stream.MODEL, state.step)
 
         def objective(params):

@@ -6,13 +6,14 @@ import flax.linen as nn
 import jax
 
 from jaxopt_lab.core.ranges import Count, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._layers import Activation, Init, Layers, flat
 
 
 class Autoencoder(nn.Module):
     """An encoder, a linear code, and the encoder's mirror image; see `autoencoder`."""
 
-    classes: int
+    outputs: int
     hidden: Sequence[int]
     code: int
     layers: Layers
@@ -26,12 +27,13 @@ class Autoencoder(nn.Module):
         x = self.layers.dense(self.code)(x)
         for width in reversed(self.hidden):
             x = self.layers.activate(self.layers.dense(width)(x))
-        return self.layers.output(self.classes)(x)
+        return self.layers.output(self.outputs)(x)
 
 
 @checked
+@renamed(classes="outputs")
 def autoencoder(
-    classes: Count,
+    outputs: Count,
     *,
     hidden: Sequence[Count] = (1000, 500, 250),
     code: Count = 30,
@@ -49,7 +51,8 @@ def autoencoder(
         h <- c;  h <- phi(W h + b) for each width from the last;  z = W h + b
 
     Args:
-      classes: number of outputs: pixels times channels of an image, where it is to be rebuilt.
+      outputs: how many numbers it gives a sample: pixels times channels of an image, where it
+        is to be rebuilt.
       hidden: widths of the encoder; the decoder has them in reverse.
       code: width of the middle layer, which is linear.
       activation: phi, by name.
@@ -57,7 +60,7 @@ def autoencoder(
       bias_init: the value at which biases start.
 
     Returns:
-      A Linen module, `apply(variables, x, train=...)`: (B, ...) -> (B, classes).
+      A Linen module, `apply(variables, x, train=...)`: (B, ...) -> (B, outputs).
 
     Raises:
       ArgumentError: for an unknown name, or a number out of its range.
@@ -69,4 +72,4 @@ def autoencoder(
     dense ones such a network leaves its first plateau late. kfac-jax's example has tanh as here.
     """
     layers = Layers("none", activation, init, bias_init, "none")
-    return Autoencoder(classes, tuple(hidden), code, layers)
+    return Autoencoder(outputs, tuple(hidden), code, layers)

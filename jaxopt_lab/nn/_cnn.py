@@ -7,6 +7,7 @@ import jax
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Decay, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._dropout import Dropout
 from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm, check_images
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
@@ -15,7 +16,7 @@ from jaxopt_lab.nn.weight_standardization import WeightStandardization
 class CNN(nn.Module):
     """Convolutions, halving the size between stages; see `cnn`."""
 
-    classes: int
+    outputs: int
     channels: Sequence[int]
     dropout: float
     layers: Layers
@@ -28,12 +29,13 @@ class CNN(nn.Module):
             x = layers.conv(width, 3, 1 if i == 0 else 2)(x)
             x = layers.activate(layers.normalize(x, train=train))
         x = Dropout(self.dropout)(x.mean((1, 2)), train=train)
-        return layers.output(self.classes)(x)
+        return layers.output(self.outputs)(x)
 
 
 @checked
+@renamed(classes="outputs")
 def cnn(
-    classes: Count,
+    outputs: Count,
     *,
     channels: Sequence[Count] = (32, 64, 128),
     norm: Norm = "batch",
@@ -48,7 +50,7 @@ def cnn(
     For images of any size; each stage after the first halves height and width.
 
     Args:
-      classes: number of outputs.
+      outputs: how many numbers it gives a sample.
       channels: width of each convolution, at least one.
       norm: before each activation: "batch", "layer", "group", "instance" or "none".
       activation: by name, after each convolution.
@@ -58,7 +60,7 @@ def cnn(
       weight_standardization: of the convolutions: "standard", "scaled" or "none".
 
     Returns:
-      A Linen module, `apply(variables, x, train=...)`: (B, H, W, C) -> (B, classes).
+      A Linen module, `apply(variables, x, train=...)`: (B, H, W, C) -> (B, outputs).
 
     Raises:
       InputError: for an unknown name, no channels, or a number out of its range.
@@ -68,4 +70,4 @@ def cnn(
     if not channels:
         raise InputError("cnn: channels must hold at least one width, got an empty list")
     layers = Layers(norm, activation, init, bias_init, weight_standardization)
-    return CNN(classes, tuple(channels), dropout, layers)
+    return CNN(outputs, tuple(channels), dropout, layers)

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 
 from jaxopt_lab.core.ranges import Count, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._dense import Dense
 from jaxopt_lab.nn._layers import Init, flat
 from jaxopt_lab.nn.initializers import initializer
@@ -12,7 +13,7 @@ from jaxopt_lab.nn.initializers import initializer
 class Linear(nn.Module):
     """One dense layer on the flattened input; see `linear`."""
 
-    classes: int
+    outputs: int
     init_name: Init
     bias_init: float
 
@@ -20,11 +21,12 @@ class Linear(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         del train
         kernel, bias = initializer(self.init_name), nn.initializers.constant(self.bias_init)
-        return Dense(self.classes, kernel_init=kernel, bias_init=bias)(flat(x))
+        return Dense(self.outputs, kernel_init=kernel, bias_init=bias)(flat(x))
 
 
 @checked
-def linear(classes: Count, *, init: Init = "gaussian", bias_init: float = 0.0) -> Linear:
+@renamed(classes="outputs")
+def linear(outputs: Count, *, init: Init = "gaussian", bias_init: float = 0.0) -> Linear:
     """A linear model of the pixels.
 
     Ridge regression, softmax regression or a support vector machine: the loss and the penalty say
@@ -34,16 +36,16 @@ def linear(classes: Count, *, init: Init = "gaussian", bias_init: float = 0.0) -
         z = W x + b
 
     Args:
-      classes: number of outputs.
+      outputs: how many numbers it gives a sample.
       init: of the kernel, by name.
       bias_init: the value at which the biases start.
 
     Returns:
-      A Linen module, `apply(variables, x, train=...)`: (B, ...) -> (B, classes).
+      A Linen module, `apply(variables, x, train=...)`: (B, ...) -> (B, outputs).
 
     Raises:
       ArgumentError: for an unknown name, or a number out of its range.
 
     Reference: Hastie et al., The Elements of Statistical Learning, 2009, chapters 3 and 4.
     """
-    return Linear(classes, init, bias_init)
+    return Linear(outputs, init, bias_init)

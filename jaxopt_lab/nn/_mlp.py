@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 
 from jaxopt_lab.core.ranges import Count, Decay, NonNegative, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._dropout import Dropout
 from jaxopt_lab.nn._gaussian_noise import GaussianNoise
 from jaxopt_lab.nn._layers import Activation, Init, Layers, flat
@@ -21,7 +22,7 @@ Unit = Literal["dense", "maxout", "max_plus"]
 class MLP(nn.Module):
     """Hidden layers on the flattened input; see `mlp`."""
 
-    classes: int
+    outputs: int
     hidden: Sequence[int]
     unit: Unit
     pieces: int
@@ -36,7 +37,7 @@ class MLP(nn.Module):
         for width in self.hidden:
             x = self._hidden(x, width, train)
             x = Dropout(self.dropout)(x, train=train)
-        return self.layers.output(self.classes)(x)
+        return self.layers.output(self.outputs)(x)
 
     def _hidden(self, x: jax.Array, width: int, train: bool) -> jax.Array:
         layers = self.layers
@@ -49,8 +50,9 @@ class MLP(nn.Module):
 
 
 @checked
+@renamed(classes="outputs")
 def mlp(
-    classes: Count,
+    outputs: Count,
     *,
     hidden: Sequence[Count] = (128, 128),
     unit: Unit = "dense",
@@ -73,7 +75,7 @@ def mlp(
         h(x)_j = max_i (W x + b)_i + V_ij             max_plus
 
     Args:
-      classes: number of outputs.
+      outputs: how many numbers it gives a sample.
       hidden: width of each hidden layer; empty for a linear model.
       unit: what a hidden layer is: "dense", "maxout" or "max_plus".
       pieces: k, the affine maps of a maxout unit.
@@ -86,7 +88,7 @@ def mlp(
       weight_standardization: of the hidden layers' kernels: "standard", "scaled" or "none".
 
     Returns:
-      A Linen module, `apply(variables, x, train=...)`: (B, ...) -> (B, classes).
+      A Linen module, `apply(variables, x, train=...)`: (B, ...) -> (B, outputs).
 
     Raises:
       ArgumentError: for an unknown name, or a number out of its range.
@@ -96,4 +98,4 @@ def mlp(
     https://arxiv.org/abs/1903.08072
     """
     layers = Layers(norm, activation, init, bias_init, weight_standardization)
-    return MLP(classes, tuple(hidden), unit, pieces, dropout, noise, layers)
+    return MLP(outputs, tuple(hidden), unit, pieces, dropout, noise, layers)

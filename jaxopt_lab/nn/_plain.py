@@ -3,14 +3,16 @@
 from typing import Annotated
 
 from jaxopt_lab.core.ranges import Count, Decay, Range, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm
 from jaxopt_lab.nn._residual import ResNet, blocks_of, first_width
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
 
 
 @checked
+@renamed(classes="outputs")
 def plain(
-    classes: Count,
+    outputs: Count,
     *,
     depth: Count = 20,
     width: Annotated[int | None, Range(1)] = None,
@@ -28,7 +30,7 @@ def plain(
         y = phi(norm(W2 phi(norm(W1 x))))
 
     Args:
-      classes: number of outputs.
+      outputs: how many numbers it gives a sample.
       depth: 6 n + 2 for three stages, or 18 or 34 for four, as in `resnet`.
       width: channels of the first stage, which double in each; None for 16, or 64 with 18 and 34.
       norm: after every convolution: "batch", "layer", "group", "instance" or "none".
@@ -39,7 +41,7 @@ def plain(
       weight_standardization: of the convolutions: "standard", "scaled" or "none".
 
     Returns:
-      A Linen module, `apply(variables, x, train=...)`: (B, H, W, C) -> (B, classes).
+      A Linen module, `apply(variables, x, train=...)`: (B, H, W, C) -> (B, outputs).
 
     Raises:
       ArgumentError: for an unknown name, a depth that there is not, a number out of its range.
@@ -48,4 +50,4 @@ def plain(
     """
     layers = Layers(norm, activation, init, bias_init, weight_standardization)
     width = width or first_width(depth)
-    return ResNet(classes, blocks_of("plain", depth), width, "none", False, dropout, layers)
+    return ResNet(outputs, blocks_of("plain", depth), width, "none", False, dropout, layers)

@@ -53,7 +53,7 @@ class BasicBlock(nn.Module):
 class ResNet(nn.Module):
     """A convolution, stages of blocks at half the size and twice the width each, a dense layer."""
 
-    classes: int
+    outputs: int
     blocks: tuple[int, ...]
     width: int
     shortcut: Shortcut
@@ -74,7 +74,7 @@ class ResNet(nn.Module):
                 block = BasicBlock(width, stride, self.shortcut, self.zero_init, layers)
                 x = block(x, train=train)
         x = Dropout(self.dropout)(x.mean((1, 2)), train=train)
-        return layers.output(self.classes)(x)
+        return layers.output(self.outputs)(x)
 
 
 def blocks_of(function: str, depth: int) -> tuple[int, ...]:

@@ -4,14 +4,16 @@ from typing import Annotated, Literal
 
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Count, Decay, Range, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm
 from jaxopt_lab.nn._residual import ResNet, blocks_of, first_width
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
 
 
 @checked
+@renamed(classes="outputs")
 def resnet(
-    classes: Count,
+    outputs: Count,
     *,
     depth: Count = 20,
     width: Annotated[int | None, Range(1)] = None,
@@ -32,7 +34,7 @@ def resnet(
         y = phi(norm(W2 phi(norm(W1 x))) + x)
 
     Args:
-      classes: number of outputs.
+      outputs: how many numbers it gives a sample.
       depth: 6 n + 2 for three stages of n blocks, or 18 or 34 for the four stages of ImageNet's
         networks, here after a 3x3 convolution in place of their 7x7 and pooling.
       width: channels of the first stage, which double in each; None for the paper's 16, or 64
@@ -49,7 +51,7 @@ def resnet(
       weight_standardization: of the convolutions: "standard", "scaled" or "none".
 
     Returns:
-      A Linen module, `apply(variables, x, train=...)`: (B, H, W, C) -> (B, classes).
+      A Linen module, `apply(variables, x, train=...)`: (B, H, W, C) -> (B, outputs).
 
     Raises:
       ArgumentError: for an unknown name, a depth that there is not, a number out of its range.
@@ -65,5 +67,5 @@ def resnet(
     layers = Layers(norm, activation, init, bias_init, weight_standardization)
     blocks = blocks_of("resnet", depth)
     return ResNet(
-        classes, blocks, width or first_width(depth), shortcut, zero_init, dropout, layers
+        outputs, blocks, width or first_width(depth), shortcut, zero_init, dropout, layers
     )

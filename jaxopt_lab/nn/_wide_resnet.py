@@ -5,6 +5,7 @@ import jax
 
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Count, Decay, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._dropout import Dropout
 from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm, check_images
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
@@ -33,7 +34,7 @@ class WideBlock(nn.Module):
 class WideResNet(nn.Module):
     """A convolution, three stages of blocks, and a dense layer; see `wide_resnet`."""
 
-    classes: int
+    outputs: int
     blocks: int
     width: int
     dropout: float
@@ -50,12 +51,13 @@ class WideResNet(nn.Module):
                 width = 16 * self.width * 2**stage
                 x = WideBlock(width, stride, self.dropout, layers)(x, train=train)
         x = layers.activate(layers.normalize(x, train=train))
-        return layers.output(self.classes)(x.mean((1, 2)))
+        return layers.output(self.outputs)(x.mean((1, 2)))
 
 
 @checked
+@renamed(classes="outputs")
 def wide_resnet(
-    classes: Count,
+    outputs: Count,
     *,
     depth: Count = 28,
     width: Count = 10,
@@ -74,7 +76,7 @@ def wide_resnet(
         y = W2 dropout(phi(norm(W1 phi(norm(x))))) + x
 
     Args:
-      classes: number of outputs.
+      outputs: how many numbers it gives a sample.
       depth: 6 n + 4 for three stages of n blocks.
       width: k, the multiple of the 16, 32 and 64 channels of the stages.
       norm: before every activation: "batch", "layer", "group", "instance" or "none".
@@ -85,7 +87,7 @@ def wide_resnet(
       weight_standardization: of the convolutions: "standard", "scaled" or "none".
 
     Returns:
-      A Linen module, `apply(variables, x, train=...)`: (B, H, W, C) -> (B, classes).
+      A Linen module, `apply(variables, x, train=...)`: (B, H, W, C) -> (B, outputs).
 
     Raises:
       ArgumentError: for an unknown name, a depth that there is not, a number out of its range.
@@ -96,4 +98,4 @@ def wide_resnet(
         text = f"must be 6 n + 4 (10, 16, 22, 28, 40), got {depth}"
         raise ArgumentError("wide_resnet", {"depth": text})
     layers = Layers(norm, activation, init, bias_init, weight_standardization)
-    return WideResNet(classes, depth // 6, width, dropout, layers)
+    return WideResNet(outputs, depth // 6, width, dropout, layers)

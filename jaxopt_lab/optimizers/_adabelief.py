@@ -3,28 +3,30 @@
 import optax
 
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers._from_optax import from_optax
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def adabelief(
     learning_rate: LearningRate,
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.999,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
     eps: Positive = 1e-16,
 ) -> optax.GradientTransformationExtraArgs:
     """AdaBelief: long steps where the gradient is as predicted, short ones where it surprises.
 
     Between `adam` and `momentum`; often generalizes better than the first.
 
-        m <- beta1 m + (1 - beta1) g
-        s <- beta2 s + (1 - beta2) (g - m)^2 + eps
+        m <- b1 m + (1 - b1) g
+        s <- b2 s + (1 - b2) (g - m)^2 + eps
         theta <- theta - eta m^ / (sqrt(s^) + eps)        m^, s^: divided by 1 - beta^t
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the prediction.
-      beta2: 0 <= beta2 < 1, decay of the squared surprise.
+      b1: 0 <= b1 < 1, decay of the prediction.
+      b2: 0 <= b2 < 1, decay of the squared surprise.
       eps: > 0, added to the squared surprise and to the root.
 
     Returns:
@@ -38,6 +40,6 @@ def adabelief(
 
     def build(eta, step):
         del step
-        return optax.adabelief(eta, beta1, beta2, eps, eps)
+        return optax.adabelief(eta, b1, b2, eps, eps)
 
     return from_optax("adabelief", learning_rate, build)

@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.ranges import LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
 
@@ -20,8 +21,9 @@ class AdagradState(NamedTuple):
 
 
 @checked
+@renamed(initial_accumulator="initial_accumulator_value")
 def adagrad(
-    learning_rate: LearningRate, eps: Positive = 1e-8, initial_accumulator: NonNegative = 0.0
+    learning_rate: LearningRate, eps: Positive = 1e-8, initial_accumulator_value: NonNegative = 0.0
 ) -> optax.GradientTransformationExtraArgs:
     """Adagrad: each parameter's rate falls with the root of its summed squared gradients.
 
@@ -33,7 +35,7 @@ def adagrad(
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
       eps: > 0, under the root.
-      initial_accumulator: G_0 >= 0; above 0 it damps the first steps.
+      initial_accumulator_value: G_0 >= 0; above 0 it damps the first steps.
 
     Returns:
       A transformation; state `AdagradState(count, total)`.
@@ -48,7 +50,7 @@ def adagrad(
     """
 
     def init(params):
-        total = jax.tree.map(lambda z: z + initial_accumulator, zeros_accumulator(params))
+        total = jax.tree.map(lambda z: z + initial_accumulator_value, zeros_accumulator(params))
         return AdagradState(jnp.zeros([], jnp.int32), cast_like(total, zeros_accumulator(params)))
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):

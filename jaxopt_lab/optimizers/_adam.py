@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.optimizers._moments import bias_correction, moving_average
@@ -22,22 +23,23 @@ class AdamState(NamedTuple):
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def adam(
-    learning_rate: LearningRate, beta1: Decay = 0.9, beta2: Decay = 0.999, eps: Positive = 1e-8
+    learning_rate: LearningRate, b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8
 ) -> optax.GradientTransformationExtraArgs:
     """Adam: momentum, scaled for each parameter by the size of its recent gradients.
 
     The default to try first; little tuning, at the price of two accumulators.
 
-        m <- beta1 m + (1 - beta1) g
-        v <- beta2 v + (1 - beta2) g^2
-        m^ = m / (1 - beta1^t),    v^ = v / (1 - beta2^t)
+        m <- b1 m + (1 - b1) g
+        v <- b2 v + (1 - b2) g^2
+        m^ = m / (1 - b1^t),    v^ = v / (1 - b2^t)
         theta <- theta - eta m^ / (sqrt(v^) + eps)
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the first moment.
-      beta2: 0 <= beta2 < 1, decay of the second moment.
+      b1: 0 <= b1 < 1, decay of the first moment.
+      b2: 0 <= b2 < 1, decay of the second moment.
       eps: > 0, added to the root.
 
     Returns:
@@ -60,10 +62,10 @@ def adam(
         del params, extra
         eta = value_at(learning_rate, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
-        c1, c2 = bias_correction(beta1, count), bias_correction(beta2, count)
+        c1, c2 = bias_correction(b1, count), bias_correction(b2, count)
         g = widen(grads)
-        m = jax.tree.map(lambda m, g: moving_average(beta1, m, g), state.mean, g)
-        v = jax.tree.map(lambda v, g: moving_average(beta2, v, g * g), state.square, g)
+        m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
+        v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
         step = jax.tree.map(lambda m, v: -eta * (m / c1) / (jnp.sqrt(v / c2) + eps), m, v)
         return cast_like(step, grads), AdamState(count, m, v)
 

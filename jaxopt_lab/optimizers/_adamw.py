@@ -7,6 +7,7 @@ import optax
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.optimizers._adam import AdamState
 from jaxopt_lab.optimizers._moments import bias_correction, moving_average
@@ -14,10 +15,11 @@ from jaxopt_lab.optimizers._weight_decay import WeightDecay, decay_rates, need_p
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def adamw(
     learning_rate: LearningRate,
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.999,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
     eps: Positive = 1e-8,
     weight_decay: WeightDecay = 1e-2,
     mask: Mask = None,
@@ -26,15 +28,15 @@ def adamw(
 
     `adam` where the model overfits: a penalty in the loss would shrink most what moves least.
 
-        m <- beta1 m + (1 - beta1) g
-        v <- beta2 v + (1 - beta2) g^2
-        m^ = m / (1 - beta1^t),    v^ = v / (1 - beta2^t)
+        m <- b1 m + (1 - b1) g
+        v <- b2 v + (1 - b2) g^2
+        m^ = m / (1 - b1^t),    v^ = v / (1 - b2^t)
         theta <- theta - eta (m^ / (sqrt(v^) + eps) + lambda theta)
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the first moment.
-      beta2: 0 <= beta2 < 1, decay of the second moment.
+      b1: 0 <= b1 < 1, decay of the first moment.
+      b2: 0 <= b2 < 1, decay of the second moment.
       eps: > 0, added to the root.
       weight_decay: lambda >= 0, a number, a traced array or a schedule; a step shrinks by
         eta lambda.
@@ -64,10 +66,10 @@ def adamw(
         eta = value_at(learning_rate, state.count, learning_rate_scale)
         decay = decay_rates(weight_decay, mask, params, state.count)
         count = optax.safe_increment(state.count)
-        c1, c2 = bias_correction(beta1, count), bias_correction(beta2, count)
+        c1, c2 = bias_correction(b1, count), bias_correction(b2, count)
         g, theta = widen(grads), widen(params)
-        m = jax.tree.map(lambda m, g: moving_average(beta1, m, g), state.mean, g)
-        v = jax.tree.map(lambda v, g: moving_average(beta2, v, g * g), state.square, g)
+        m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
+        v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
         step = jax.tree.map(
             lambda m, v, p, lam: -eta * ((m / c1) / (jnp.sqrt(v / c2) + eps) + lam * p),
             m,

@@ -7,16 +7,18 @@ import optax
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers._from_optax import from_optax
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
+@renamed(beta1="b1", beta2="b2", beta3="b3")
 def adan(
     learning_rate: LearningRate,
-    beta1: Decay = 0.98,
-    beta2: Decay = 0.92,
-    beta3: Decay = 0.99,
+    b1: Decay = 0.98,
+    b2: Decay = 0.92,
+    b3: Decay = 0.99,
     eps: Positive = 1e-8,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
@@ -25,16 +27,16 @@ def adan(
 
     Takes rates up to 10 times Adam's, at the price of four accumulators.
 
-        m <- beta1 m + (1 - beta1) g,    v <- beta2 v + (1 - beta2) (g - g_old)
-        n <- beta3 n + (1 - beta3) (g + (1 - beta2) (g - g_old))^2
-        d = (m^ + (1 - beta2) v^) / (sqrt(n^ + eps) + eps)        each divided by its 1 - beta^t
+        m <- b1 m + (1 - b1) g,    v <- b2 v + (1 - b2) (g - g_old)
+        n <- b3 n + (1 - b3) (g + (1 - b2) (g - g_old))^2
+        d = (m^ + (1 - b2) v^) / (sqrt(n^ + eps) + eps)        each divided by its 1 - beta^t
         theta <- theta - eta (d + lambda theta)
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the gradient's average.
-      beta2: 0 <= beta2 < 1, decay of the difference's average.
-      beta3: 0 <= beta3 < 1, decay of the second moment.
+      b1: 0 <= b1 < 1, decay of the gradient's average.
+      b2: 0 <= b2 < 1, decay of the difference's average.
+      b3: 0 <= b3 < 1, decay of the second moment.
       eps: > 0, under and after the root.
       weight_decay: lambda >= 0, a number, a traced array or a schedule; a step shrinks by
         eta lambda.
@@ -56,9 +58,9 @@ def adan(
     def build(eta, step):
         return optax.adan(
             eta,
-            beta1,
-            beta2,
-            beta3,
+            b1,
+            b2,
+            b3,
             eps,
             eps,
             weight_decay=value_at(weight_decay, step),

@@ -7,15 +7,17 @@ import optax
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers._from_optax import from_optax
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def lamb(
     learning_rate: LearningRate,
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.999,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
     eps: Positive = 1e-6,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
@@ -29,8 +31,8 @@ def lamb(
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the first moment.
-      beta2: 0 <= beta2 < 1, decay of the second moment.
+      b1: 0 <= b1 < 1, decay of the first moment.
+      b2: 0 <= b2 < 1, decay of the second moment.
       eps: > 0, added to the root.
       weight_decay: lambda >= 0, a number, a traced array or a schedule.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
@@ -50,8 +52,8 @@ def lamb(
     def build(eta, step):
         return optax.lamb(
             eta,
-            beta1,
-            beta2,
+            b1,
+            b2,
             eps,
             weight_decay=value_at(weight_decay, step),
             mask=functools.partial(full_mask, mask),

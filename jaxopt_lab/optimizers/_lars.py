@@ -7,15 +7,17 @@ import optax
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers._from_optax import from_optax
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
+@renamed(beta="momentum", trust="trust_coefficient")
 def lars(
     learning_rate: LearningRate,
-    beta: Decay = 0.9,
-    trust: Positive = 1e-3,
+    momentum: Decay = 0.9,
+    trust_coefficient: Positive = 1e-3,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
     *,
@@ -31,8 +33,8 @@ def lars(
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta: 0 <= beta < 1, the share of the velocity kept.
-      trust: c > 0, the trust coefficient.
+      momentum: beta, 0 <= beta < 1, the share of the velocity kept.
+      trust_coefficient: c > 0, the factor on the ratio of norms.
       weight_decay: lambda >= 0 in the gradient, a number, a traced array or a schedule.
       mask: which parameters decay and are rescaled: a pytree of bools, a prefix of one (True:
         all), or a function of the parameters that gives one; None for those of rank above 1. The
@@ -56,9 +58,9 @@ def lars(
             eta,
             weight_decay=value_at(weight_decay, step),
             weight_decay_mask=which,
-            trust_coefficient=trust,
+            trust_coefficient=trust_coefficient,
             trust_ratio_mask=which,
-            momentum=beta,
+            momentum=momentum,
             nesterov=nesterov,
         )
 

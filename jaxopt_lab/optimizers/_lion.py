@@ -7,15 +7,17 @@ import optax
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers._from_optax import from_optax
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def lion(
     learning_rate: LearningRate,
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.99,
+    b1: Decay = 0.9,
+    b2: Decay = 0.99,
     weight_decay: WeightDecay = 1e-3,
     mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
@@ -23,14 +25,14 @@ def lion(
 
     Half of Adam's memory. Takes a rate 3 to 10 times below Adam's, and a decay as much above it.
 
-        u = sign(beta1 m + (1 - beta1) g)
-        m <- beta2 m + (1 - beta2) g
+        u = sign(b1 m + (1 - b1) g)
+        m <- b2 m + (1 - b2) g
         theta <- theta - eta (u + lambda theta)
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, the momentum's share in the direction.
-      beta2: 0 <= beta2 < 1, decay of the momentum.
+      b1: 0 <= b1 < 1, the momentum's share in the direction.
+      b2: 0 <= b2 < 1, decay of the momentum.
       weight_decay: lambda >= 0, a number, a traced array or a schedule; a step shrinks by
         eta lambda.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
@@ -50,8 +52,8 @@ def lion(
     def build(eta, step):
         return optax.lion(
             eta,
-            beta1,
-            beta2,
+            b1,
+            b2,
             weight_decay=value_at(weight_decay, step),
             mask=functools.partial(full_mask, mask),
         )

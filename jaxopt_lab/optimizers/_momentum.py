@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.ranges import LearningRate, Momentum, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
 
@@ -20,8 +21,9 @@ class MomentumState(NamedTuple):
 
 
 @checked
+@renamed(beta="momentum")
 def momentum(
-    learning_rate: LearningRate, beta: Momentum = 0.9, *, rate_inside: bool = True
+    learning_rate: LearningRate, momentum: Momentum = 0.9, *, rate_inside: bool = True
 ) -> optax.GradientTransformationExtraArgs:
     """Stochastic gradient descent with momentum (heavy ball).
 
@@ -35,7 +37,8 @@ def momentum(
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta: 0 <= beta < 1, the share of the velocity kept; a number, traced array or schedule.
+      momentum: beta, 0 <= beta < 1, the share of the velocity kept; a number, traced array or
+        schedule.
       rate_inside: static; whether eta multiplies the gradient (True) or the velocity (False).
 
     Returns:
@@ -56,7 +59,7 @@ def momentum(
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
         eta = value_at(learning_rate, state.count, learning_rate_scale)
-        decay = value_at(beta, state.count)
+        decay = value_at(momentum, state.count)
         inside, outside = (eta, 1.0) if rate_inside else (1.0, eta)
         velocity = jax.tree.map(lambda m, g: decay * m + inside * g, state.velocity, widen(grads))
         step = jax.tree.map(lambda m: -outside * m, velocity)

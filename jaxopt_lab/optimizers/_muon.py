@@ -8,19 +8,21 @@ import optax
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers._from_optax import from_optax
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
+@renamed(adam_beta1="adam_b1", adam_beta2="adam_b2")
 def muon(
     learning_rate: LearningRate,
     beta: Decay = 0.95,
     eps: Positive = 1e-8,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
-    adam_beta1: Decay = 0.9,
-    adam_beta2: Decay = 0.999,
+    adam_b1: Decay = 0.9,
+    adam_b2: Decay = 0.999,
     *,
     nesterov: bool = True,
     ns_steps: Count = 5,
@@ -45,8 +47,8 @@ def muon(
         eta lambda.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
-      adam_beta1: 0 <= beta1 < 1, Adam's decay of the first moment.
-      adam_beta2: 0 <= beta2 < 1, Adam's decay of the second moment.
+      adam_b1: 0 <= b1 < 1, Adam's decay of the first moment.
+      adam_b2: 0 <= b2 < 1, Adam's decay of the second moment.
       nesterov: static; whether the gradient is added once more, as above, or m^ alone is taken.
       ns_steps: static; Newton-Schulz iterations, >= 1.
 
@@ -80,8 +82,8 @@ def muon(
             beta=beta,
             eps=eps,
             nesterov=nesterov,
-            adam_b1=adam_beta1,
-            adam_b2=adam_beta2,
+            adam_b1=adam_b1,
+            adam_b2=adam_b2,
             muon_weight_dimension_numbers=lambda params: jax.tree.map(axes, params),
         )
         return optax.chain(method, decay(eta, step))

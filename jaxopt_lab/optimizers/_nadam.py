@@ -9,6 +9,7 @@ import optax
 
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.optimizers._moments import bias_correction, moving_average
@@ -23,16 +24,17 @@ class NadamState(NamedTuple):
     square: Params
 
 
-def momentum_at(beta1: float | jax.Array, psi: float | jax.Array, t: jax.Array) -> jax.Array:
-    """mu_t, which rises from about beta1 / 2 to beta1 while t passes 1 / psi."""
-    return beta1 * (1 - 0.5 * jnp.exp(math.log(0.96) * (t * psi)))
+def momentum_at(b1: float | jax.Array, psi: float | jax.Array, t: jax.Array) -> jax.Array:
+    """mu_t, which rises from about b1 / 2 to b1 while t passes 1 / psi."""
+    return b1 * (1 - 0.5 * jnp.exp(math.log(0.96) * (t * psi)))
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def nadam(
     learning_rate: LearningRate,
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.999,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
     eps: Positive = 1e-8,
     psi: NonNegative = 4e-3,
 ) -> optax.GradientTransformationExtraArgs:
@@ -40,17 +42,17 @@ def nadam(
 
     Often a little faster than `adam` at the same cost.
 
-        mu_t = beta1 (1 - 1/2 0.96^(t psi))
-        m <- beta1 m + (1 - beta1) g
-        v <- beta2 v + (1 - beta2) g^2
+        mu_t = b1 (1 - 1/2 0.96^(t psi))
+        m <- b1 m + (1 - b1) g
+        v <- b2 v + (1 - b2) g^2
         m^ = mu_{t+1} m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) g / (1 - mu_1 ... mu_t)
-        v^ = v / (1 - beta2^t)
+        v^ = v / (1 - b2^t)
         theta <- theta - eta m^ / (sqrt(v^) + eps)
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the first moment and limit of mu.
-      beta2: 0 <= beta2 < 1, decay of the second moment.
+      b1: 0 <= b1 < 1, decay of the first moment and limit of mu.
+      b2: 0 <= b2 < 1, decay of the second moment.
       eps: > 0, added to the root.
       psi: >= 0, speed of the momentum's warm-up, a step; 1/250 is Dozat's.
 
@@ -62,7 +64,7 @@ def nadam(
 
     Reference: Dozat, 2016, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ
 
-    Differs from: the paper averages m with mu_t where this has beta1, and multiplies v^ by beta2;
+    Differs from: the paper averages m with mu_t where this has b1, and multiplies v^ by b2;
     Keras and PyTorch are as here, Keras with psi 1. optax has no mu: its Nadam is psi -> infinity.
     """
 
@@ -80,13 +82,13 @@ def nadam(
         eta = value_at(learning_rate, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
         t = jnp.asarray(count, jnp.float32)
-        mu, next_mu = momentum_at(beta1, psi, t), momentum_at(beta1, psi, t + 1)
+        mu, next_mu = momentum_at(b1, psi, t), momentum_at(b1, psi, t + 1)
         product = (state.product * mu).astype(jnp.float32)
         of_mean, of_grad = next_mu / (1 - product * next_mu), (1 - mu) / (1 - product)
-        c2 = bias_correction(beta2, count)
+        c2 = bias_correction(b2, count)
         g = widen(grads)
-        m = jax.tree.map(lambda m, g: moving_average(beta1, m, g), state.mean, g)
-        v = jax.tree.map(lambda v, g: moving_average(beta2, v, g * g), state.square, g)
+        m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
+        v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
         step = jax.tree.map(
             lambda g, m, v: -eta * (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps), g, m, v
         )

@@ -7,6 +7,7 @@ import optax
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.optimizers._moments import bias_correction, moving_average
 from jaxopt_lab.optimizers._nadam import NadamState, momentum_at
@@ -14,10 +15,11 @@ from jaxopt_lab.optimizers._weight_decay import WeightDecay, decay_rates, need_p
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def nadamw(
     learning_rate: LearningRate,
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.999,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
     eps: Positive = 1e-8,
     weight_decay: WeightDecay = 1e-2,
     mask: Mask = None,
@@ -27,17 +29,17 @@ def nadamw(
 
     To `nadam` what `adamw` is to `adam`.
 
-        mu_t = beta1 (1 - 1/2 0.96^(t psi))
-        m <- beta1 m + (1 - beta1) g
-        v <- beta2 v + (1 - beta2) g^2
+        mu_t = b1 (1 - 1/2 0.96^(t psi))
+        m <- b1 m + (1 - b1) g
+        v <- b2 v + (1 - b2) g^2
         m^ = mu_{t+1} m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) g / (1 - mu_1 ... mu_t)
-        v^ = v / (1 - beta2^t)
+        v^ = v / (1 - b2^t)
         theta <- theta - eta (m^ / (sqrt(v^) + eps) + lambda theta)
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the first moment and limit of mu.
-      beta2: 0 <= beta2 < 1, decay of the second moment.
+      b1: 0 <= b1 < 1, decay of the first moment and limit of mu.
+      b2: 0 <= b2 < 1, decay of the second moment.
       eps: > 0, added to the root.
       weight_decay: lambda >= 0, a number, a traced array or a schedule; a step shrinks by
         eta lambda.
@@ -73,13 +75,13 @@ def nadamw(
         decay = decay_rates(weight_decay, mask, params, state.count)
         count = optax.safe_increment(state.count)
         t = jnp.asarray(count, jnp.float32)
-        mu, next_mu = momentum_at(beta1, psi, t), momentum_at(beta1, psi, t + 1)
+        mu, next_mu = momentum_at(b1, psi, t), momentum_at(b1, psi, t + 1)
         product = (state.product * mu).astype(jnp.float32)
         of_mean, of_grad = next_mu / (1 - product * next_mu), (1 - mu) / (1 - product)
-        c2 = bias_correction(beta2, count)
+        c2 = bias_correction(b2, count)
         g, theta = widen(grads), widen(params)
-        m = jax.tree.map(lambda m, g: moving_average(beta1, m, g), state.mean, g)
-        v = jax.tree.map(lambda v, g: moving_average(beta2, v, g * g), state.square, g)
+        m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
+        v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
 
         def step(g, m, v, p, lam):
             direction = (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps)

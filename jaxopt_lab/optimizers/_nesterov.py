@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.ranges import LearningRate, Momentum, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
 
@@ -21,8 +22,9 @@ class NesterovState(NamedTuple):
 
 
 @checked
+@renamed(beta="momentum")
 def nesterov(
-    learning_rate: LearningRate, beta: Momentum = 0.9
+    learning_rate: LearningRate, momentum: Momentum = 0.9
 ) -> optax.GradientTransformationExtraArgs:
     """Nesterov's accelerated gradient: momentum, with the gradient taken where it leads.
 
@@ -40,7 +42,8 @@ def nesterov(
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta: 0 <= beta < 1, the share of the velocity kept; a number, traced array or schedule.
+      momentum: beta, 0 <= beta < 1, the share of the velocity kept; a number, traced array or
+        schedule.
 
     Returns:
       A transformation; state `NesterovState(count, beta, velocity)`.
@@ -59,14 +62,14 @@ def nesterov(
     def init(params):
         start = jnp.zeros([], jnp.int32)
         # A copy, as the number may be the caller's own array.
-        first = jnp.array(value_at(beta, start), copy=True)
+        first = jnp.array(value_at(momentum, start), copy=True)
         return NesterovState(start, first, zeros_accumulator(params))
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
         eta = value_at(learning_rate, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
-        next_beta = value_at(beta, count)
+        next_beta = value_at(momentum, count)
         g = widen(grads)
         velocity = jax.tree.map(lambda m, g: state.beta * m - eta * g, state.velocity, g)
         step = jax.tree.map(lambda m, g: next_beta * m - eta * g, velocity, g)

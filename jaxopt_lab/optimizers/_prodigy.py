@@ -8,19 +8,21 @@ import optax
 
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers._from_optax import from_optax
 from jaxopt_lab.optimizers._moments import bias_correction
 from jaxopt_lab.optimizers._weight_decay import WeightDecay, decay_rates
 
 
 @checked
+@renamed(beta1="b1", beta2="b2", initial_distance="estim_lr0", coefficient="estim_lr_coef")
 def prodigy(
     learning_rate: LearningRate = 1.0,
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.999,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
     eps: Positive = 1e-8,
-    initial_distance: Positive = 1e-6,
-    coefficient: Positive = 1.0,
+    estim_lr0: Positive = 1e-6,
+    estim_lr_coef: Positive = 1.0,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
     *,
@@ -30,19 +32,19 @@ def prodigy(
 
     Where no rate is known and none can be searched. Leave eta at 1, or at a schedule of peak 1.
 
-        a = eta d sqrt(1 - beta2^t) / (1 - beta1^t),    b3 = sqrt(beta2)
+        a = eta d sqrt(1 - b2^t) / (1 - b1^t),    b3 = sqrt(b2)
         r <- b3 r + a (d / d_0) <g, theta_0 - theta>,    s <- b3 s + a (d / d_0) g
         d_next = max(d, c r / |s|_1)
-        m <- beta1 m + (1 - beta1) d g,    v <- beta2 v + (1 - beta2) (d g)^2
+        m <- b1 m + (1 - b1) d g,    v <- b2 v + (1 - b2) (d g)^2
         theta <- theta - a (m / (sqrt(v) + d_next eps) + lambda theta)
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the first moment.
-      beta2: 0 <= beta2 < 1, decay of the second moment.
+      b1: 0 <= b1 < 1, decay of the first moment.
+      b2: 0 <= b2 < 1, decay of the second moment.
       eps: > 0, added to the root.
-      initial_distance: d_0 > 0, below the true distance.
-      coefficient: c > 0, the factor on every estimate.
+      estim_lr0: d_0 > 0, below the true distance.
+      estim_lr_coef: c > 0, the factor on every estimate.
       weight_decay: lambda >= 0, a number, a traced array or a schedule.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
@@ -65,10 +67,10 @@ def prodigy(
     def build(eta, step):
         method = optax.contrib.prodigy(
             eta,
-            (beta1, beta2),
+            (b1, b2),
             eps=eps,
-            estim_lr0=initial_distance,
-            estim_lr_coef=coefficient,
+            estim_lr0=estim_lr0,
+            estim_lr_coef=estim_lr_coef,
             safeguard_warmup=safeguard_warmup,
         )
 
@@ -79,7 +81,7 @@ def prodigy(
             summed = [jnp.any(s != 0) for s in jax.tree.leaves(new.grad_sum)]
             started = jnp.any(jnp.array(summed))
             distance = jnp.where(started, new.estim_lr, state.estim_lr)
-            c1, c2 = bias_correction(beta1, step + 1), bias_correction(beta2, step + 1)
+            c1, c2 = bias_correction(b1, step + 1), bias_correction(b2, step + 1)
             rate = eta * state.estim_lr * jnp.sqrt(c2) / c1
             updates = jax.tree.map(
                 lambda u, p, lam: jnp.where(started, u, 0) - rate * lam * p,

@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers._moments import moving_average
@@ -23,9 +24,10 @@ class RMSpropState(NamedTuple):
 
 
 @checked
+@renamed(rho="decay")
 def rmsprop(
     learning_rate: LearningRate,
-    rho: Decay = 0.9,
+    decay: Decay = 0.9,
     eps: Positive = 1e-8,
     momentum: Annotated[ScalarOrSchedule | None, Range(0, 1, high_open=True)] = None,
     *,
@@ -43,7 +45,7 @@ def rmsprop(
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      rho: 0 <= rho < 1, decay of the averages.
+      decay: rho, 0 <= rho < 1, of the averages.
       eps: > 0, under the root.
       momentum: 0 <= beta < 1, a number, a traced array or a schedule; None for none.
       centered: static; whether the variance scales, not the raw second moment.
@@ -75,10 +77,10 @@ def rmsprop(
         del params, extra
         eta = value_at(learning_rate, state.count, learning_rate_scale)
         g = widen(grads)
-        square = jax.tree.map(lambda e, g: moving_average(rho, e, g * g), state.square, g)
+        square = jax.tree.map(lambda e, g: moving_average(decay, e, g * g), state.square, g)
         spread, mean, velocity = square, None, None
         if centered:
-            mean = jax.tree.map(lambda m, g: moving_average(rho, m, g), state.mean, g)
+            mean = jax.tree.map(lambda m, g: moving_average(decay, m, g), state.mean, g)
             # Never below 0 but by rounding.
             spread = jax.tree.map(lambda e, m: jnp.maximum(e - m * m, 0), square, mean)
         step = jax.tree.map(lambda e, g: eta * g / jnp.sqrt(e + eps), spread, g)

@@ -8,15 +8,17 @@ import optax
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers._from_optax import from_optax
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def schedule_free_adamw(
     learning_rate: LearningRate = 2.5e-3,
-    beta1: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.9,
-    beta2: Decay = 0.999,
+    b1: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.9,
+    b2: Decay = 0.999,
     eps: Positive = 1e-8,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
@@ -25,17 +27,17 @@ def schedule_free_adamw(
 
     `adamw` for runs without a set length. Give it a constant rate, or one that only warms up.
 
-        y = (1 - beta1) z + beta1 x                    the parameters, where the gradient is taken
-        v <- beta2 v + (1 - beta2) g(y)^2
-        z <- z - eta (g(y) / (sqrt(v / (1 - beta2^t)) + eps) + lambda y)
+        y = (1 - b1) z + b1 x                    the parameters, where the gradient is taken
+        v <- b2 v + (1 - b2) g(y)^2
+        z <- z - eta (g(y) / (sqrt(v / (1 - b2^t)) + eps) + lambda y)
         x <- (1 - c) x + c z,    c = w / sum of w,    w = (largest eta so far)^2
 
     Evaluate x, not y: `schedule_free_average(state, params)`.
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 < beta1 < 1, how near to the average the gradient is taken.
-      beta2: 0 <= beta2 < 1, decay of the second moment.
+      b1: 0 < b1 < 1, how near to the average the gradient is taken.
+      b2: 0 <= b2 < 1, decay of the second moment.
       eps: > 0, added to the root.
       weight_decay: lambda >= 0, a number, a traced array or a schedule.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
@@ -58,8 +60,8 @@ def schedule_free_adamw(
             value_at(weight_decay, step), functools.partial(full_mask, mask)
         )
         # Adam without its first moment, whose work the average does.
-        scale = optax.scale_by_rms(beta2, eps, eps_in_sqrt=False, bias_correction=True)
+        scale = optax.scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True)
         inner = optax.chain(scale, decay, optax.scale_by_learning_rate(eta))
-        return optax.contrib.schedule_free(inner, eta, beta1)
+        return optax.contrib.schedule_free(inner, eta, b1)
 
     return from_optax("schedule_free_adamw", learning_rate, build)

@@ -8,6 +8,7 @@ import optax
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import LearningRate, Range, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.optimizers._from_optax import FromOptaxState, from_optax
@@ -15,9 +16,10 @@ from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
 @checked
+@renamed(beta="b1")
 def schedule_free_sgd(
     learning_rate: LearningRate,
-    beta: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.9,
+    b1: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.9,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
@@ -26,7 +28,7 @@ def schedule_free_sgd(
     For runs without a set length: at every step the average is as good as a finished schedule's.
     Give it a constant rate, or one that only warms up.
 
-        y = (1 - beta) z + beta x                      the parameters, where the gradient is taken
+        y = (1 - b1) z + b1 x                          the parameters, where the gradient is taken
         z <- z - eta (g(y) + lambda y)
         x <- (1 - c) x + c z,    c = w / sum of w,    w = (largest eta so far)^2
 
@@ -34,7 +36,7 @@ def schedule_free_sgd(
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta: 0 < beta < 1, how near to the average the gradient is taken.
+      b1: 0 < b1 < 1, how near to the average the gradient is taken.
       weight_decay: lambda >= 0, a number, a traced array or a schedule.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
@@ -55,7 +57,7 @@ def schedule_free_sgd(
         decay = optax.add_decayed_weights(
             value_at(weight_decay, step), functools.partial(full_mask, mask)
         )
-        return optax.contrib.schedule_free(optax.chain(decay, optax.sgd(eta)), eta, beta)
+        return optax.contrib.schedule_free(optax.chain(decay, optax.sgd(eta)), eta, b1)
 
     return from_optax("schedule_free_sgd", learning_rate, build)
 
@@ -68,6 +70,6 @@ def schedule_free_average(state: FromOptaxState, params: Params) -> Params:
       params: y, the parameters that training holds.
 
     Returns:
-      x = (y - (1 - beta) z) / beta, in the dtypes of `params`.
+      x = (y - (1 - b1) z) / b1, in the dtypes of `params`.
     """
     return cast_like(optax.contrib.schedule_free_eval_params(state.inner, widen(params)), params)

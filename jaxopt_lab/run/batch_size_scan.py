@@ -94,7 +94,7 @@ def _noise_scale(experiment: Experiment):
     """
     config = experiment.config
     loss = partial(FAMILIES["loss"].functions[config.loss.name], **config.loss.arguments)
-    n = min(SAMPLES, len(experiment.train["label"])) // CHUNK * CHUNK or 1
+    n = min(SAMPLES, len(experiment.train["y"])) // CHUNK * CHUNK or 1
     size = min(CHUNK, n)
     data = {k: v[:n].reshape(-1, size, *v.shape[1:]) for k, v in experiment.train.items()}
     dtype = jnp.dtype(config.train.dtype)
@@ -119,7 +119,7 @@ def _noise_scale(experiment: Experiment):
         def add(carry, chunk):
             total, squares = carry
             grads = jax.vmap(gradient, (None, None, 0, 0))(
-                params, model_state, chunk["image"], chunk["label"]
+                params, model_state, chunk["x"], chunk["y"]
             )
             total = jax.tree.map(lambda t, g: t + g.sum(0), total, grads)
             return (total, squares + _norm2(grads)), None

@@ -13,7 +13,7 @@ from jaxopt_lab.run.progress import Progress
 def dry_run(experiment: Experiment, see: Progress) -> None:
     """Print the model summary, the parameter count and an account of memory."""
     state = jax.eval_shape(experiment.init, jax.random.key(0))
-    shape = (experiment.batch_size, *experiment.train["image"].shape[1:])
+    shape = (experiment.batch_size, *experiment.train["x"].shape[1:])
     outputs = jax.eval_shape(
         lambda v, x: experiment.model.apply(v, x, train=False),
         {"params": state.params, **state.model_state},
@@ -44,10 +44,10 @@ def dry_run(experiment: Experiment, see: Progress) -> None:
         [(name, _size(value)) for name, value in memory.items()],
         footer=("total", _size(total)),
     )
-    held = len(experiment.validation["label"]) if experiment.validation else 0
+    held = len(experiment.validation["y"]) if experiment.validation else 0
     see.say(
-        f"{len(experiment.train['label']):,} training samples, {held:,} validation, "
-        f"{len(experiment.test['label']):,} test; {experiment.total_steps:,} steps of "
+        f"{len(experiment.train['y']):,} training samples, {held:,} validation, "
+        f"{len(experiment.test['y']):,} test; {experiment.total_steps:,} steps of "
         f"{experiment.batch_size}, {experiment.steps_per_epoch:,} an epoch. Nothing was trained."
     )
 
@@ -69,7 +69,7 @@ def _residual_bytes(experiment: Experiment, state: Any) -> int:
 
         return jax.vjp(outputs, params)[1]
 
-    x = experiment.train["image"]
+    x = experiment.train["x"]
     x = jax.ShapeDtypeStruct((experiment.batch_size, *x.shape[1:]), x.dtype)
     kept = jax.eval_shape(residuals, state.params, state.model_state, x)
     return max(0, size_bytes(kept) - size_bytes(state.params))

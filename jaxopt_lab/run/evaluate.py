@@ -65,8 +65,8 @@ def evaluate_runs(
         experiment, outputs = _restored(folder, data_dir)
         test = {k: v[:samples] for k, v in experiment.test.items()}
         with see.waiting(f"evaluating {folder.path} ..."):
-            clean = outputs(test["image"])
-            result: dict[str, Any] = _scores(clean, test["label"])
+            clean = outputs(test["x"])
+            result: dict[str, Any] = _scores(clean, test["y"])
             if not jnp.isfinite(clean).all():
                 result = dict.fromkeys(result)
                 see.say(f"{folder.path}: the outputs are not finite: the run diverged")
@@ -126,7 +126,7 @@ def _scores(outputs: jax.Array, labels: np.ndarray) -> dict[str, float]:
 def _corrupted(
     experiment: Experiment, outputs: Outputs, test: dict[str, np.ndarray], see: Progress
 ) -> dict[str, Any]:
-    images = test["image"]
+    images = test["x"]
     if images.dtype != np.uint8 or images.ndim != 4:
         raise InputError(f"evaluate: samples {images.shape[1:]} {images.dtype} are no uint8 images")
     key = stream_key(jax.random.key(experiment.config.seed), Stream.CORRUPTION)
@@ -143,7 +143,7 @@ def _corrupted(
                 np.asarray(corrupt(keys[j : j + size], images[j : j + size]))
                 for j in range(0, len(images), size)
             ]
-            scores = _scores(outputs(np.concatenate(parts)), test["label"])
+            scores = _scores(outputs(np.concatenate(parts)), test["y"])
             errors[name].append(scores["error"])
             calibration.append(scores["calibration_error"])
         see.say(f"  {name:<18} " + "  ".join(f"{e:6.1%}" for e in errors[name]))

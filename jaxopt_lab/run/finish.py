@@ -104,7 +104,7 @@ def anew(experiment: Experiment, state: TrainState, params: Params) -> dict[str,
     """The model state with statistics of these parameters, from the head of the training split."""
     if params is state.params:
         return state.model_state
-    images, size = experiment.train["image"], experiment.batch_size
+    images, size = experiment.train["x"], experiment.batch_size
     count = min(STATISTICS_BATCHES, len(images) // size)
     inputs = (
         experiment.normalize(jnp.asarray(images[i * size : (i + 1) * size])) for i in range(count)

@@ -99,23 +99,22 @@ def _data(config: LinearConfig, data_dir: Any) -> tuple[Split, Split | None, Spl
     """Standardized features and labels of each split, and the number of classes, 0 for numbers."""
     dataset = load_dataset(config.data.source, data_dir)
     train, validation = split_off(dataset.train, config.data.validation)
-    size = config.data.train_size or len(train["label"])
-    if size > len(train["label"]):
-        fault = f"{size} is more than the {len(train['label'])} training samples that there are"
+    size = config.data.train_size or len(train["y"])
+    if size > len(train["y"]):
+        fault = f"{size} is more than the {len(train['y'])} training samples that there are"
         raise ConfigError("configuration", [("data.train_size", fault)])
     if validation is None and len(config.lam) > 1:
         fault = "several lambdas are chosen from by the validation split: give it a share"
         raise ConfigError("configuration", [("data.validation", fault)])
     splits = [{k: v[:size] for k, v in train.items()}, validation, dataset.test]
     features = [
-        None if s is None else s["image"].reshape(len(s["label"]), -1).astype(np.float32)
-        for s in splits
+        None if s is None else s["x"].reshape(len(s["y"]), -1).astype(np.float32) for s in splits
     ]
     features = _standardized(features)
     if config.features is not None:
         features = _standardized(_mapped(config, features))
     pairs = [
-        None if s is None or x is None else (jnp.asarray(x), jnp.asarray(s["label"]))
+        None if s is None or x is None else (jnp.asarray(x), jnp.asarray(s["y"]))
         for s, x in zip(splits, features, strict=True)
     ]
     train_pair, validation_pair, test_pair = pairs

@@ -14,7 +14,7 @@ from jaxopt_lab.run.progress import Progress
 # Of what is no table of a file the names alone are used, with every argument at its default.
 ELSEWHERE = {
     "initializer": Family(INITIALIZERS, given=frozenset({"stddev", "scale"})),
-    "corruptions": Family(CORRUPTIONS, given=frozenset({"key", "image", "severity"})),
+    "corruptions": Family(CORRUPTIONS, given=frozenset({"key", "x", "severity"})),
 }
 TITLES = {"initializer": "initializer: model.init", "corruptions": "evaluate --corruptions"}
 LISTED = FAMILIES | ELSEWHERE

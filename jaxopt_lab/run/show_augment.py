@@ -31,27 +31,27 @@ def show_augment(experiment: Experiment, path: pathlib.Path) -> None:
     config = experiment.config
     if not config.augment:
         raise InputError("show-augment: the configuration has no [[augment]], nothing to draw")
-    if experiment.train["image"].ndim != 4 or experiment.train["image"].shape[-1] not in (1, 3):
-        shape = experiment.train["image"].shape[1:]
+    if experiment.train["x"].ndim != 4 or experiment.train["x"].shape[-1] not in (1, 3):
+        shape = experiment.train["x"].shape[1:]
         raise InputError(f"show-augment: the samples have shape {shape}, which is no image to draw")
     if not path.parent.is_dir() or path.is_dir() or path.suffix != ".png":
         raise InputError(f"show-augment: {path} must name a .png file in a folder that is there")
     from jaxopt_lab.plots import image_grid  # here: matplotlib takes long to import
 
-    mean, _ = channel_statistics(experiment.train["image"])
+    mean, _ = channel_statistics(experiment.train["x"])
     batch = {k: jax.numpy.asarray(v[:DRAWN_FOR]) for k, v in experiment.train.items()}
-    batch["label"] = jax.nn.one_hot(batch["label"], len(experiment.classes))
+    batch["y"] = jax.nn.one_hot(batch["y"], len(experiment.classes))
     key = stream_key(jax.random.key(config.seed), Stream.AUGMENT)
     titles, columns = ["data"], [batch]
     for i, (name, stage) in enumerate(build_stages(config.augment, mean)):
         titles.append(name)
         columns.append(jax.jit(stage)(jax.random.fold_in(key, i), columns[-1]))
-    images = np.stack([_bytes(np.asarray(c["image"][:SHOWN])) for c in columns], axis=1)
-    labels = [np.asarray(c["label"][:SHOWN]) for c in columns]
+    images = np.stack([_bytes(np.asarray(c["x"][:SHOWN])) for c in columns], axis=1)
+    labels = [np.asarray(c["y"][:SHOWN]) for c in columns]
     text = [
         [_words(column[i], experiment.classes) for column in labels] for i in range(len(images))
     ]
-    figure = image_grid({"image": images, "title": titles, "text": text})
+    figure = image_grid({"x": images, "title": titles, "text": text})
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getvalue())

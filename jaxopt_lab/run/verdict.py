@@ -25,11 +25,11 @@ def opening(
     start = int(state.step)
     parameters = sum(x.size for x in jax.tree.leaves(state.params))
     source = experiment.config.data.source.name
-    held = len(experiment.validation["label"]) if experiment.validation else 0
+    held = len(experiment.validation["y"]) if experiment.validation else 0
     how = "compiled loop" if program.in_loop else "one step a dispatch"
     lines = [
-        f"{source}: {len(experiment.train['label']):,} train, {held:,} validation, "
-        f"{len(experiment.test['label']):,} test; {parameters:,} parameters",
+        f"{source}: {len(experiment.train['y']):,} train, {held:,} validation, "
+        f"{len(experiment.test['y']):,} test; {parameters:,} parameters",
         f"compiled in {compile_seconds:.1f} s ({how}, {jax.default_backend()})"
         + (f"; writing to {folder.path}" if folder else ""),
     ]

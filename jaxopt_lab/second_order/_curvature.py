@@ -49,7 +49,7 @@ class Curvature:
       model_fn: static; `(params, batch) -> outputs` (B, ...), with whatever model state and random
         numbers it needs held fixed.
       output_loss: static; `(outputs, labels) -> (B,)`, such as `losses.softmax_cross_entropy`.
-      batch: a dict of arrays with leading axis B, labels in `batch["label"]`.
+      batch: a dict of arrays with leading axis B, labels in `batch["y"]`.
       key: this step's.
       sample_label: static; `(key, outputs) -> labels` drawn from the model: `categorical`, `normal`
         or `bernoulli`, whichever belongs to the loss.
@@ -99,7 +99,7 @@ class Curvature:
 
     def value(self, variables: Params | None = None) -> jax.Array:
         """The objective: the mean of the losses, at other `variables` where they are given."""
-        return self.output_loss(self.outputs(variables), self.batch["label"]).mean()
+        return self.output_loss(self.outputs(variables), self.batch["y"]).mean()
 
     def gradient(self) -> Params:
         """The gradient of the objective."""
@@ -128,7 +128,7 @@ class Curvature:
                 {"kind": f"must be 'hessian', 'ggn', 'mc' or 'empirical', got {kind!r}"},
             )
         outputs = self.outputs()
-        labels = self._draw(outputs) if kind == "mc" else self.batch["label"]
+        labels = self._draw(outputs) if kind == "mc" else self.batch["y"]
         output_grads = jax.grad(lambda z: self.output_loss(z, labels).sum())(outputs)
         return fisher_operator(self.outputs, output_grads, self.variables)
 
@@ -153,10 +153,10 @@ class Curvature:
         Args:
           labels: in place of the batch's; `sampled_labels()` for the Fisher's.
         """
-        batch = self.batch if labels is None else {**self.batch, "label": labels}
+        batch = self.batch if labels is None else {**self.batch, "y": labels}
 
         def losses(variables, batch):
-            return self.output_loss(self._model(variables, batch), batch["label"])
+            return self.output_loss(self._model(variables, batch), batch["y"])
 
         return per_example_grads(losses, self.variables, batch)
 
@@ -202,7 +202,7 @@ class Curvature:
         )
 
     def _losses(self, outputs: jax.Array) -> jax.Array:
-        return self.output_loss(outputs, self.batch["label"])
+        return self.output_loss(outputs, self.batch["y"])
 
     def _draw(self, outputs: jax.Array) -> jax.Array:
         return jax.lax.stop_gradient(self.sample_label(self.key, outputs))
@@ -220,7 +220,7 @@ def root_columns(curvature: Curvature, outputs: jax.Array) -> jax.Array:
         values, vectors = jnp.linalg.eigh(jax.hessian(loss)(widen(z).reshape(-1)))
         return vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
 
-    columns = jnp.moveaxis(jax.vmap(root)(outputs, curvature.batch["label"]), -1, 0)
+    columns = jnp.moveaxis(jax.vmap(root)(outputs, curvature.batch["y"]), -1, 0)
     return columns.reshape(-1, *shape).astype(outputs.dtype)
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, Probability, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg import diagonal, hutchinson_diag
@@ -32,10 +33,11 @@ class DiagonalHessianState(NamedTuple):
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def diagonal_hessian(
     learning_rate: LearningRate,
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.999,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
     damping: Positive = 1e-4,
     power: Probability = 1.0,
     *,
@@ -48,17 +50,17 @@ def diagonal_hessian(
 
     As cheap as a second-order method gets: one Hessian product a step, and Adam's memory.
 
-        m <- average of g with beta1
+        m <- average of g with b1
 
-        v <- average of D^2 with beta2,  theta <- theta - eta m / (sqrt(v)^k + lambda)  "adahessian"
-        h <- average of D with beta2,    theta <- theta - eta m / (|h| + lambda)        "damped"
+        v <- average of D^2 with b2,  theta <- theta - eta m / (sqrt(v)^k + lambda)  "adahessian"
+        h <- average of D with b2,    theta <- theta - eta m / (|h| + lambda)        "damped"
 
     All averages are without the bias of their beginning.
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the gradient's average; 0 for none.
-      beta2: 0 <= beta2 < 1, decay of the diagonal's average; 0 for none.
+      b1: 0 <= b1 < 1, decay of the gradient's average; 0 for none.
+      b2: 0 <= b2 < 1, decay of the diagonal's average; 0 for none.
       damping: lambda > 0, added to the diagonal's size.
       power: k in [0, 1], of "adahessian": 0 leaves the gradient's average alone.
       estimator: static; D is "hutchinson": z * H z with random signs z, unbiased; "gauss_newton":
@@ -84,8 +86,8 @@ def diagonal_hessian(
     """
     return with_learning_rate(
         scale_by_diagonal_hessian(
-            beta1,
-            beta2,
+            b1,
+            b2,
             damping,
             power,
             estimator=estimator,
@@ -98,9 +100,10 @@ def diagonal_hessian(
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def scale_by_diagonal_hessian(
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.999,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
     damping: Positive = 1e-4,
     power: Probability = 1.0,
     *,
@@ -112,7 +115,7 @@ def scale_by_diagonal_hessian(
     """`diagonal_hessian` without the step.
 
     Args:
-      beta1, beta2, damping, power, estimator, rule, samples, max_params: as of `diagonal_hessian`.
+      b1, b2, damping, power, estimator, rule, samples, max_params: as of `diagonal_hessian`.
 
     Returns:
       A transformation; state `DiagonalHessianState(count, mean, curvature)`.
@@ -138,9 +141,9 @@ def scale_by_diagonal_hessian(
     def direction(g, state, curvature, extra):
         del extra
         count = jnp.asarray(optax.safe_increment(state.count))
-        mean = averaged(state.mean, g, averaging_weight(beta1, count))
+        mean = averaged(state.mean, g, averaging_weight(b1, count))
         new = jax.tree.map(lambda d: d**2 if squared else d, estimate(curvature))
-        average = averaged(state.curvature, new, averaging_weight(beta2, count))
+        average = averaged(state.curvature, new, averaging_weight(b2, count))
         found = jax.tree.map(lambda m, h: m / (size(h) + damping), mean, average)
         return found, DiagonalHessianState(count, mean, average)
 

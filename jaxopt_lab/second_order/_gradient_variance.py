@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Probability, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.second_order._transformation import (
@@ -29,10 +30,11 @@ class GradientVarianceState(NamedTuple):
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def gradient_variance(
     learning_rate: LearningRate,
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.99,
+    b1: Decay = 0.9,
+    b2: Decay = 0.99,
     eps: Positive = 1e-8,
     power: Probability = 0.5,
 ) -> optax.GradientTransformationExtraArgs:
@@ -42,8 +44,8 @@ def gradient_variance(
     a batch is worth its cost. Needs per-example gradients: B times the parameters' memory, and no
     batch normalization.
 
-        m <- average of g with beta1
-        v <- average of s^2 = 1/(B - 1) sum_i (g_i - mean of g_i)^2 with beta2
+        m <- average of g with b1
+        v <- average of s^2 = 1/(B - 1) sum_i (g_i - mean of g_i)^2 with b2
         theta <- theta - eta m / (v^p + eps)
 
     Both averages are without the bias of their beginning. For a batch of one, s^2 is g^2.
@@ -51,8 +53,8 @@ def gradient_variance(
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the gradient's average; 0 for none.
-      beta2: 0 <= beta2 < 1, decay of the variances' average; 0 for none.
+      b1: 0 <= b1 < 1, decay of the gradient's average; 0 for none.
+      b2: 0 <= b2 < 1, decay of the variances' average; 0 for none.
       eps: > 0, added to the scale.
       power: p in [0, 1]; 1/2 divides by the standard deviation, 1 by the variance: the natural
         gradient with the diagonal of the gradients' covariance.
@@ -71,17 +73,18 @@ def gradient_variance(
     Differs from: Adam's v averages the square of the batch's gradient, in which the samples'
     variance is divided by B and the mean's square is added.
     """
-    return with_learning_rate(scale_by_gradient_variance(beta1, beta2, eps, power), learning_rate)
+    return with_learning_rate(scale_by_gradient_variance(b1, b2, eps, power), learning_rate)
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def scale_by_gradient_variance(
-    beta1: Decay = 0.9, beta2: Decay = 0.99, eps: Positive = 1e-8, power: Probability = 0.5
+    b1: Decay = 0.9, b2: Decay = 0.99, eps: Positive = 1e-8, power: Probability = 0.5
 ) -> optax.GradientTransformationExtraArgs:
     """`gradient_variance` without the step.
 
     Args:
-      beta1, beta2, eps, power: as of `gradient_variance`.
+      b1, b2, eps, power: as of `gradient_variance`.
 
     Returns:
       A transformation; state `GradientVarianceState(count, mean, variance, noise, signal)`.
@@ -98,7 +101,7 @@ def scale_by_gradient_variance(
         grads = curvature.per_example_grads()
         samples = len(jax.tree.leaves(grads)[0])
         count = jnp.asarray(optax.safe_increment(state.count))
-        w1, w2 = averaging_weight(beta1, count), averaging_weight(beta2, count)
+        w1, w2 = averaging_weight(b1, count), averaging_weight(b2, count)
         if samples == 1:
             spread, noise = jax.tree.map(lambda x: x[0] ** 2, grads), 0.0
         else:

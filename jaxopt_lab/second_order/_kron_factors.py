@@ -94,7 +94,7 @@ def kron_factors(
         signs = jax.random.rademacher(key, columns.shape[:2], outputs.dtype)
         sums = backward(jnp.einsum("kb,kb...->b...", signs, columns))[1]
     else:
-        labels = curvature.batch["label"]
+        labels = curvature.batch["y"]
         if kind == "mc":
             labels = curvature.sample_label(curvature.key, outputs)
         losses, of_outputs = jax.vjp(lambda z: curvature.output_loss(z, labels), outputs)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.second_order._blocks import Blocks, finite_or_zeros
@@ -41,10 +42,11 @@ class ShampooState(NamedTuple):
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def shampoo(
     learning_rate: LearningRate,
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.99,
+    b1: Decay = 0.9,
+    b2: Decay = 0.99,
     eps: Positive = 1e-6,
     *,
     block_size: Count = 128,
@@ -55,10 +57,10 @@ def shampoo(
 
     A full-matrix method for every kind of layer, from gradients alone: it reads no `curvature`.
 
-        L <- average of G G^T,    R <- average of G^T G            with beta2
+        L <- average of G G^T,    R <- average of G^T G            with b2
         U  = (L + e max(l) I)^(-1/4) G (R + e max(r) I)^(-1/4)
         U <- U |a| / |U|,    a = g / (sqrt(v) + 1e-8),  v <- average of g^2     graft="adam"
-        m <- average of U with beta1,    theta <- theta - eta m
+        m <- average of U with b1,    theta <- theta - eta m
 
     where l and r are the eigenvalues. A tensor of rank above 2 is taken as the matrix of all its
     axes but the last, by the last, and a matrix is cut into blocks, each with its own L and R. A
@@ -72,8 +74,8 @@ def shampoo(
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the average of directions; 0 for none.
-      beta2: 0 <= beta2 < 1, decay of L, R and v.
+      b1: 0 <= b1 < 1, decay of the average of directions; 0 for none.
+      b2: 0 <= b2 < 1, decay of L, R and v.
       eps: e > 0, what is added to the eigenvalues, as a share of the largest.
       block_size: static; the longest side of a block.
       every: static; steps from one computation of the roots to the next, the first at the first.
@@ -93,15 +95,16 @@ def shampoo(
     matrix for every axis.
     """
     return with_learning_rate(
-        scale_by_shampoo(beta1, beta2, eps, block_size=block_size, every=every, graft=graft),
+        scale_by_shampoo(b1, b2, eps, block_size=block_size, every=every, graft=graft),
         learning_rate,
     )
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def scale_by_shampoo(
-    beta1: Decay = 0.9,
-    beta2: Decay = 0.99,
+    b1: Decay = 0.9,
+    b2: Decay = 0.99,
     eps: Positive = 1e-6,
     *,
     block_size: Count = 128,
@@ -111,7 +114,7 @@ def scale_by_shampoo(
     """`shampoo` without the step: g becomes m.
 
     Args:
-      beta1, beta2, eps, block_size, every, graft: as of `shampoo`.
+      b1, b2, eps, block_size, every, graft: as of `shampoo`.
 
     Returns:
       A transformation; state `ShampooState(count, mean, square, statistics, roots)`.
@@ -132,7 +135,7 @@ def scale_by_shampoo(
         del params, extra
         g, finite = finite_or_zeros(grads)
         count = jnp.where(finite, optax.safe_increment(state.count), state.count)
-        weight = jnp.where(finite, averaging_weight(beta2, count), 0)
+        weight = jnp.where(finite, averaging_weight(b2, count), 0)
         square = averaged(state.square, jax.tree.map(jnp.square, g), weight)
         leaves = flatten_with_names(g)
         blocks = {name: Blocks(x.shape, block_size) for name, x in leaves.items()}
@@ -155,7 +158,7 @@ def scale_by_shampoo(
         elif graft == "sgd":
             direction = jax.tree.map(_with_length_of, direction, g)
         direction = finite_direction(direction, g)
-        weight = jnp.where(finite, averaging_weight(beta1, count), 0)
+        weight = jnp.where(finite, averaging_weight(b1, count), 0)
         mean = averaged(state.mean, direction, weight)
         return cast_like(mean, grads), ShampooState(count, mean, square, statistics, roots)
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.second_order._blocks import Blocks, finite_or_zeros
@@ -40,10 +41,11 @@ class SoapState(NamedTuple):
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def soap(
     learning_rate: LearningRate,
-    beta1: Decay = 0.95,
-    beta2: Decay = 0.95,
+    b1: Decay = 0.95,
+    b2: Decay = 0.95,
     eps: Positive = 1e-8,
     *,
     block_size: Count = 256,
@@ -59,15 +61,15 @@ def soap(
         V <- average of (Q_L^T G Q_R)^2
         theta <- theta - eta Q_L ((Q_L^T M Q_R) / (sqrt(V) + e)) Q_R^T
 
-    with beta1 for M and beta2 for the others, all without the bias of their beginning. Blocks,
+    with b1 for M and b2 for the others, all without the bias of their beginning. Blocks,
     vectors and tensors are as in `shampoo`; a scalar takes Adam's step. The bases are an
     eigendecomposition at the first step, and afterwards Q <- the Q of a QR decomposition of L Q,
     one step of the power iteration; under `vmap` computed when any lane is due.
 
     Args:
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
-      beta1: 0 <= beta1 < 1, decay of the first moment.
-      beta2: 0 <= beta2 < 1, decay of L, R and the second moment.
+      b1: 0 <= b1 < 1, decay of the first moment.
+      b2: 0 <= b2 < 1, decay of L, R and the second moment.
       eps: e > 0, added to the root; it keeps the rounding noise of directions that no gradient has
         had from becoming steps.
       block_size: static; the longest side of a block.
@@ -87,14 +89,15 @@ def soap(
     basis, has no blocks, and decays weights.
     """
     return with_learning_rate(
-        scale_by_soap(beta1, beta2, eps, block_size=block_size, every=every), learning_rate
+        scale_by_soap(b1, b2, eps, block_size=block_size, every=every), learning_rate
     )
 
 
 @checked
+@renamed(beta1="b1", beta2="b2")
 def scale_by_soap(
-    beta1: Decay = 0.95,
-    beta2: Decay = 0.95,
+    b1: Decay = 0.95,
+    b2: Decay = 0.95,
     eps: Positive = 1e-8,
     *,
     block_size: Count = 256,
@@ -103,7 +106,7 @@ def scale_by_soap(
     """`soap` without the step: g becomes what eta multiplies.
 
     Args:
-      beta1, beta2, eps, block_size, every: as of `soap`.
+      b1, b2, eps, block_size, every: as of `soap`.
 
     Returns:
       A transformation; state `SoapState(count, mean, square, statistics, bases)`.
@@ -124,9 +127,7 @@ def scale_by_soap(
         del params, extra
         g, finite = finite_or_zeros(grads)
         count = jnp.where(finite, optax.safe_increment(state.count), state.count)
-        first, second = (
-            jnp.where(finite, averaging_weight(beta, count), 0) for beta in (beta1, beta2)
-        )
+        first, second = (jnp.where(finite, averaging_weight(beta, count), 0) for beta in (b1, b2))
         mean = averaged(state.mean, g, first)
         leaves = flatten_with_names(g)
         blocks = {name: Blocks(x.shape, block_size) for name, x in leaves.items()}

@@ -172,9 +172,9 @@ def steps(images: np.ndarray, repeats: int) -> None:
 
     from jaxopt_lab import engine, losses, nn, optimizers
 
-    key, batch = jax.random.key(0), {"image": jnp.asarray(images[:128])}
-    batch["label"] = jnp.arange(128) % 10
-    model, sgd = nn.resnet(classes=10, depth=20), optimizers.momentum(0.1)
+    key, batch = jax.random.key(0), {"x": jnp.asarray(images[:128])}
+    batch["y"] = jnp.arange(128) % 10
+    model, sgd = nn.resnet(outputs=10, depth=20), optimizers.momentum(0.1)
     state = engine.init_state(
         key, model, optax.with_extra_args_support(sgd), jnp.zeros((1, 32, 32, 3))
     )
@@ -183,7 +183,7 @@ def steps(images: np.ndarray, repeats: int) -> None:
 
     def on_images(op):
         f = augment.batched(op)
-        return lambda key, batch: batch | {"image": f(key, batch["image"])}
+        return lambda key, batch: batch | {"x": f(key, batch["x"])}
 
     runs = {}
     for name, chosen in ops.items():

@@ -54,13 +54,13 @@ class Task(NamedTuple):
     batch_size: int
 
     def outputs(self, params: Any, batch: Any) -> jax.Array:
-        return self.model.apply({"params": params}, batch["image"])
+        return self.model.apply({"params": params}, batch["x"])
 
     def objective(self, params: Any, batch: Any) -> jax.Array:
-        return self.loss(self.outputs(params, batch), batch["label"]).mean()
+        return self.loss(self.outputs(params, batch), batch["y"]).mean()
 
     def batch(self, index: jax.Array) -> Any:
-        return {"image": self.images[index], "label": self.labels[index]}
+        return {"x": self.images[index], "y": self.labels[index]}
 
     def start(self) -> Any:
         return jax.jit(self.model.init)(jax.random.key(0), self.images[:1])["params"]
@@ -73,9 +73,9 @@ class Task(NamedTuple):
 
 def images_of(name: str) -> tuple[jax.Array, jax.Array]:
     train = data.DATASETS[name]().train
-    images = np.asarray(train["image"], np.float32)
+    images = np.asarray(train["x"], np.float32)
     images = images / max(1.0, float(images.max()))
-    return jnp.asarray(images), jnp.asarray(train["label"])
+    return jnp.asarray(images), jnp.asarray(train["y"])
 
 
 def autoencoder_task(name: str, batch_size: int) -> Task:
@@ -143,7 +143,7 @@ def curves(task: Task, method: Method, steps: int) -> list[np.ndarray]:
     """The training loss every CHECK steps, a curve for each setting; one program for all."""
     indices = task.indices(steps).reshape(steps // CHECK, CHECK, -1)
     keys = jax.random.split(jax.random.key(1), indices.shape[:2])
-    everything = {"image": task.images, "label": task.labels}
+    everything = {"x": task.images, "y": task.labels}
 
     @jax.jit
     def run(settings, params):
@@ -213,7 +213,7 @@ class KfacJax:
 
     def batch(self, index: jax.Array) -> tuple[jax.Array, jax.Array]:
         batch = self.task.batch(index)
-        return batch["image"].reshape(len(index), -1), batch["label"]
+        return batch["x"].reshape(len(index), -1), batch["y"]
 
     def steps(self, batches: list[Any]) -> None:
         rate, momentum = jnp.asarray(self.settings["learning_rate"]), jnp.asarray(0.9)
@@ -232,7 +232,7 @@ class KfacJax:
         jax.block_until_ready(self.params)
 
     def curve(self, steps: int) -> np.ndarray:
-        everything = {"image": self.task.images, "label": self.task.labels}
+        everything = {"x": self.task.images, "y": self.task.labels}
         measure, found = jax.jit(self.task.objective), []
         for group in self.task.indices(steps).reshape(steps // CHECK, CHECK, -1):
             self.steps([self.batch(index) for index in group])

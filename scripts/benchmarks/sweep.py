@@ -210,8 +210,8 @@ def _peer(kind: str, runs: int, steps: int) -> float:
     from jaxopt_lab.config.build import build
 
     experiment = build(_config("digits_mlp.toml"))
-    images = experiment.train["image"].astype(np.float32).reshape(-1, 64) / 255
-    turn = getattr(training_loop, f"{kind}_turn")(images, experiment.train["label"])
+    images = experiment.train["x"].astype(np.float32).reshape(-1, 64) / 255
+    turn = getattr(training_loop, f"{kind}_turn")(images, experiment.train["y"])
     return _timed(turn, runs, steps)
 
 

@@ -68,8 +68,8 @@ def report(title: str, rates: dict[str, float]) -> None:
 
 def mlp(quick: bool) -> None:
     experiment = build(load_config(ROOT / "configs" / "digits_mlp.toml", ["train.epochs=100000"]))
-    images = experiment.train["image"].astype(np.float32).reshape(-1, 64) / 255
-    labels = experiment.train["label"]
+    images = experiment.train["x"].astype(np.float32).reshape(-1, 64) / 255
+    labels = experiment.train["y"]
     contenders = {"ours": engine_turn(experiment.init, experiment.step, experiment.train, 64)}
     contenders["Flax + optax loop"] = flax_mlp_turn(images, labels)
     for name, make in (("Keras on JAX", keras_turn), ("PyTorch eager", torch_turn)):
@@ -84,8 +84,8 @@ def mlp(quick: bool) -> None:
 def residual_network(quick: bool) -> None:
     rng = np.random.default_rng(0)
     data = {
-        "image": rng.integers(0, 256, (1280, 32, 32, 3)).astype(np.uint8),
-        "label": rng.integers(0, 10, 1280).astype(np.int32),
+        "x": rng.integers(0, 256, (1280, 32, 32, 3)).astype(np.uint8),
+        "y": rng.integers(0, 10, 1280).astype(np.int32),
     }
 
     def pieces(model):
@@ -158,7 +158,7 @@ def step_turn(init, step, data, batch_size) -> Contender:
     """A Python loop around a jitted step, batches gathered by NumPy."""
     compiled = jax.jit(step, donate_argnums=0)
     place = {"state": jax.jit(init)(jax.random.key(0))}
-    order = batches(len(data["label"]), batch_size)
+    order = batches(len(data["y"]), batch_size)
 
     def turn(steps):
         for _ in range(steps):

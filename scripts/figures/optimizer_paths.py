@@ -69,7 +69,7 @@ def path(tx, model_fn, start, steps: int) -> tuple[np.ndarray, np.ndarray]:
     def step(carry, key):
         params, state = carry
         curvature = second_order.Curvature(
-            params, model_fn, losses.squared_error, {"label": jnp.zeros((1, 3))}, key
+            params, model_fn, losses.squared_error, {"y": jnp.zeros((1, 3))}, key
         )
         value, grads = curvature.value(), curvature.gradient()
         updates, state = tx.update(grads, state, params, curvature=curvature)

@@ -19,7 +19,7 @@ def make_batch(shape=(8, 6, 5, 3), dtype=np.uint8, classes=4):
     x = rng.integers(0, 256, shape).astype(np.uint8)
     image = jnp.asarray(x) if dtype == np.uint8 else jnp.asarray(x / 255, dtype)
     label = jax.nn.one_hot(jnp.asarray(rng.integers(0, classes, shape[0])), classes)
-    return {"image": image, "label": label}
+    return {"x": image, "y": label}
 
 
 def identified(shape):
@@ -27,7 +27,7 @@ def identified(shape):
     size = shape[0]
     pixel = jnp.arange(size, dtype=jnp.float32) / size
     image = jnp.broadcast_to(pixel[:, None, None, None], shape)
-    return {"image": image, "label": jnp.eye(size)}
+    return {"x": image, "y": jnp.eye(size)}
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, jnp.bfloat16])
@@ -38,16 +38,16 @@ def test_float_images_and_distributions_come_out(mix, shape, dtype):
     mixed = mix(jax.random.key(0), batch)
     assert set(mixed) == set(batch)
     assert mixed["index"] is batch["index"]
-    for name in ("image", "label"):
+    for name in ("x", "y"):
         assert mixed[name].shape == batch[name].shape
         assert mixed[name].dtype == jnp.float32
         assert mixed[name].min() >= 0
         assert mixed[name].max() <= 1
     # Two products and a sum in float32.
-    np.testing.assert_allclose(mixed["label"].sum(1), 1, atol=3e-7)
+    np.testing.assert_allclose(mixed["y"].sum(1), 1, atol=3e-7)
     if shape[0] == 1:  # its only partner is itself
-        expected = np.asarray(batch["image"], np.float32) / (255 if dtype == np.uint8 else 1)
-        np.testing.assert_allclose(mixed["image"], expected, atol=1e-7)
+        expected = np.asarray(batch["x"], np.float32) / (255 if dtype == np.uint8 else 1)
+        np.testing.assert_allclose(mixed["x"], expected, atol=1e-7)
 
 
 def test_jitted_and_vmapped_equal_eager(mix):
@@ -65,7 +65,7 @@ def test_jitted_and_vmapped_equal_eager(mix):
 
 def test_determined_by_the_key(mix):
     batch = make_batch()
-    a, b, c = (mix(jax.random.key(k), batch)["image"] for k in (0, 0, 1))
+    a, b, c = (mix(jax.random.key(k), batch)["x"] for k in (0, 0, 1))
     np.testing.assert_array_equal(a, b)
     assert (a != c).any()
 
@@ -74,9 +74,9 @@ def test_determined_by_the_key(mix):
 def test_mixup_blends_pixels_as_labels_with_a_permutation(per_sample):
     size = 16
     batch = identified((size, 3, 4, 1))
-    batch["image"] = jnp.asarray(np.random.default_rng(0).random((size, 3, 4, 1), np.float32))
+    batch["x"] = jnp.asarray(np.random.default_rng(0).random((size, 3, 4, 1), np.float32))
     mixed = jax.tree.map(np.asarray, mixup(0.7, per_sample=per_sample)(jax.random.key(3), batch))
-    label = mixed["label"]
+    label = mixed["y"]
     partner = [(row - np.eye(size)[i] * row[i]).argmax() for i, row in enumerate(label)]
     partner = [i if label[i, i] > 1 - 1e-6 else j for i, j in enumerate(partner)]
     assert sorted(partner) == list(range(size))
@@ -84,9 +84,9 @@ def test_mixup_blends_pixels_as_labels_with_a_permutation(per_sample):
     assert (np.ptp(weight) > 0.1) == per_sample
     for i, j in enumerate(partner):
         lam = label[i, i]
-        x, y = (np.asarray(batch["image"][k], np.float64) for k in (i, j))
+        x, y = (np.asarray(batch["x"][k], np.float64) for k in (i, j))
         # float32 against float64 of numbers up to 1.
-        np.testing.assert_allclose(mixed["image"][i], lam * x + (1 - lam) * y, atol=3e-7)
+        np.testing.assert_allclose(mixed["x"][i], lam * x + (1 - lam) * y, atol=3e-7)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 3.0])
@@ -97,8 +97,8 @@ def test_lambda_is_beta_distributed(alpha):
     batch = identified((2, 1, 1, 1))
     keys = jax.random.split(jax.random.key(0), 4000)
     mix = mixup(alpha)
-    label = np.asarray(jax.jit(jax.vmap(lambda k: mix(k, batch)["label"]))(keys))[:, 0]
-    pixel = np.asarray(jax.jit(jax.vmap(lambda k: mix(k, batch)["image"]))(keys))[:, 0, 0, 0, 0]
+    label = np.asarray(jax.jit(jax.vmap(lambda k: mix(k, batch)["y"]))(keys))[:, 0]
+    pixel = np.asarray(jax.jit(jax.vmap(lambda k: mix(k, batch)["x"]))(keys))[:, 0, 0, 0, 0]
     np.testing.assert_allclose(pixel, 0.5 * label[:, 1], atol=1e-7)
     apart = label[:, 1] > 0
     # Half of the permutations of two are the identity; five standard deviations of 4,000 draws.
@@ -116,7 +116,7 @@ def test_cutmix_pastes_a_box_and_its_exact_area(per_sample, shape):
     boxes = set()
     for k in range(6):
         mixed = jax.tree.map(np.asarray, mix(jax.random.key(k), batch))
-        source = np.rint(mixed["image"] * size).astype(int)
+        source = np.rint(mixed["x"] * size).astype(int)
         assert (source == source[..., :1]).all()  # channels move together
         partners = []
         for i in range(size):
@@ -124,7 +124,7 @@ def test_cutmix_pastes_a_box_and_its_exact_area(per_sample, shape):
             others = np.unique(source[i, :, :, 0][pasted])
             assert len(others) <= 1
             if not pasted.any():
-                assert mixed["label"][i, i] == 1
+                assert mixed["y"][i, i] == 1
                 continue
             partners.append(int(others[0]))
             rows, columns = np.flatnonzero(pasted.any(1)), np.flatnonzero(pasted.any(0))
@@ -135,8 +135,8 @@ def test_cutmix_pastes_a_box_and_its_exact_area(per_sample, shape):
             area = pasted.sum() / (height * width)
             # Exact for a power of two of pixels; else XLA multiplies by a rounded reciprocal.
             rounding = 0 if shape[1] == 32 else 1.2e-7
-            assert abs(mixed["label"][i, others[0]] - area) <= rounding
-            assert abs(mixed["label"][i, i] - (1 - area)) <= rounding
+            assert abs(mixed["y"][i, others[0]] - area) <= rounding
+            assert abs(mixed["y"][i, i] - (1 - area)) <= rounding
         assert len(set(partners)) == len(partners)
     assert len(boxes) > 6 if per_sample else len(boxes) <= 6
 
@@ -145,7 +145,7 @@ def test_cutmix_boxes_are_clipped_as_often_as_theory_says():
     """Rows and columns of the box, by the definition summed over lambda and the centre."""
     height, width, count = 8, 20, 20_000
     batch = identified((2, height, width, 1))
-    swap = jax.vmap(lambda k: cutmix()(k, batch)["image"][0, :, :, 0])
+    swap = jax.vmap(lambda k: cutmix()(k, batch)["x"][0, :, :, 0])
     pasted = np.asarray(jax.jit(swap)(jax.random.split(jax.random.key(0), count))) > 0
     shares = (np.arange(200_000) + 0.5) / 200_000  # lambda of Beta(1, 1)
     for length, axis in ((height, 2), (width, 1)):
@@ -170,18 +170,18 @@ def test_cutmix_boxes_are_clipped_as_often_as_theory_says():
 
 def test_cutmix_mixes_with_its_probability():
     batch = identified((400, 8, 8, 1))
-    label = cutmix(per_sample=True, probability=0.3)(jax.random.key(0), batch)["label"]
+    label = cutmix(per_sample=True, probability=0.3)(jax.random.key(0), batch)["y"]
     mixed = (label.diagonal() < 1).mean()
     # Boxes under one pixel do not show: sides below 1/8 have a probability of 1/64.
     expected = 0.3 * (1 - 1 / 64) * (1 - 1 / 400)
     assert abs(mixed - expected) < 5 * np.sqrt(0.3 * 0.7 / 400)
     never = cutmix(probability=0.0)(jax.random.key(0), batch)
-    np.testing.assert_array_equal(never["image"], batch["image"])
-    np.testing.assert_array_equal(never["label"], batch["label"])
+    np.testing.assert_array_equal(never["x"], batch["x"])
+    np.testing.assert_array_equal(never["y"], batch["y"])
 
 
 def test_integer_labels_name_the_remedy(mix):
-    batch = make_batch() | {"label": jnp.arange(8)}
+    batch = make_batch() | {"y": jnp.arange(8)}
     with pytest.raises(ValueError, match=r"\(8,\) int32 cannot be mixed.*one_hot"):
         mix(jax.random.key(0), batch)
 

@@ -56,8 +56,8 @@ def test_ops_and_mixers_chain_in_the_files_order(make):
 def test_cutout_blanks_with_the_mean_of_the_data(make):
     config = make('[[augment]]\nname = "cutout"\nlength = 3\n').config
     augment = build_augment(config, 10, np.array([0.25, 0.5]))
-    batch = {"image": jnp.zeros((4, 6, 6, 2), jnp.uint8), "label": jnp.zeros(4, jnp.int32)}
-    pixels = np.asarray(augment(jax.random.key(0), batch)["image"]).reshape(-1, 2)
+    batch = {"x": jnp.zeros((4, 6, 6, 2), jnp.uint8), "y": jnp.zeros(4, jnp.int32)}
+    pixels = np.asarray(augment(jax.random.key(0), batch)["x"]).reshape(-1, 2)
     assert {tuple(p) for p in pixels.tolist()} == {(0, 0), (64, 128)}
 
 

@@ -53,8 +53,8 @@ def test_lengths(length, steps):
 
 def test_splits_and_lengths(make):
     experiment = make("data.validation=0.2", "data.batch_size=50", "train.evaluate_every='10%'")
-    assert len(experiment.train["label"]) + len(experiment.validation["label"]) == 1437
-    assert len(experiment.validation["label"]) == 287
+    assert len(experiment.train["y"]) + len(experiment.validation["y"]) == 1437
+    assert len(experiment.validation["y"]) == 287
     assert experiment.steps_per_epoch == 1150 // 50
     assert experiment.total_steps == 46
     assert experiment.evaluate_every == 5
@@ -62,16 +62,16 @@ def test_splits_and_lengths(make):
 
 def test_the_validation_split_is_the_same_for_every_seed_and_disjoint(make):
     a, b = make("seed=0"), make("seed=1")
-    np.testing.assert_array_equal(a.validation["image"], b.validation["image"])
+    np.testing.assert_array_equal(a.validation["x"], b.validation["x"])
     whole = make("data.validation=0.0")
     assert whole.validation is None
-    rows = lambda split: sorted(x.tobytes() for x in split["image"])  # noqa: E731
+    rows = lambda split: sorted(x.tobytes() for x in split["x"])  # noqa: E731
     assert sorted(rows(a.train) + rows(a.validation)) == rows(whole.train)
 
 
 def test_train_size_and_full_batch(make):
     experiment = make("data.train_size=100", "data.batch_size=full", "train.epochs=3")
-    assert experiment.batch_size == len(experiment.train["label"]) == 100
+    assert experiment.batch_size == len(experiment.train["y"]) == 100
     assert experiment.steps_per_epoch == 1 and experiment.total_steps == 3
 
 
@@ -123,7 +123,7 @@ def test_penalties_are_summed(make):
 def test_lsuv_starts_a_run(make):
     tables = 'model={name="mlp", hidden=[16, 16], init="gaussian"}'
     plain, set_ = make(tables), make(tables, "train.lsuv=true")
-    x = set_.normalize(set_.train["image"][:256])
+    x = set_.normalize(set_.train["x"][:256])
 
     def variances(experiment):
         params = jax.jit(experiment.init)(jax.random.key(0)).params

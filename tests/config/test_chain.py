@@ -85,7 +85,7 @@ def test_sam_stands_first_and_takes_the_gradient_anew(make):
 
 def test_momentum_may_cycle_against_the_rate(make):
     triangle = '{ name = "cyclical", up = "1 epoch", peak = 0.85, base = 0.95 }'
-    experiment = make("", f"optimizer.beta = {triangle}")
+    experiment = make("", f"optimizer.momentum = {triangle}")
     up = experiment.steps_per_epoch
     beta = schedules.cyclical(up, peak=0.85, base=0.95)
     grads = {"w": jnp.array([3.0, -0.5])}
@@ -93,15 +93,15 @@ def test_momentum_may_cycle_against_the_rate(make):
     np.testing.assert_allclose(two_steps(experiment.optimizer, grads), expected, rtol=1e-6)
 
     again = parse_config(tomllib.loads(to_toml(experiment.config)))
-    assert again.optimizer.arguments["beta"].arguments["up"] == "1 epoch"
+    assert again.optimizer.arguments["momentum"].arguments["up"] == "1 epoch"
 
     for wrong, why in {
-        '{ name = "cyclical", up = 3, peak = 1.5 }': "optimizer.beta: at step .* got 1",
-        '{ name = "cyclic", up = 3 }': "optimizer.beta.name: unknown: 'cyclic', did you mean",
-        '{ name = "cyclical", upp = 3 }': "optimizer.beta.upp: unknown",
+        '{ name = "cyclical", up = 3, peak = 1.5 }': "optimizer.momentum: at step .* got 1",
+        '{ name = "cyclic", up = 3 }': "optimizer.momentum.name: unknown: 'cyclic', did you mean",
+        '{ name = "cyclical", upp = 3 }': "optimizer.momentum.upp: unknown",
     }.items():
         with pytest.raises(ConfigError, match=why):
-            make("", f"optimizer.beta = {wrong}")
+            make("", f"optimizer.momentum = {wrong}")
     with pytest.raises(ConfigError, match=r"optimizer\.learning_rate: must be a number"):
         make("", f"optimizer.learning_rate = {triangle}")
 

@@ -34,7 +34,7 @@ def test_the_engine_gives_the_curvature_of_its_batch():
     after, row = jax.jit(experiment.step)(state, batch)
 
     def model_fn(params, batch):
-        x = experiment.normalize(batch["image"])
+        x = experiment.normalize(batch["x"])
         return experiment.model.apply({"params": params}, x, train=True)
 
     tx = natural_gradient(0.3, 0.1, solve="dense")
@@ -65,7 +65,7 @@ def test_kfac_trains_with_controls_dropout_and_batch_normalization():
 def test_an_autoencoder_rebuilds_its_images():
     chosen = config(
         {"name": "kfac", "learning_rate": 0.1, "damping": 0.1},
-        data={"name": "digits", "target": "image", "batch_size": 64, "train_size": 256},
+        data={"name": "digits", "reconstruct": True, "batch_size": 64, "train_size": 256},
         model={"name": "autoencoder", "hidden": [16], "code": 4},
         loss={"name": "logistic"},
         train={"steps": 16},
@@ -74,8 +74,8 @@ def test_an_autoencoder_rebuilds_its_images():
     assert set(result.test) == {"loss"}
     assert result.history["loss"][-1] < result.history["loss"][0]
     experiment = build(chosen)
-    pixels = experiment.train["image"].reshape(256, -1) / 255.0
-    np.testing.assert_allclose(experiment.train["label"], pixels, rtol=1e-6)
+    pixels = experiment.train["x"].reshape(256, -1) / 255.0
+    np.testing.assert_allclose(experiment.train["y"], pixels, rtol=1e-6)
 
 
 def step(chosen):
@@ -101,4 +101,4 @@ def test_says_what_is_wrong():
             )
         )
     with pytest.raises(ConfigError, match="one of logistic, squared_error"):
-        build(config(kfac, data={"name": "digits", "target": "image"}))
+        build(config(kfac, data={"name": "digits", "reconstruct": True}))

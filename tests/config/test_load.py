@@ -115,7 +115,7 @@ def test_every_fault_is_told_at_once(write):
     [optimizer]
     name = "adam"
     learning_rat = 0.1
-    beta1 = 1.0
+    b1 = 1.0
     eps = true
     [[augment]]
     name = "random_crop"
@@ -139,7 +139,7 @@ def test_every_fault_is_told_at_once(write):
         "model.activation": "got 'rellu', did you mean 'relu'?",
         "optimizer.learning_rat": "did you mean 'learning_rate'?",
         "optimizer.learning_rate": "missing; adam needs it: a number > 0",
-        "optimizer.beta1": "must be in [0, 1), got 1.0",
+        "optimizer.b1": "must be in [0, 1), got 1.0",
         "optimizer.eps": "must be a number > 0, got True (bool)",
         "augment.0.mode": "did you mean 'reflect'?",
         "train": "needs epochs or steps, one of the two; both are given",

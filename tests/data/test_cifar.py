@@ -83,14 +83,14 @@ def assert_holds(dataset, name, content, label_byte=-1):
     }
     for split, records in expected.items():
         got = getattr(dataset, split)
-        assert got.keys() == {"image", "label"}
-        assert got["image"].dtype == np.uint8
-        assert got["label"].dtype == np.int32
-        assert got["image"].flags.c_contiguous
-        assert got["image"].flags.writeable
-        np.testing.assert_array_equal(got["image"], np.stack([image for _, image in records]))
+        assert got.keys() == {"x", "y"}
+        assert got["x"].dtype == np.uint8
+        assert got["y"].dtype == np.int32
+        assert got["x"].flags.c_contiguous
+        assert got["x"].flags.writeable
+        np.testing.assert_array_equal(got["x"], np.stack([image for _, image in records]))
         np.testing.assert_array_equal(
-            got["label"], np.array([labels[label_byte] for labels, _ in records])
+            got["y"], np.array([labels[label_byte] for labels, _ in records])
         )
 
 

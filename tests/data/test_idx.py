@@ -10,10 +10,10 @@ from jaxopt_lab import data
 from jaxopt_lab.core.errors import InputError
 
 NAMES = {
-    ("train", "image"): "train-images-idx3-ubyte",
-    ("train", "label"): "train-labels-idx1-ubyte",
-    ("test", "image"): "t10k-images-idx3-ubyte",
-    ("test", "label"): "t10k-labels-idx1-ubyte",
+    ("train", "x"): "train-images-idx3-ubyte",
+    ("train", "y"): "train-labels-idx1-ubyte",
+    ("test", "x"): "t10k-images-idx3-ubyte",
+    ("test", "y"): "t10k-labels-idx1-ubyte",
 }
 LOADERS = (data.mnist, data.fashion_mnist)
 
@@ -28,7 +28,7 @@ def arrays(train=100, test=20, seed=0):
     return {
         (split, kind): rng.integers(0, high, (count, *shape), dtype=np.uint8)
         for split, count in (("train", train), ("test", test))
-        for kind, high, shape in (("image", 256, (28, 28)), ("label", 10, ()))
+        for kind, high, shape in (("x", 256, (28, 28)), ("y", 10, ()))
     }
 
 
@@ -43,12 +43,12 @@ def write(folder, content, end="", rename=lambda name: name):
 def assert_holds(dataset, content):
     for split in ("train", "test"):
         got = getattr(dataset, split)
-        assert got.keys() == {"image", "label"}
-        assert got["image"].dtype == np.uint8
-        assert got["label"].dtype == np.int32
-        assert got["image"].flags.c_contiguous
-        np.testing.assert_array_equal(got["image"], content[split, "image"][..., None])
-        np.testing.assert_array_equal(got["label"], content[split, "label"])
+        assert got.keys() == {"x", "y"}
+        assert got["x"].dtype == np.uint8
+        assert got["y"].dtype == np.int32
+        assert got["x"].flags.c_contiguous
+        np.testing.assert_array_equal(got["x"], content[split, "x"][..., None])
+        np.testing.assert_array_equal(got["y"], content[split, "y"])
     assert len(dataset.classes) == 10
 
 
@@ -97,14 +97,14 @@ def test_a_folder_beside_the_file_of_that_name(tmp_path):
     """One distributor unpacks each file into a folder of its name, beside the dotted files."""
     content = arrays()
     write(tmp_path, content, rename=lambda name: name.replace("-idx", ".idx"))
-    (tmp_path / NAMES["train", "image"]).mkdir()
+    (tmp_path / NAMES["train", "x"]).mkdir()
     assert_holds(data.mnist(tmp_path), content)
 
 
 def test_gzip_is_known_by_its_first_bytes(tmp_path):
     content = arrays()
     write(tmp_path, content, ".gz")
-    path = tmp_path / (NAMES["train", "image"] + ".gz")
+    path = tmp_path / (NAMES["train", "x"] + ".gz")
     path.write_bytes(gzip.decompress(path.read_bytes()))
     assert_holds(data.mnist(tmp_path), content)
 
@@ -118,10 +118,10 @@ def test_the_other_set_under_the_same_file_names(tmp_path, right, wrong, step):
     content = arrays(test=2)
     labels = np.arange(60_000) % 10
     labels[0] += step
-    content["train", "label"] = labels
-    content["train", "image"] = np.zeros((60_000, 28, 28), np.uint8)
+    content["train", "y"] = labels
+    content["train", "x"] = np.zeros((60_000, 28, 28), np.uint8)
     write(tmp_path, content)
-    assert len(right(tmp_path).train["label"]) == 60_000
+    assert len(right(tmp_path).train["y"]) == 60_000
     with pytest.raises(InputError, match="folder of its own"):
         wrong(tmp_path)
 
@@ -132,38 +132,38 @@ def set_size(raw, index, size):
 
 
 REFUSED = {
-    "empty": (("train", "image"), lambda raw: b"", "is empty"),
-    "magic only": (("train", "image"), lambda raw: raw[:4], "cut short"),
-    "header cut": (("train", "image"), lambda raw: raw[:10], "cut short"),
-    "data cut": (("train", "image"), lambda raw: raw[:-1], "expected 78,400 bytes of data"),
-    "longer": (("train", "image"), lambda raw: raw + b"\0", "longer than"),
-    "labels for images": (("train", "image"), lambda raw: idx(np.zeros(9)), "0x00000801"),
+    "empty": (("train", "x"), lambda raw: b"", "is empty"),
+    "magic only": (("train", "x"), lambda raw: raw[:4], "cut short"),
+    "header cut": (("train", "x"), lambda raw: raw[:10], "cut short"),
+    "data cut": (("train", "x"), lambda raw: raw[:-1], "expected 78,400 bytes of data"),
+    "longer": (("train", "x"), lambda raw: raw + b"\0", "longer than"),
+    "labels for images": (("train", "x"), lambda raw: idx(np.zeros(9)), "0x00000801"),
     "images for labels": (
-        ("test", "label"),
+        ("test", "y"),
         lambda raw: idx(np.zeros((9, 28, 28))),
         "must start with 0x00000801",
     ),
-    "floats": (("train", "image"), lambda raw: raw[:2] + b"\x0d" + raw[3:], "0x00000d03"),
-    "text": (("train", "label"), lambda raw: b"<html>not found</html>", "must start with"),
+    "floats": (("train", "x"), lambda raw: raw[:2] + b"\x0d" + raw[3:], "0x00000d03"),
+    "text": (("train", "y"), lambda raw: b"<html>not found</html>", "must start with"),
     "four billion": (
-        ("train", "image"),
+        ("train", "x"),
         lambda raw: set_size(bytearray(raw), 0, 2**32 - 1),
         "4294967295",
     ),
     "four billion labels": (
-        ("test", "label"),
+        ("test", "y"),
         lambda raw: set_size(bytearray(raw), 0, 2**32 - 1),
         "4294967295",
     ),
     "more than published": (
-        ("train", "image"),
+        ("train", "x"),
         lambda raw: set_size(bytearray(raw), 0, 60_001),
         "60001",
     ),
-    "wide": (("train", "image"), lambda raw: set_size(bytearray(raw), 1, 2**31), "2147483648"),
-    "none": (("train", "image"), lambda raw: idx(np.zeros((0, 28, 28))), r"\(0, 28, 28\)"),
-    "label ten": (("train", "label"), lambda raw: raw[:-1] + b"\x0a", "holds the label 10"),
-    "fewer labels": (("test", "label"), lambda raw: idx(np.zeros(19)), "20 images, but 19 labels"),
+    "wide": (("train", "x"), lambda raw: set_size(bytearray(raw), 1, 2**31), "2147483648"),
+    "none": (("train", "x"), lambda raw: idx(np.zeros((0, 28, 28))), r"\(0, 28, 28\)"),
+    "label ten": (("train", "y"), lambda raw: raw[:-1] + b"\x0a", "holds the label 10"),
+    "fewer labels": (("test", "y"), lambda raw: idx(np.zeros(19)), "20 images, but 19 labels"),
 }
 
 
@@ -194,7 +194,7 @@ def test_refused(tmp_path, case, end):
 )
 def test_damaged_gzip_is_refused(tmp_path, change, message):
     write(tmp_path, arrays(), ".gz")
-    path = tmp_path / (NAMES["train", "image"] + ".gz")
+    path = tmp_path / (NAMES["train", "x"] + ".gz")
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(InputError, match=message):
         data.mnist(tmp_path)
@@ -214,9 +214,9 @@ def test_a_bomb_is_refused_without_memory(tmp_path):
     """4 MB of gzip that expand to 4 GiB, behind an honest header of 100 images."""
     content = arrays()
     write(tmp_path, content, ".gz")
-    path = tmp_path / (NAMES["train", "image"] + ".gz")
+    path = tmp_path / (NAMES["train", "x"] + ".gz")
     zeros = gzip.compress(bytes(1 << 26), 9)
-    path.write_bytes(gzip.compress(idx(content["train", "image"])) + zeros * 64)
+    path.write_bytes(gzip.compress(idx(content["train", "x"])) + zeros * 64)
     assert path.stat().st_size < 5 << 20
     assert peak_of_refusal(data.mnist, tmp_path) < 1 << 20
 
@@ -225,14 +225,14 @@ def test_a_bomb_is_refused_without_memory(tmp_path):
 def test_a_false_header_is_given_no_memory(tmp_path, end):
     write(tmp_path, arrays(), end)
     raw = struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 28, 28)
-    path = tmp_path / (NAMES["train", "image"] + end)
+    path = tmp_path / (NAMES["train", "x"] + end)
     path.write_bytes(gzip.compress(raw) if end else raw)
     assert peak_of_refusal(data.mnist, tmp_path) < 1 << 20
 
 
 def test_a_folder_where_a_file_is_expected(tmp_path):
     write(tmp_path, arrays())
-    path = tmp_path / NAMES["train", "label"]
+    path = tmp_path / NAMES["train", "y"]
     path.unlink()
     path.mkdir()
     with pytest.raises(InputError, match="found a folder"):
@@ -244,7 +244,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     real = builtins.open
 
     def refuse(path, *args, **kwargs):
-        if str(path).endswith(NAMES["test", "image"]):
+        if str(path).endswith(NAMES["test", "x"]):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path, *args, **kwargs)
 

@@ -36,12 +36,12 @@ def test_shapes_dtypes_and_rows(name):
     train_count, test_count, width, label_dtype = SIZES[name]
     dataset = data.DATASETS[name]()
     for split, count in ((dataset.train, train_count), (dataset.test, test_count)):
-        assert split["image"].shape == (count, width)
-        assert split["image"].dtype == np.float32
-        assert split["image"].flags.c_contiguous
-        assert split["label"].shape == (count,)
-        assert split["label"].dtype == label_dtype
-    both = [np.concatenate([s[k] for s in dataset[:2]]) for k in ("image", "label")]
+        assert split["x"].shape == (count, width)
+        assert split["x"].dtype == np.float32
+        assert split["x"].flags.c_contiguous
+        assert split["y"].shape == (count,)
+        assert split["y"].dtype == label_dtype
+    both = [np.concatenate([s[k] for s in dataset[:2]]) for k in ("x", "y")]
     assert rows(*both) == rows(*original(name))
     assert len(set(rows(*both))) == train_count + test_count
 
@@ -50,7 +50,7 @@ def test_classes():
     assert data.diabetes().classes == ()
     dataset = data.breast_cancer()
     assert dataset.classes == tuple(datasets.load_breast_cancer().target_names)
-    shares = [split["label"].mean() for split in dataset[:2]]
+    shares = [split["y"].mean() for split in dataset[:2]]
     assert abs(shares[0] - shares[1]) < 1 / 114  # stratified
 
 
@@ -58,8 +58,8 @@ def test_classes():
 def test_the_split_is_always_the_same(name):
     digest = hashlib.sha256()
     for split in data.DATASETS[name]()[:2]:
-        digest.update(split["image"].astype("<f4").tobytes())
-        digest.update(split["label"].astype("<f4").tobytes())
+        digest.update(split["x"].astype("<f4").tobytes())
+        digest.update(split["y"].astype("<f4").tobytes())
     assert digest.hexdigest() == DIGESTS[name]
 
 

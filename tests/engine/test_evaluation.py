@@ -16,8 +16,8 @@ METRICS = {"loss": softmax_cross_entropy, "accuracy": accuracy}
 def _problem():
     rng = np.random.default_rng(0)
     data = {
-        "image": rng.integers(0, 256, (23, 5, 5, 2)).astype(np.uint8),
-        "label": rng.integers(0, 3, 23).astype(np.int32),
+        "x": rng.integers(0, 256, (23, 5, 5, 2)).astype(np.uint8),
+        "y": rng.integers(0, 3, 23).astype(np.int32),
     }
     model = cnn(3, channels=[4])
     variables = dict(model.init(jax.random.key(0), jnp.zeros((1, 5, 5, 2))))
@@ -28,20 +28,20 @@ def _problem():
 @pytest.mark.parametrize("batch_size", [1, 7, 23, 40])
 def test_the_ragged_last_batch_counts_as_much_as_it_holds(problem, batch_size, in_loop):
     data, model, params, state = problem
-    normalize = make_normalize(*channel_statistics(data["image"]))
+    normalize = make_normalize(*channel_statistics(data["x"]))
     evaluate = make_evaluate(model, METRICS, normalize=normalize, in_loop=in_loop)
     found = evaluate(params, state, in_batches(data, batch_size))
-    outputs = model.apply({"params": params, **state}, normalize(jnp.asarray(data["image"])))
+    outputs = model.apply({"params": params, **state}, normalize(jnp.asarray(data["x"])))
     for name, metric in METRICS.items():
         # A sum in another order.
-        assert found[name] == pytest.approx(float(metric(outputs, data["label"]).mean()), rel=1e-5)
+        assert found[name] == pytest.approx(float(metric(outputs, data["y"]).mean()), rel=1e-5)
 
 
 def test_padding_cannot_poison_the_mean(problem):
     data, model, params, state = problem
 
     def fragile(outputs, labels):
-        first = (labels == data["label"][-1]) & (jnp.arange(len(labels)) > 2)
+        first = (labels == data["y"][-1]) & (jnp.arange(len(labels)) > 2)
         return jnp.where(first, jnp.nan, 1.0)
 
     batches = in_batches({k: v[-3:] for k, v in data.items()}, 8)

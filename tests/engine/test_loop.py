@@ -19,8 +19,8 @@ N = 22
 def _data():
     rng = np.random.default_rng(0)
     return {
-        "image": rng.normal(size=(N, 4, 4, 1)).astype(np.float32),
-        "label": rng.integers(0, 3, N).astype(np.int32),
+        "x": rng.normal(size=(N, 4, 4, 1)).astype(np.float32),
+        "y": rng.integers(0, 3, N).astype(np.int32),
     }
 
 
@@ -52,8 +52,8 @@ def test_an_epoch_sees_every_sample_once_and_the_next_in_another_order():
     for order in orders:
         assert sorted(order) == list(range(N))
     assert not np.array_equal(*orders)
-    data = {"label": jnp.arange(N)}
-    seen = [take_batch(data, jnp.asarray(orders[0]), jnp.array(k), 5)["label"] for k in range(4)]
+    data = {"y": jnp.arange(N)}
+    seen = [take_batch(data, jnp.asarray(orders[0]), jnp.array(k), 5)["y"] for k in range(4)]
     np.testing.assert_array_equal(np.concatenate(seen), orders[0][:20])
 
 

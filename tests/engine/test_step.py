@@ -21,8 +21,8 @@ from jaxopt_lab.optimizers import adam
 def _batch():
     rng = np.random.default_rng(0)
     return {
-        "image": jnp.asarray(rng.normal(size=(8, 6, 6, 1)), jnp.float32),
-        "label": jnp.asarray(rng.integers(0, 3, 8), jnp.int32),
+        "x": jnp.asarray(rng.normal(size=(8, 6, 6, 1)), jnp.float32),
+        "y": jnp.asarray(rng.integers(0, 3, 8), jnp.int32),
     }
 
 
@@ -39,7 +39,7 @@ def recording(inner=None):
 
 
 def start(model, tx, batch, **kw):
-    return init_state(jax.random.key(0), model, tx, batch["image"], **kw)
+    return init_state(jax.random.key(0), model, tx, batch["x"], **kw)
 
 
 def test_equals_a_plain_loop(batch):
@@ -51,8 +51,8 @@ def test_equals_a_plain_loop(batch):
     @jax.jit
     def plain(params, opt_state):
         def loss(p):
-            logits = model.apply({"params": p}, batch["image"])
-            return optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"]).mean()
+            logits = model.apply({"params": p}, batch["x"])
+            return optax.softmax_cross_entropy_with_integer_labels(logits, batch["y"]).mean()
 
         updates, opt_state = tx.update(jax.grad(loss)(params), opt_state, params)
         return optax.apply_updates(params, updates), opt_state
@@ -90,22 +90,22 @@ def test_an_attack_is_given_the_loss_in_evaluation_mode(batch):
     model, tx, seen = cnn(3, channels=[4]), optax.sgd(0.1), {}
 
     def attack(key, batch, loss_fn):
-        seen.update(key=key, losses=loss_fn(batch["image"]), moved=loss_fn(batch["image"] + 1))
-        return batch | {"image": batch["image"] + 1}
+        seen.update(key=key, losses=loss_fn(batch["x"]), moved=loss_fn(batch["x"] + 1))
+        return batch | {"x": batch["x"] + 1}
 
     def augment(key, batch):
-        return batch | {"image": 2 * batch["image"]}
+        return batch | {"x": 2 * batch["x"]}
 
     state = start(model, tx, batch)
     step = make_step(model, softmax_cross_entropy, tx, augment=augment, attack=attack)
     after, _ = step(state, batch)
     variables = {"params": state.params, **state.model_state}
-    logits = model.apply(variables, 2 * batch["image"], train=False)
-    expected = softmax_cross_entropy(logits, batch["label"])
+    logits = model.apply(variables, 2 * batch["x"], train=False)
+    expected = softmax_cross_entropy(logits, batch["y"])
     np.testing.assert_allclose(seen["losses"], expected, rtol=1e-5)
     assert seen["moved"].shape == (8,)
     plain = make_step(model, softmax_cross_entropy, tx)
-    same, _ = plain(state, batch | {"image": 2 * batch["image"] + 1})
+    same, _ = plain(state, batch | {"x": 2 * batch["x"] + 1})
     jax.tree.map(np.testing.assert_array_equal, after.params, same.params)
 
 
@@ -113,7 +113,7 @@ def test_views_add_their_divergence_and_the_loss_is_of_the_first(batch):
     model, tx = mlp(3, hidden=[5]), optax.sgd(0.1)
 
     def views(key, batch):
-        return batch | {"image": jnp.concatenate([batch["image"] * s for s in (1.0, 2.0, -1.0)])}
+        return batch | {"x": jnp.concatenate([batch["x"] * s for s in (1.0, 2.0, -1.0)])}
 
     step = make_step(
         model,
@@ -127,9 +127,9 @@ def test_views_add_their_divergence_and_the_loss_is_of_the_first(batch):
     after, row = jax.jit(step)(state, batch)
 
     def objective(params):
-        z = [model.apply({"params": params}, batch["image"] * s) for s in (1.0, 2.0, -1.0)]
+        z = [model.apply({"params": params}, batch["x"] * s) for s in (1.0, 2.0, -1.0)]
         divergence = 12 * jensen_shannon(jnp.stack(z)).mean()
-        return softmax_cross_entropy(z[0], batch["label"]).mean() + divergence, divergence
+        return softmax_cross_entropy(z[0], batch["y"]).mean() + divergence, divergence
 
     (total, divergence), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
     np.testing.assert_allclose(row["consistency"], divergence, rtol=1e-5)
@@ -225,7 +225,7 @@ def test_vmap_over_seeds_and_rates_equals_a_loop(batch):
     def final(seed, rate):
         tx = adam(rate)
         step = make_step(model, softmax_cross_entropy, tx)
-        state = init_state(jax.random.key(seed), model, tx, batch["image"])
+        state = init_state(jax.random.key(seed), model, tx, batch["x"])
         state, rows = jax.lax.scan(lambda s, _: step(s, batch), state, None, 4)
         return state.params, rows["loss"]
 

@@ -7,8 +7,8 @@ from jaxopt_lab import data
 
 def standardized(dataset):
     """Features (N, d) and labels (N,) of the training split."""
-    X = dataset.train["image"].astype(np.float64)
-    return (X - X.mean(0)) / X.std(0), dataset.train["label"]
+    X = dataset.train["x"].astype(np.float64)
+    return (X - X.mean(0)) / X.std(0), dataset.train["y"]
 
 
 def diabetes():

@@ -63,14 +63,14 @@ class Counting(nnx.Module):
 def _batch():
     rng = np.random.default_rng(0)
     image, label = rng.normal(size=(8, 4)), rng.integers(0, 10, 8)
-    return {"image": jnp.asarray(image, jnp.float32), "label": jnp.asarray(label, jnp.int32)}
+    return {"x": jnp.asarray(image, jnp.float32), "y": jnp.asarray(label, jnp.int32)}
 
 
 def test_trains_as_the_same_network_of_linen(batch):
     model, twin = from_nnx(lambda rngs: NNX(0.0, rngs=rngs)), Linen(0.0)
     tx = optax.sgd(0.5, momentum=0.9)
     ends = []
-    states = [init_state(jax.random.key(0), m, tx, batch["image"]) for m in (model, twin)]
+    states = [init_state(jax.random.key(0), m, tx, batch["x"]) for m in (model, twin)]
     states[1] = states[1]._replace(params=states[0].params)
     for m, state in zip((model, twin), states, strict=True):
         step = jax.jit(make_step(m, softmax_cross_entropy, tx))
@@ -84,22 +84,20 @@ def test_trains_as_the_same_network_of_linen(batch):
 
 def test_draws_in_training_by_the_key_only(batch):
     model = from_nnx(lambda rngs: NNX(0.5, rngs=rngs))
-    variables = model.init(jax.random.key(0), batch["image"])
+    variables = model.init(jax.random.key(0), batch["x"])
 
     @jax.jit
     def outputs(key):
         rngs = {"dropout": key}
-        return model.apply(
-            variables, batch["image"], train=True, rngs=rngs, mutable=["batch_stats"]
-        )[0]
+        return model.apply(variables, batch["x"], train=True, rngs=rngs, mutable=["batch_stats"])[0]
 
     one, same, other = (outputs(jax.random.key(i)) for i in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
     with pytest.raises(InputError, match="give rngs="):
-        model.apply(variables, batch["image"], train=True)
-    evaluated = model.apply(variables, batch["image"])
-    np.testing.assert_array_equal(evaluated, model.apply(variables, batch["image"]))
+        model.apply(variables, batch["x"], train=True)
+    evaluated = model.apply(variables, batch["x"])
+    np.testing.assert_array_equal(evaluated, model.apply(variables, batch["x"]))
 
 
 def test_seeds_are_vmapped():
@@ -115,23 +113,23 @@ def test_a_module_brings_its_own_values_and_stays_as_it_was(batch):
     module = NNX(0.0, rngs=nnx.Rngs(3))
     kernel = jnp.array(module.first.kernel[...])
     model, tx = from_nnx(module), optax.sgd(0.5)
-    state = init_state(jax.random.key(0), model, tx, batch["image"])
+    state = init_state(jax.random.key(0), model, tx, batch["x"])
     np.testing.assert_array_equal(state.params["first"]["kernel"], kernel)
     after, _ = jax.jit(make_step(model, softmax_cross_entropy, tx))(state, batch)
     assert (after.params["first"]["kernel"] != kernel).any()
     np.testing.assert_array_equal(module.first.kernel[...], kernel)
     module.eval()
-    found = model.apply({"params": state.params, **state.model_state}, batch["image"])
-    np.testing.assert_array_equal(found, module(batch["image"]))
+    found = model.apply({"params": state.params, **state.model_state}, batch["x"])
+    np.testing.assert_array_equal(found, module(batch["x"]))
 
 
 def test_variables_of_its_own_are_carried(batch):
     model = from_nnx(lambda rngs: Counting(rngs))
     variables = model.init(jax.random.key(0))
     assert variables["other"]["calls"] == 0
-    _, state = model.apply(variables, batch["image"], train=True, mutable=["other"])
+    _, state = model.apply(variables, batch["x"], train=True, mutable=["other"])
     assert state == {"other": {"calls": 1}}
-    _, state = model.apply(variables, batch["image"], train=False, mutable=True)
+    _, state = model.apply(variables, batch["x"], train=False, mutable=True)
     assert state["other"]["calls"] == 0 and "params" in state
 
 

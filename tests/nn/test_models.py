@@ -157,7 +157,7 @@ def test_the_shortcut_without_parameters_drops_pixels_and_adds_channels():
 
 def test_a_deep_plain_network_does_not_train_and_its_residual_twin_does():
     train = {k: jnp.asarray(v) for k, v in data.digits().train.items()}
-    rows = jax.random.randint(jax.random.key(1), (60, 64), 0, len(train["label"]))
+    rows = jax.random.randint(jax.random.key(1), (60, 64), 0, len(train["y"]))
 
     @partial(jax.jit, static_argnums=0)
     def losses_of(model):
@@ -204,7 +204,7 @@ def test_noise_acts_in_training_only(model):
     ("wrong", "text"),
     [
         (lambda: mlp(10, activation="rellu"), "did you mean 'relu'"),
-        (lambda: mlp(0), "classes must be >= 1"),
+        (lambda: mlp(0), "outputs must be >= 1"),
         (lambda: mlp(10, hidden=[0]), "hidden holds a value that must be >= 1"),
         (lambda: mlp(10, dropout=1.0), r"dropout must be in \[0, 1\)"),
         (lambda: cnn(10, norm="btach"), "did you mean 'batch'"),

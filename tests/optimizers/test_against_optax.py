@@ -104,7 +104,7 @@ PAIRS = {
         [(1.0, 0.0), (0.5, 0.1)],
     ),
     "ademamix": (
-        lambda r, b3, a: optimizers.ademamix(r, beta3=b3, alpha=a),
+        lambda r, b3, a: optimizers.ademamix(r, b3=b3, alpha=a),
         lambda r, b3, a: optax.contrib.ademamix(r, b3=b3, alpha=a),
         [(1e-3, 0.9999, 5.0), (5e-3, 0.99, 2.0)],
     ),

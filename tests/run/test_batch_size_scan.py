@@ -39,12 +39,12 @@ def test_the_noise_scale_is_that_of_per_sample_gradients(path):
     state = experiment.init(jax.random.key(0))
     ours = _noise_scale(experiment)(state.params, state.model_state)
 
-    x = np.asarray(experiment.normalize(experiment.train["image"]), np.float64).reshape(96, -1)
+    x = np.asarray(experiment.normalize(experiment.train["x"]), np.float64).reshape(96, -1)
     x = np.concatenate([x, np.ones((96, 1))], 1)
     layer = jax.tree.map(np.asarray, next(iter(state.params.values())))
     z = x @ np.concatenate([layer["kernel"], layer["bias"][None]]).astype(np.float64)
     p = np.exp(z - z.max(1, keepdims=True))
-    p = p / p.sum(1, keepdims=True) - np.eye(10)[experiment.train["label"]]
+    p = p / p.sum(1, keepdims=True) - np.eye(10)[experiment.train["y"]]
     grads = (x[:, :, None] * p[:, None, :]).reshape(96, -1)
     trace = np.trace(np.cov(grads.T))
     signal = (grads.mean(0) ** 2).sum() - trace / 96

@@ -83,7 +83,7 @@ def test_the_best_parameters_are_kept_those_of_the_last_evaluation_too(train):
 
 def test_the_best_parameters_are_those_of_the_best_evaluation(train):
     stopping = '[[control]]\nname = "early_stopping"\npatience = 100\n'
-    wild = ["optimizer.learning_rate=1.0", "optimizer.beta=0.95"]
+    wild = ["optimizer.learning_rate=1.0", "optimizer.momentum=0.95"]
     result = train(stopping, *wild)
     best = int(result.history["eval_step"][np.argmin(result.history["val_loss"])])
     assert best < result.summary["steps"], "a run whose last evaluation is not its best was wanted"

@@ -40,9 +40,9 @@ def _write(tmp_path):
 
 def standardized():
     train, validation = split_off(data.diabetes().train, 0.25)
-    mean, std = train["image"].mean(0), train["image"].std(0)
+    mean, std = train["x"].mean(0), train["x"].std(0)
     wide = lambda x: x.astype(np.float64)  # noqa: E731 - where scikit-learn converges
-    return [(wide((s["image"] - mean) / std), wide(s["label"])) for s in (train, validation)]
+    return [(wide((s["x"] - mean) / std), wide(s["y"])) for s in (train, validation)]
 
 
 def test_the_lasso_path_is_that_of_scikit_learn(write, tmp_path):

@@ -93,7 +93,7 @@ def test_lengths_and_patience_are_traced_too(path):
 @pytest.mark.parametrize(
     "table",
     [
-        'optimizer.beta={name = "cosine_decay", peak = 0.9, steps = "50%"}',
+        'optimizer.momentum={name = "cosine_decay", peak = 0.9, steps = "50%"}',
         'control=[{name = "sam", rho = {name = "cosine_decay", peak = 0.1, steps = "50%"}}]',
     ],
 )
@@ -184,9 +184,9 @@ def test_bootstrap_members_differ_and_predict_together(path):
     members = result.members()
     assert all(len(leaf) == 3 for leaf in jax.tree.leaves(members))
     experiment = build(plan.runs[0].config)
-    x = experiment.normalize(experiment.test["image"])
+    x = experiment.normalize(experiment.test["x"])
     mean = ensemble_predict(experiment.model.apply, members, x)
-    accuracy = np.mean(np.argmax(mean, -1) == experiment.test["label"])
+    accuracy = np.mean(np.argmax(mean, -1) == experiment.test["y"])
     assert accuracy >= max(run.test["accuracy"] for run in result.runs) - 0.02
 
 

@@ -295,7 +295,7 @@ class Bare:
 @pytest.mark.parametrize(
     ("model", "text"),
     [
-        (Sized(outputs=7), r"expected logits of shape \(128, 10\): the data has 10 classes"),
+        (Sized(outputs=7), r"expected outputs of shape \(128, 10\)"),
         (WithoutTrain(), "WithoutTrain failed on inputs .* it needs init"),
         (Sized, "must be an object with init"),
         ("mlp", "'mlp' must be an object with init"),

@@ -42,7 +42,7 @@ MODELS = {"mlp": (SmallMlp(), (3,)), "conv": (SmallConv(), (4, 4, 1))}
 
 
 def apply(name, params, batch):
-    return MODELS[name][0].apply({"params": params}, batch["image"])
+    return MODELS[name][0].apply({"params": params}, batch["x"])
 
 
 def mlp(params, batch):
@@ -59,7 +59,7 @@ def problem(name="mlp", dtype=jnp.float32, samples=SAMPLES, seed=0):
     keys = jax.random.split(jax.random.key(seed), 3)
     x = jax.random.normal(keys[0], (samples, *shape), dtype)
     params = jax.jit(model.init)(keys[1], x)["params"]
-    batch = {"image": x, "label": (jnp.arange(samples) % CLASSES)}
+    batch = {"x": x, "y": (jnp.arange(samples) % CLASSES)}
     model_fn = {"mlp": mlp, "conv": conv}[name]
     return params, second_order.Curvature(params, model_fn, cross_entropy, batch, keys[2])
 
@@ -96,12 +96,12 @@ def matrices(curvature):
     ggn = np.einsum("nkp,nkl,nlq->pq", jacobians, loss_hessian, jacobians) / samples
 
     def objective(vector):
-        return curvature.output_loss(model_fn(unravel(vector), batch), batch["label"]).mean()
+        return curvature.output_loss(model_fn(unravel(vector), batch), batch["y"]).mean()
 
     hessian = jax.jit(jax.jacrev(jax.grad(objective)))(vector)
     drawn = jax.random.categorical(curvature.key, jnp.asarray(z, curvature.outputs().dtype))
     mc_grads, mc = fisher(drawn)
-    empirical_grads, empirical = fisher(batch["label"])
+    empirical_grads, empirical = fisher(batch["y"])
     return {
         "hessian": np.asarray(hessian, np.float64),
         "ggn": ggn,

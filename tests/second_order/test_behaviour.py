@@ -17,7 +17,7 @@ from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.problems import quadratic, rosenbrock
 
 KEY = jax.random.key(0)
-NO_LABEL = {"label": jnp.zeros(1)}
+NO_LABEL = {"y": jnp.zeros(1)}
 
 
 def of_loss(loss, x):
@@ -97,7 +97,7 @@ def test_natural_gradient_takes_the_same_path_in_other_coordinates_of_a_layer():
         return ((z - y) ** 2).sum(1)
 
     def original(params, batch):
-        return jnp.tanh(batch["image"] @ params["a"]) @ params["b"]
+        return jnp.tanh(batch["x"] @ params["a"]) @ params["b"]
 
     def changed(params, batch):
         return original({"a": mixing @ params["a"], "b": params["b"]}, batch)
@@ -105,7 +105,7 @@ def test_natural_gradient_takes_the_same_path_in_other_coordinates_of_a_layer():
     def outputs_along(model_fn, params, tx):
         def body(carry, _):
             params, state = carry
-            c = so.Curvature(params, model_fn, squares, {"image": x, "label": y}, KEY)
+            c = so.Curvature(params, model_fn, squares, {"x": x, "y": y}, KEY)
             updates, state = tx.update(c.gradient(), state, params, curvature=c)
             params = optax.apply_updates(params, updates)
             return (params, state), model_fn(params, c.batch)
@@ -137,10 +137,10 @@ def test_the_fisher_of_drawn_labels_is_the_gauss_newton_matrix_on_average(loss, 
     label = jnp.zeros((4, 3)).at[:, 0].set(1)
 
     def model_fn(w, batch):
-        return batch["image"] @ w
+        return batch["x"] @ w
 
     w = jnp.linspace(-1, 1, 6).reshape(2, 3)
-    c = so.Curvature(w, model_fn, loss, {"image": x, "label": label}, KEY, sample)
+    c = so.Curvature(w, model_fn, loss, {"x": x, "y": label}, KEY, sample)
 
     @jax.jit
     def drawn(keys):
@@ -237,7 +237,7 @@ def test_the_gradient_noise_scale_of_known_noise():
 
     tr(Sigma) = 32, |G|^2 = 8: a scale of 4.
     """
-    tx = optax.chain(optax.clip_by_global_norm(1e6), so.gradient_variance(1e-6, beta2=0.999))
+    tx = optax.chain(optax.clip_by_global_norm(1e6), so.gradient_variance(1e-6, b2=0.999))
     w = jnp.zeros(8)
 
     def body(state, key):
@@ -247,9 +247,9 @@ def test_the_gradient_noise_scale_of_known_noise():
             return 0.5 * ((z - y) ** 2).sum(1)
 
         def model_fn(w, batch):
-            return jnp.broadcast_to(w, batch["label"].shape[:1] + w.shape)
+            return jnp.broadcast_to(w, batch["y"].shape[:1] + w.shape)
 
-        c = so.Curvature(w, model_fn, loss, {"label": x}, key)
+        c = so.Curvature(w, model_fn, loss, {"y": x}, key)
         return tx.update(c.gradient(), state, w, curvature=c)[1], None
 
     assert so.gradient_noise_scale(tx.init(w)) == 0

@@ -155,7 +155,7 @@ def test_finite_on_a_singular_fisher_and_on_data_that_are_not_finite(name):
     params, curvature, grads, state, _ = first(name)
     zero = jax.tree.map(jnp.zeros_like, params)
     for value, p in ((0.0, params), (0.0, zero), (jnp.nan, params)):
-        batch = {**curvature.batch, "image": jnp.full_like(curvature.batch["image"], value)}
+        batch = {**curvature.batch, "x": jnp.full_like(curvature.batch["x"], value)}
         c = dataclasses.replace(curvature, params=p, batch=batch)
         assert finite(update_of(name)(grads, state, p, c, 0.1))
 

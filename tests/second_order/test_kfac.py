@@ -130,7 +130,7 @@ def test_a_bias_or_a_kernel_alone():
 
 
 def without_flax(params, batch):
-    return batch["image"] @ params["w"] + (batch["image"] @ params["kernel"]).sum(1, keepdims=True)
+    return batch["x"] @ params["w"] + (batch["x"] @ params["kernel"]).sum(1, keepdims=True)
 
 
 def test_large_layers_and_bare_parameters_have_a_diagonal():
@@ -160,8 +160,8 @@ def test_a_batch_that_is_not_finite_leaves_no_trace_in_the_factors(wrong):
     update = jax.jit(lambda g, s, p, c: tx.update(g, s, p, curvature=c))
     grads = curvature.gradient()
     _, state = update(grads, tx.init(params), params, curvature)
-    images = curvature.batch["image"].at[0, 0].set(wrong)
-    broken = dataclasses.replace(curvature, batch={**curvature.batch, "image": images})
+    images = curvature.batch["x"].at[0, 0].set(wrong)
+    broken = dataclasses.replace(curvature, batch={**curvature.batch, "x": images})
     _, after = update(grads, state, params, broken)
     before, after = state.preconditioner, after.preconditioner
     for x, y in zip(
@@ -210,11 +210,11 @@ def test_steps_are_those_of_kfac_jax():
     tx = so.kfac(0.1, every=2, kind="ggn", **SETTINGS)
 
     def model_fn(params, batch):
-        return Small().apply({"params": params}, batch["image"])
+        return Small().apply({"params": params}, batch["x"])
 
     @jax.jit
     def step(params, state):
-        batch = {"image": x, "label": labels}
+        batch = {"x": x, "y": labels}
         c = so.Curvature(params, model_fn, cross_entropy, batch, jax.random.key(0))
         updates, state = tx.update(c.gradient(), state, params, curvature=c)
         return optax.apply_updates(params, updates), state

@@ -39,10 +39,10 @@ def curvature_of(model, x, loss=squared):
     )
 
     def model_fn(params, batch):
-        return model.apply({"params": params}, batch["image"])
+        return model.apply({"params": params}, batch["x"])
 
-    z = jax.eval_shape(model_fn, params, {"image": x})
-    batch = {"image": x, "label": jnp.ones(z.shape, x.dtype)}
+    z = jax.eval_shape(model_fn, params, {"x": x})
+    batch = {"x": x, "y": jnp.ones(z.shape, x.dtype)}
     return so.Curvature(params, model_fn, loss, batch, KEY, so.normal)
 
 
@@ -75,7 +75,7 @@ def test_a_linear_network_has_exactly_these_blocks():
 def by_hand(curvature, labels):
     """A and G of both layers of the small perceptron, in numpy."""
     first, second = (curvature.params[f"Dense_{i}"] for i in (0, 1))
-    x = np.asarray(curvature.batch["image"], np.float64)
+    x = np.asarray(curvature.batch["x"], np.float64)
     w1, b1, w2, b2 = (np.asarray(p[k]) for p in (first, second) for k in ("kernel", "bias"))
     h = np.tanh(x @ w1 + b1)
     z = h @ w2 + b2
@@ -99,7 +99,7 @@ def by_hand(curvature, labels):
 @pytest.mark.parametrize("kind", ["mc", "empirical"])
 def test_factors_of_both_fishers_by_hand(kind):
     c, _ = solved("mlp", jnp.float64)
-    labels = c.sampled_labels() if kind == "mc" else c.batch["label"]
+    labels = c.sampled_labels() if kind == "mc" else c.batch["y"]
     found = jax.jit(lambda c: c.kron_factors(kind=kind))(c).layers
     for name, pair in by_hand(c, labels).items():
         for a, b in zip(found[name], pair, strict=True):
@@ -109,7 +109,7 @@ def test_factors_of_both_fishers_by_hand(kind):
 def test_float32_factors():
     _, c = problem()
     found = jax.jit(lambda c: c.kron_factors(kind="empirical"))(c).layers
-    for name, pair in by_hand(c, c.batch["label"]).items():
+    for name, pair in by_hand(c, c.batch["y"]).items():
         for a, b in zip(found[name], pair, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
@@ -166,9 +166,9 @@ def test_what_is_no_layer_has_a_diagonal():
 
     def model_fn(params, batch):
         variables_ = {"params": params, **variables}
-        return model.apply(variables_, batch["image"], mutable=["batch_stats"])[0]
+        return model.apply(variables_, batch["x"], mutable=["batch_stats"])[0]
 
-    batch = {"image": x, "label": jnp.arange(4) % 3}
+    batch = {"x": x, "y": jnp.arange(4) % 3}
     c = so.Curvature({"params": params}, lambda p, b: model_fn(p["params"], b), cross_entropy,
                      batch, KEY)  # fmt: skip
     found = jax.jit(lambda c: c.kron_factors())(c)

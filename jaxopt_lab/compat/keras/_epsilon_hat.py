@@ -22,12 +22,12 @@ class EpsilonHatState(NamedTuple):
 
 
 def adam_with_epsilon_hat(
-    learning_rate: ScalarOrSchedule, beta1: float, beta2: float, eps: float, *, amsgrad: bool
+    learning_rate: ScalarOrSchedule, b1: float, b2: float, eps: float, *, amsgrad: bool
 ) -> optax.GradientTransformationExtraArgs:
     """Keras' form of Adam, without what stands around it.
 
-        m <- beta1 m + (1 - beta1) g,    v <- beta2 v + (1 - beta2) g^2
-        theta <- theta - eta sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)
+        m <- b1 m + (1 - b1) g,    v <- b2 v + (1 - b2) g^2
+        theta <- theta - eta sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)
 
     With `amsgrad` the largest v so far in the place of v.
     """
@@ -41,10 +41,10 @@ def adam_with_epsilon_hat(
         del params, extra
         eta = value_at(learning_rate, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
-        rate = eta * jnp.sqrt(bias_correction(beta2, count)) / bias_correction(beta1, count)
+        rate = eta * jnp.sqrt(bias_correction(b2, count)) / bias_correction(b1, count)
         g = widen(grads)
-        m = jax.tree.map(lambda m, g: moving_average(beta1, m, g), state.mean, g)
-        v = jax.tree.map(lambda v, g: moving_average(beta2, v, g * g), state.square, g)
+        m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
+        v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
         largest = jax.tree.map(jnp.maximum, state.largest, v) if amsgrad else None
         below = largest if amsgrad else v
         step = jax.tree.map(lambda m, v: -rate * m / (jnp.sqrt(v) + eps), m, below)

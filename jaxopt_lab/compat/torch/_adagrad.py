@@ -57,6 +57,6 @@ def Adagrad(
         step = jax.tree.map(lambda s, g: -eta * g / (jnp.sqrt(s) + eps), total, g)
         return cast_like(step, grads), AdagradState(optax.safe_increment(state.count), total)
 
-    init = optimizers.adagrad(lr, initial_accumulator=initial_accumulator_value).init
+    init = optimizers.adagrad(lr, initial_accumulator_value=initial_accumulator_value).init
     step = optax.GradientTransformationExtraArgs(init, update)
     return torch_optimizer("Adagrad", step, maximize=maximize, weight_decay=weight_decay)

@@ -22,7 +22,7 @@ def Adam(
 ) -> optax.GradientTransformationExtraArgs:
     """PyTorch's Adam, with L2 regularization in the gradient.
 
-        m <- beta1 m + (1 - beta1) g,    v <- beta2 v + (1 - beta2) g^2
+        m <- b1 m + (1 - b1) g,    v <- b2 v + (1 - b2) g^2
         theta <- theta - eta m^ / (sqrt(v^) + eps)        m^, v^: divided by 1 - beta^t
 
         amsgrad:  the largest v so far in the place of v
@@ -47,6 +47,6 @@ def Adam(
 
     Differs from: `optimizers.adam` has 1 - beta^t in float32, this to the last digit, as PyTorch.
     """
-    beta1, beta2 = betas
-    step = torch_adam(lr, beta1, beta2, eps, amsgrad=amsgrad)
+    b1, b2 = betas
+    step = torch_adam(lr, b1, b2, eps, amsgrad=amsgrad)
     return torch_optimizer("Adam", step, maximize=maximize, weight_decay=weight_decay)

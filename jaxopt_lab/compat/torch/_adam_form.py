@@ -26,8 +26,8 @@ class AdamState(NamedTuple):
 
 def torch_adam(
     lr: ScalarOrSchedule,
-    beta1: float,
-    beta2: float,
+    b1: float,
+    b2: float,
     eps: float,
     *,
     amsgrad: bool,
@@ -36,9 +36,9 @@ def torch_adam(
     """`optimizers.adam` with PyTorch's precision, its AMSGrad and its decoupled decay.
 
     theta <- theta (1 - eta lambda)                                decoupled
-    m <- beta1 m + (1 - beta1) g,    v <- beta2 v + (1 - beta2) g^2
+    m <- b1 m + (1 - b1) g,    v <- b2 v + (1 - b2) g^2
     s <- max(s, v)                                                 s = v without amsgrad
-    theta <- theta - eta m / (1 - beta1^t) / (sqrt(s / (1 - beta2^t)) + eps)
+    theta <- theta - eta m / (1 - b1^t) / (sqrt(s / (1 - b2^t)) + eps)
     """
 
     def init(params):
@@ -50,10 +50,10 @@ def torch_adam(
         del extra
         eta = value_at(lr, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
-        c1, c2 = bias_correction(beta1, count), bias_correction(beta2, count)
+        c1, c2 = bias_correction(b1, count), bias_correction(b2, count)
         g = widen(grads)
-        m = jax.tree.map(lambda m, g: moving_average(beta1, m, g), state.mean, g)
-        v = jax.tree.map(lambda v, g: moving_average(beta2, v, g * g), state.square, g)
+        m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
+        v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
         largest = jax.tree.map(jnp.maximum, state.largest, v) if amsgrad else None
         s = largest if amsgrad else v
         step = jax.tree.map(lambda m, s: -eta * (m / c1) / (jnp.sqrt(s / c2) + eps), m, s)

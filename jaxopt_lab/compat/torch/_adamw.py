@@ -24,7 +24,7 @@ def AdamW(
 
         theta <- theta (1 - eta lambda), then
 
-        m <- beta1 m + (1 - beta1) g,    v <- beta2 v + (1 - beta2) g^2
+        m <- b1 m + (1 - b1) g,    v <- b2 v + (1 - b2) g^2
         theta <- theta - eta m^ / (sqrt(v^) + eps)        m^, v^: divided by 1 - beta^t
 
         amsgrad:  the largest v so far in the place of v
@@ -48,6 +48,6 @@ def AdamW(
 
     Differs from: `optimizers.adamw` as `Adam` from `optimizers.adam`, and in what decays.
     """
-    beta1, beta2 = betas
-    step = torch_adam(lr, beta1, beta2, eps, amsgrad=amsgrad, decoupled=weight_decay)
+    b1, b2 = betas
+    step = torch_adam(lr, b1, b2, eps, amsgrad=amsgrad, decoupled=weight_decay)
     return torch_optimizer("AdamW", step, maximize=maximize)

@@ -32,10 +32,10 @@ def NAdam(
     """PyTorch's NAdam.
 
         theta <- theta (1 - eta lambda)                        decoupled_weight_decay
-        mu_t = beta1 (1 - 1/2 0.96^(t psi)),    psi = momentum_decay
-        m <- beta1 m + (1 - beta1) g,    v <- beta2 v + (1 - beta2) g^2
+        mu_t = b1 (1 - 1/2 0.96^(t psi)),    psi = momentum_decay
+        m <- b1 m + (1 - b1) g,    v <- b2 v + (1 - b2) g^2
         m^ = mu_{t+1} m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) g / (1 - mu_1 ... mu_t)
-        theta <- theta - eta m^ / (sqrt(v / (1 - beta2^t)) + eps)
+        theta <- theta - eta m^ / (sqrt(v / (1 - b2^t)) + eps)
 
     Args:
       lr: eta > 0, a number, a traced array or a schedule of the step.
@@ -54,9 +54,9 @@ def NAdam(
 
     Reference: `torch.optim.NAdam`.
 
-    Differs from: `optimizers.nadam` has 1 - beta2^t in float32, this to the last digit, as PyTorch.
+    Differs from: `optimizers.nadam` has 1 - b2^t in float32, this to the last digit, as PyTorch.
     """
-    beta1, beta2 = betas
+    b1, b2 = betas
     decoupled, coupled = (weight_decay, 0.0) if decoupled_weight_decay else (0.0, weight_decay)
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
@@ -64,13 +64,13 @@ def NAdam(
         eta = value_at(lr, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
         t = jnp.asarray(count, jnp.float32)
-        mu, next_mu = (momentum_at(beta1, momentum_decay, t + k) for k in (0, 1))
+        mu, next_mu = (momentum_at(b1, momentum_decay, t + k) for k in (0, 1))
         product = (state.product * mu).astype(jnp.float32)
         of_mean, of_grad = next_mu / (1 - product * next_mu), (1 - mu) / (1 - product)
-        c2 = bias_correction(beta2, count)
+        c2 = bias_correction(b2, count)
         g = widen(grads)
-        m = jax.tree.map(lambda m, g: moving_average(beta1, m, g), state.mean, g)
-        v = jax.tree.map(lambda v, g: moving_average(beta2, v, g * g), state.square, g)
+        m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
+        v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
         step = jax.tree.map(
             lambda g, m, v: -eta * (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps), g, m, v
         )
