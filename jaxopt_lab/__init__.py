@@ -10,21 +10,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.config.sweep import load_sweep
-    from jaxopt_lab.run.sweep import sweep
-    from jaxopt_lab.run.sweep_records import SweepResult
-    from jaxopt_lab.run.train import Result, train
+    from jaxopt_lab.run.commands.sweep import sweep
+    from jaxopt_lab.run.commands.train import train
+    from jaxopt_lab.run.records.result import Result
+    from jaxopt_lab.run.records.run import Run, load_run
+    from jaxopt_lab.run.records.sweep_records import SweepResult
 
 __version__ = "0.1.0"
-__all__ = ["Result", "SweepResult", "load_config", "load_sweep", "sweep", "train"]
+__all__ = [
+    "Result",
+    "Run",
+    "SweepResult",
+    "load_config",
+    "load_run",
+    "load_sweep",
+    "sweep",
+    "train",
+]
 
 # Found when first asked for: `import jaxopt_lab` does no work and needs no extra.
 _HOMES = {
     "load_config": "jaxopt_lab.config.load",
-    "train": "jaxopt_lab.run.train",
-    "Result": "jaxopt_lab.run.train",
+    "train": "jaxopt_lab.run.commands.train",
+    "Result": "jaxopt_lab.run.records.result",
+    "load_run": "jaxopt_lab.run.records.run",
+    "Run": "jaxopt_lab.run.records.run",
     "load_sweep": "jaxopt_lab.config.sweep",
-    "sweep": "jaxopt_lab.run.sweep",
-    "SweepResult": "jaxopt_lab.run.sweep_records",
+    "sweep": "jaxopt_lab.run.commands.sweep",
+    "SweepResult": "jaxopt_lab.run.records.sweep_records",
 }
 _FAMILIES = frozenset(
     (

@@ -152,7 +152,7 @@ def _train(options: argparse.Namespace) -> int:
 
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.core.errors import InputError
-    from jaxopt_lab.run.process import use_compilation_cache, use_cpu_cores
+    from jaxopt_lab.run.process.cores import use_compilation_cache, use_cpu_cores
 
     # While nothing can be saved, as in compiling, SIGTERM ends the run as Ctrl-C does.
     if threading.current_thread() is threading.main_thread():
@@ -173,9 +173,9 @@ def _train(options: argparse.Namespace) -> int:
     if options.print_config or options.dry_run:
         return _look(options, config)
 
-    from jaxopt_lab.run import distributed
-    from jaxopt_lab.run.folder import next_folder
-    from jaxopt_lab.run.train import train
+    from jaxopt_lab.run.commands.train import train
+    from jaxopt_lab.run.process import distributed
+    from jaxopt_lab.run.records.folder import next_folder
 
     run_dir = options.resume or options.run_dir
     if run_dir is None:
@@ -194,7 +194,7 @@ def _train(options: argparse.Namespace) -> int:
 
 def _sweep(options: argparse.Namespace) -> int:
     from jaxopt_lab.core.errors import InputError
-    from jaxopt_lab.run.process import use_compilation_cache, use_cpu_cores
+    from jaxopt_lab.run.process.cores import use_compilation_cache, use_cpu_cores
 
     if options.config is None and options.resume is None:
         raise InputError("sweep: give a CONFIG, or the folder of a sweep with --resume")
@@ -206,10 +206,10 @@ def _sweep(options: argparse.Namespace) -> int:
     use_compilation_cache()
 
     from jaxopt_lab.config.sweep import load_sweep
-    from jaxopt_lab.run.batch_size_scan import load_scan, measure_noise
-    from jaxopt_lab.run.folder import next_folder
-    from jaxopt_lab.run.progress import Progress
-    from jaxopt_lab.run.sweep import sweep
+    from jaxopt_lab.run.commands.batch_size_scan import load_scan, measure_noise
+    from jaxopt_lab.run.commands.sweep import sweep
+    from jaxopt_lab.run.records.folder import next_folder
+    from jaxopt_lab.run.terminal.progress import Progress
 
     config = None
     if options.batch_size_scan:
@@ -235,24 +235,23 @@ def _look(options: argparse.Namespace, config) -> int:
     """`--print-config` and `--dry-run`."""
     from jaxopt_lab.config.build import build
     from jaxopt_lab.config.dump import to_toml
-    from jaxopt_lab.config.load import load_config
-    from jaxopt_lab.run.dry_run import dry_run
-    from jaxopt_lab.run.folder import RunFolder
-    from jaxopt_lab.run.progress import Progress
+    from jaxopt_lab.run.commands.dry_run import dry_run
+    from jaxopt_lab.run.records.folder import RunFolder
+    from jaxopt_lab.run.terminal.progress import Progress
 
     if config is None:
-        config = load_config(RunFolder(options.resume).config)
+        config = RunFolder(options.resume).own_config()
     if options.print_config:
         print(to_toml(config), end="")
     if options.dry_run:
-        dry_run(build(config, data_dir=options.data_dir), Progress())
+        dry_run(config, build(config, data_dir=options.data_dir), Progress())
     return DONE
 
 
 def _linear(options: argparse.Namespace) -> int:
     from jaxopt_lab.config.load import load_linear_config
-    from jaxopt_lab.run.folder import next_folder
-    from jaxopt_lab.run.linear import solve
+    from jaxopt_lab.run.commands.linear import solve
+    from jaxopt_lab.run.records.folder import next_folder
 
     config = load_linear_config(options.config, options.set)
     run_dir = options.run_dir or next_folder(pathlib.Path(options.config).stem)
@@ -263,24 +262,25 @@ def _linear(options: argparse.Namespace) -> int:
 def _plot_schedule(options: argparse.Namespace) -> int:
     from jaxopt_lab.config.build import build
     from jaxopt_lab.config.load import load_config
-    from jaxopt_lab.run.plot_schedule import plot_schedule
+    from jaxopt_lab.run.commands.plot_schedule import plot_schedule
 
-    experiment = build(load_config(options.config, options.set), data_dir=options.data_dir)
+    config = load_config(options.config, options.set)
+    experiment = build(config, data_dir=options.data_dir)
     path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-schedule.png")
-    plot_schedule(experiment, path)
+    plot_schedule(config, experiment, path)
     print(f"wrote {path}")
     return DONE
 
 
 def _find_lr(options: argparse.Namespace) -> int:
     from jaxopt_lab.core.errors import InputError
-    from jaxopt_lab.run.process import use_compilation_cache, use_cpu_cores
+    from jaxopt_lab.run.process.cores import use_compilation_cache, use_cpu_cores
 
     use_cpu_cores(None)
     use_compilation_cache()
 
     from jaxopt_lab.config.load import load_config
-    from jaxopt_lab.run.find_lr import apply, draw, find_lr
+    from jaxopt_lab.run.commands.find_lr import apply, draw, find_lr
 
     config, stem = pathlib.Path(options.config), pathlib.Path(options.config).stem
     found = find_lr(
@@ -305,9 +305,9 @@ def _find_lr(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from jaxopt_lab.core.errors import InputError
-    from jaxopt_lab.run.evaluate import evaluate_runs
-    from jaxopt_lab.run.process import use_compilation_cache
-    from jaxopt_lab.run.progress import Progress
+    from jaxopt_lab.run.commands.evaluate import evaluate_runs
+    from jaxopt_lab.run.process.cores import use_compilation_cache
+    from jaxopt_lab.run.terminal.progress import Progress
 
     if options.samples is not None and options.samples < 1:
         raise InputError(f"evaluate: --samples must be >= 1, got {options.samples}")
@@ -317,7 +317,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         corruptions=options.corruptions,
         samples=options.samples,
         data_dir=options.data_dir,
-        see=Progress(),
+        terminal=Progress(),
     )
     return DONE
 
@@ -325,18 +325,19 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _show_augment(options: argparse.Namespace) -> int:
     from jaxopt_lab.config.build import build
     from jaxopt_lab.config.load import load_config
-    from jaxopt_lab.run.show_augment import show_augment
+    from jaxopt_lab.run.commands.show_augment import show_augment
 
-    experiment = build(load_config(options.config, options.set), data_dir=options.data_dir)
+    config = load_config(options.config, options.set)
+    experiment = build(config, data_dir=options.data_dir)
     path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-augment.png")
-    show_augment(experiment, path)
+    show_augment(config, experiment, path)
     print(f"wrote {path}")
     return DONE
 
 
 def _list(options: argparse.Namespace) -> int:
-    from jaxopt_lab.run.listing import list_names
-    from jaxopt_lab.run.progress import Progress
+    from jaxopt_lab.run.commands.listing import list_names
+    from jaxopt_lab.run.terminal.progress import Progress
 
     list_names(options.family, Progress())
     return DONE

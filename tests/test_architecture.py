@@ -11,6 +11,8 @@ import cases
 import pytest
 
 import jaxopt_lab
+from jaxopt_lab import losses
+from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.errors import InputError, require
 
 PACKAGE = pathlib.Path(jaxopt_lab.__file__).parent
@@ -33,7 +35,7 @@ ALLOWED["config"] = BELOW_CONFIG
 ALLOWED["run"] = BELOW_CONFIG | {"config"}
 ALLOWED["cli"] = {"core", "run", "config"}  # core for the error that it prints
 ALLOWED["__init__"] = {"run", "config"}
-PLOTS_ONLY = {"numpy", "matplotlib", "collections", "jaxopt_lab"}
+PLOTS_ONLY = {"numpy", "matplotlib", "collections", "io", "jaxopt_lab"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 TABLES = {
@@ -83,6 +85,36 @@ def test_imports_go_down_only(path):
     assert used - {family} <= ALLOWED[family]
     if family == "plots":
         assert {parts[0] for parts in names} <= PLOTS_ONLY
+
+
+# The wiring reads what functions declare. Two defaults are told by name: the loss that a file may
+# leave out, and `sam`, which is no control but stands among them. "linear" is a table's name too.
+NAMED = {("schema.py", "softmax_cross_entropy"), ("tables.py", "sam")}
+
+
+@pytest.mark.parametrize("room", ["engine", "sweeps", "config"])
+def test_the_wiring_knows_no_function_by_its_name(room):
+    names = {*losses.METRICS, *(n for family in FAMILIES.values() for n in family.functions)}
+    told = {
+        (path.name, node.value)
+        for path in PACKAGE.joinpath(room).rglob("*.py")
+        if path.name != "__init__.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in names - {"linear"}
+    }
+    assert told <= NAMED
+
+
+def test_a_model_is_applied_in_one_file():
+    calls = {
+        path.relative_to(PACKAGE).as_posix()
+        for room in ("engine", "sweeps", "config", "run")
+        for path in PACKAGE.joinpath(room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node).endswith("model.apply")
+    }
+    # An ensemble is a model itself, made of others.
+    assert calls == {"engine/forward.py", "engine/ensemble.py"}
 
 
 def test_no_room_without_a_name():

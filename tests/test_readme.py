@@ -20,9 +20,14 @@ def blocks(language):
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_python_runs_as_printed(block):
+def test_python_runs_as_printed(block, tmp_path):
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
     done = subprocess.run(
-        [sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-W", "error", "-c", block],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     first = done.stdout.split()

@@ -12,10 +12,12 @@ from jaxopt_lab.augment._op import Op
 from jaxopt_lab.augment._pixels import unit
 from jaxopt_lab.augment.geometry import rotate, shear_x, shear_y, translate
 from jaxopt_lab.augment.levels import autocontrast, equalize, posterize, solarize
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Count, Positive, Range, checked
 
 
+@declare(views=True)
 @checked
 def augmix(
     width: Count = 3,

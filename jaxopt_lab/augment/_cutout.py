@@ -9,9 +9,11 @@ import jax.numpy as jnp
 from jaxopt_lab.augment._dtypes import like
 from jaxopt_lab.augment._op import Op
 from jaxopt_lab.augment._pixels import unit
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, Probability, Range, checked
 
 
+@declare(fills={"fill": "mean"})
 @checked
 def cutout(
     length: Count = 16,

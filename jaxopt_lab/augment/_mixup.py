@@ -5,10 +5,12 @@ from collections.abc import Callable
 import jax
 
 from jaxopt_lab.augment._mixing import shares, soft
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Positive, checked
 from jaxopt_lab.core.types import Batch
 
 
+@declare(any_shape=True)
 @checked
 def mixup(
     alpha: Positive = 1.0, *, per_sample: bool = False

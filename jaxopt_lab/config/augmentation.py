@@ -10,19 +10,19 @@ import numpy as np
 from jaxopt_lab.augment import MIXERS, batched, compose, views
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
-from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
 from jaxopt_lab.core.types import Batch
 from jaxopt_lab.losses import jensen_shannon
 
 BatchFunction = Callable[[jax.Array, Batch], Batch]
 
 
-def build_augment(config: Config, classes: int, mean: np.ndarray) -> BatchFunction | None:
+def build_augment(config: Config, outputs: int, mean: np.ndarray) -> BatchFunction | None:
     """The ops and mixers of a file, in its order; None where it has none.
 
-    Mixers are given distributions over the classes, and `cutout` blanks with the mean of the data
-    where the file does not say otherwise. With `consistency` the last op makes views: what came
-    before it, and two draws of it.
+    Mixers are given distributions over the classes. An op is given what it declares that the data
+    fills in, where the file does not say otherwise. With `consistency` the last op makes views:
+    what came before it, and two draws of it.
 
     Raises:
       ConfigError: where there is nothing that makes views, or something that they forbid.
@@ -35,15 +35,15 @@ def build_augment(config: Config, classes: int, mean: np.ndarray) -> BatchFuncti
     functions: list[BatchFunction] = []
     rest = chosen[:-1] if config.consistency else chosen
     for mixes, group in itertools.groupby(rest, lambda c: c.name in MIXERS):
-        made = [_made(c, mean) for c in group]
-        functions += made if mixes else [_on_images(batched(compose(*made)))]
+        ops = [_construct(c, mean) for c in group]
+        functions += ops if mixes else [_on_images(batched(compose(*ops)))]
     if config.consistency:
-        functions.append(_on_images(views(_made(chosen[-1], mean))))
+        functions.append(_on_images(views(_construct(chosen[-1], mean))))
     soft = any(c.name in MIXERS for c in chosen)
 
     def augment(key: jax.Array, batch: Batch) -> Batch:
         if soft and batch["y"].ndim == 1:
-            batch = batch | {"y": jax.nn.one_hot(batch["y"], classes)}
+            batch = batch | {"y": jax.nn.one_hot(batch["y"], outputs)}
         for i, function in enumerate(functions):
             batch = function(jax.random.fold_in(key, i), batch)
         return batch
@@ -53,8 +53,8 @@ def build_augment(config: Config, classes: int, mean: np.ndarray) -> BatchFuncti
 
 def build_stages(chosen: Sequence[Choice], mean: np.ndarray) -> list[tuple[str, BatchFunction]]:
     """The name and the function of each table by itself, on batches with soft labels."""
-    made = [(c.name, _made(c, mean)) for c in chosen]
-    return [(name, f if name in MIXERS else _on_images(batched(f))) for name, f in made]
+    functions = [(c.name, _construct(c, mean)) for c in chosen]
+    return [(name, f if name in MIXERS else _on_images(batched(f))) for name, f in functions]
 
 
 def build_attack(chosen: Choice | None) -> Any:
@@ -73,11 +73,10 @@ def _on_images(apply: Callable[[jax.Array, jax.Array], jax.Array]) -> BatchFunct
     return lambda key, batch: batch | {"x": apply(key, batch["x"])}
 
 
-def _made(choice: Choice, mean: np.ndarray) -> Any:
-    arguments = dict(choice.arguments)
-    if choice.name == "cutout":
-        arguments.setdefault("fill", mean.tolist())
-    return FAMILIES["augment"].functions[choice.name](**arguments)
+def _construct(choice: Choice, mean: np.ndarray) -> Any:
+    offers = {"mean": mean.tolist()}
+    fills = {k: offers[what] for k, what in declared_by("augment", choice).fills.items()}
+    return FAMILIES["augment"].functions[choice.name](**(fills | dict(choice.arguments)))
 
 
 def _check_views(config: Config) -> None:
@@ -86,8 +85,9 @@ def _check_views(config: Config) -> None:
         fault = f"compares views of one sample, which {mixers[0]} mixes with others; remove one"
     elif config.adversary:
         fault = "compares views, which [adversary] would move one by one; remove one"
-    elif not config.augment or config.augment[-1].name != "augmix":
-        fault = 'needs views of each sample: the last [[augment]] must be "augmix"'
+    elif not config.augment or not declared_by("augment", config.augment[-1]).views:
+        able = " or ".join(f'"{name}"' for name in names_with("augment", lambda d: d.views))
+        fault = f"needs views of each sample: the last [[augment]] must be {able}"
     else:
         return
     raise ConfigError("configuration", [("loss.consistency", fault)])

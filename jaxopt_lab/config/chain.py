@@ -1,122 +1,154 @@
 """The optimizer among its `[[control]]`s, in an order that no file changes."""
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.config.optimizer import Length, made, settled
+from jaxopt_lab.config.optimizer import Length, build_optimizer, construct, resolve
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
-from jaxopt_lab.config.tables import FAMILIES
-from jaxopt_lab.control import learning_rate_scale, place_of
+from jaxopt_lab.config.tables import FAMILIES, better, declared_by, names_with
+from jaxopt_lab.core.declare import Declaration, Keeps
+from jaxopt_lab.core.metrics import is_held_out, on_batch
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.types import Params, Schedule
-from jaxopt_lab.optimizers import schedule_free_average
-from jaxopt_lab.optimizers._from_optax import FromOptaxState
-from jaxopt_lab.schedules import cyclical_cycle_end, sgdr_cycle_end
-
-CYCLE_ENDS = {"sgdr": sgdr_cycle_end, "cyclical": cyclical_cycle_end}
-PLATEAUS = ("reduce_on_plateau", "plateau_learning_rate")
-
-# Of each of these a run has one at most: its state could not say which one is meant.
-ALONE = (
-    PLATEAUS,
-    ("weight_ema", "stochastic_weight_averaging"),
-    ("early_stopping",),
-    ("snapshots",),
-    ("sam",),
-)
 
 
-def names_of(chosen: Sequence[Choice]) -> list[str]:
-    """The names that a list of tables picks."""
-    return [choice.name for choice in chosen]
+class Chain(NamedTuple):
+    """The whole optimizer of a file, and how to read its state.
+
+    Attributes:
+      optimizer: the chain.
+      learning_rate: `step -> scalar` of the schedule; None where the optimizer takes no rate.
+      applied_rate: `(step, opt_state) -> scalar` that a step applied, a plateau's factor included.
+      eval_params: `(opt_state, params) -> params` to evaluate.
+      keeps: what its controls keep, the outermost last.
+      members: `opt_state -> (stacked params, how many)` of an ensemble; None where there is none.
+      stopped: `opt_state -> bool scalar`; None where nothing stops a run.
+    """
+
+    optimizer: optax.GradientTransformationExtraArgs
+    learning_rate: Schedule | None
+    applied_rate: Callable[[jax.Array, Any], jax.Array] | None
+    eval_params: Callable[[Any, Params], Params]
+    keeps: tuple[Keeps, ...]
+    members: Callable[[Any], tuple[Params, jax.Array]] | None
+    stopped: Callable[[Any], jax.Array] | None
 
 
-def add_controls(
-    optimizer: optax.GradientTransformationExtraArgs,
-    config: Config,
-    length: Length,
-    watched: Sequence[str],
-) -> optax.GradientTransformationExtraArgs:
+def build_chain(
+    config: Config, schedule: Schedule | None, length: Length, watched: Sequence[str]
+) -> Chain:
     """The optimizer among its controls: those of gradients, it, those of updates, the wrappers.
 
     Args:
-      optimizer: what they control.
-      config: its `[[control]]` tables, and what they need from the others.
+      config: its `[optimizer]` and `[[control]]` tables, and what they need from the others.
+      schedule: multiplies the learning rate; None for a constant one.
       length: turns a length into steps.
       watched: names of the metrics that a `monitor` may name.
 
     Raises:
       ConfigError: where a control does not fit the rest of the configuration.
     """
-    _check_alone(config.control)
-    known = FAMILIES["control"].functions
-    order = list(known)
+    optimizer, learning_rate = build_optimizer(config.optimizer, schedule, length)
+    _check_roles(config.control)
+    order = list(FAMILIES["control"].functions)
     chosen = sorted(enumerate(config.control), key=lambda item: order.index(item[1].name))
-    members: dict[str, list[optax.GradientTransformation]] = {"gradients": [], "updates": []}
-    wrappers = []
     for i, choice in chosen:
-        arguments = settled(f"control.{i}", "control", choice, length)
         _check_monitor(i, choice, watched)
-        given: list[Any] = []
-        if choice.name == "add_gradient_noise":
-            given = [config.seed]
-        if choice.name == "snapshots":
-            given = [_cycle_end(i, config, length)]
-        if choice.name in PLATEAUS:
-            peak = config.optimizer.arguments.get("learning_rate")
-            arguments |= {} if peak is None else {"learning_rate": peak}
-        place = place_of(known[choice.name])
-        if place == "wrapper":
-            wrappers.append((i, choice.name, given, arguments))
-        else:
-            members[place].append(made(f"control.{i}", "control", choice.name, given, arguments))
-    if members["gradients"] or members["updates"]:
-        optimizer = optax.chain(*members["gradients"], optimizer, *members["updates"])
-    for i, name, given, arguments in wrappers:
-        optimizer = made(f"control.{i}", "control", name, [optimizer, *given], arguments)
-    return optimizer
+    placed = {place: [] for place in ("gradients", "updates", "wrapper")}
+    for i, choice in chosen:
+        placed[declared_by("control", choice).place].append((i, choice))
+    before, after = (
+        [_control(i, choice, config, length) for i, choice in placed[place]]
+        for place in ("gradients", "updates")
+    )
+    if before or after:
+        optimizer = optax.chain(*before, optimizer, *after)
+    for i, choice in placed["wrapper"]:
+        optimizer = _control(i, choice, config, length, inner=optimizer)
+
+    own = [(choice, declared_by("control", choice)) for _, choice in chosen]
+    declarations = [declaration for _, declaration in own]
+    members = [d.members for d in declarations if d.members]
+    return Chain(
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        applied_rate=learning_rate and _applied_rate(learning_rate, declarations),
+        eval_params=declared_by("optimizer", config.optimizer).eval_params or _trained,
+        keeps=tuple(d.keeps for choice, d in own if d.keeps and _is_on(choice, d.keeps)),
+        members=members[0] if members else None,
+        stopped=_any_stopped([d.stopped for d in declarations if d.stopped]),
+    )
 
 
-def applied_rate(
-    config: Config, learning_rate: Schedule | None
-) -> Callable[[jax.Array, Any], jax.Array] | None:
-    """`(step, opt_state) -> the rate that the step applied`, a plateau's factor included."""
-    if learning_rate is None:
-        return None
-    if not set(PLATEAUS) & set(names_of(config.control)):
-        return lambda step, _: learning_rate(step)
-    return lambda step, opt_state: learning_rate(step) * learning_rate_scale(opt_state)
+def _control(
+    place: int, choice: Choice, config: Config, length: Length, **offers: Any
+) -> optax.GradientTransformationExtraArgs:
+    """A control, with what it declares that the program gives."""
+    path, declaration = f"control.{place}", declared_by("control", choice)
+    offers |= {"seed": config.seed}
+    if "learning_rate" in config.optimizer.arguments:
+        offers["learning_rate"] = config.optimizer.arguments["learning_rate"]
+    if "cycle_end" in declaration.given.values():
+        offers["cycle_end"] = _cycle_end(place, choice, config, length)
+    given = {k: offers[what] for k, what in declaration.given.items() if what in offers}
+    arguments = resolve(path, "control", choice, length)
+    return construct(path, "control", choice.name, given | arguments)
 
 
-def evaluated(config: Config) -> Callable[[Params, Any], Params]:
-    """`(params, opt_state) -> the parameters to evaluate`, of methods that train others."""
-    if not config.optimizer.name.startswith("schedule_free"):
-        return lambda params, opt_state: params
+def _applied_rate(
+    learning_rate: Schedule, declarations: Sequence[Declaration]
+) -> Callable[[jax.Array, Any], jax.Array]:
+    scales = [d.rate_scale for d in declarations if d.rate_scale]
 
-    def average(params, opt_state):
-        is_state = lambda x: isinstance(x, FromOptaxState)  # noqa: E731
-        states = filter(is_state, jax.tree.leaves(opt_state, is_leaf=is_state))
-        return schedule_free_average(next(iter(states)), params)
+    def applied(step, opt_state):
+        rate = learning_rate(step)
+        for scale in scales:
+            rate = rate * scale(opt_state)
+        return rate
 
-    return average
-
-
-def keeps_best(config: Config) -> bool:
-    """Whether an early stopping keeps the best parameters."""
-    chosen = [c for c in config.control if c.name == "early_stopping"]
-    return any(c.arguments.get("restore_best", True) for c in chosen)
+    return applied
 
 
-def _check_alone(chosen: Sequence[Choice]) -> None:
-    for kind in ALONE:
-        places = [i for i, choice in enumerate(chosen) if choice.name in kind]
-        if len(places) > 1:
-            fault = f"a run has one {' or '.join(kind)} at most; control.{places[0]} is one already"
-            raise ConfigError("configuration", [(f"control.{places[1]}", fault)])
+def _any_stopped(
+    found: Sequence[Callable[[Any], jax.Array]],
+) -> Callable[[Any], jax.Array] | None:
+    if len(found) <= 1:
+        return found[0] if found else None
+    return lambda opt_state: jnp.stack([stopped(opt_state) for stopped in found]).any()
+
+
+def _trained(opt_state: Any, params: Params) -> Params:
+    del opt_state
+    return params
+
+
+def _is_on(choice: Choice, keeps: Keeps) -> bool:
+    """Whether a control of a file keeps what it declares."""
+    if keeps.switch is None:
+        return True
+    function = FAMILIES["control"].functions[choice.name]
+    default = inspect.signature(function).parameters[keeps.switch].default
+    return choice.arguments.get(keeps.switch, default)
+
+
+def _check_roles(chosen: Sequence[Choice]) -> None:
+    places: dict[str, int] = {}
+    for i, choice in enumerate(chosen):
+        role = declared_by("control", choice).role
+        if role in places:
+            names = names_with("control", lambda d, role=role: d.role == role)
+            fault = (
+                f"a run has one {' or '.join(names)} at most; control.{places[role]} is one already"
+            )
+            raise ConfigError("configuration", [(f"control.{i}", fault)])
+        if role is not None:
+            places[role] = i
 
 
 def _check_monitor(place: int, choice: Choice, watched: Sequence[str]) -> None:
@@ -124,22 +156,31 @@ def _check_monitor(place: int, choice: Choice, watched: Sequence[str]) -> None:
     if argument is None:
         return
     name = choice.arguments.get("monitor", argument.default)
-    if name not in watched:
-        why = nearest(name, watched)
-        if name.removeprefix("val_") in watched:
-            why = ": it needs data.validation > 0"
-        fault = f"{name!r} is not measured{why}; there are {', '.join(watched)}"
-        raise ConfigError("configuration", [(f"control.{place}.monitor", fault)])
-    better = "max" if name.endswith("accuracy") else "min"
-    if choice.arguments.get("mode", "min") != better:
-        fault = f"must be {better!r} for {name}, which is better when it is {better}imal"
+    if wrong := unmeasured(name, watched):
+        raise ConfigError("configuration", [(f"control.{place}.monitor", wrong)])
+    if choice.arguments.get("mode", "min") != better(name):
+        word = better(name)
+        fault = f"must be {word!r} for {name}, which is better when it is {word}imal"
         raise ConfigError("configuration", [(f"control.{place}.mode", fault)])
 
 
-def _cycle_end(place: int, config: Config, length: Length) -> Callable[..., Any]:
-    if len(config.schedule) != 1 or config.schedule[0].name not in CYCLE_ENDS:
-        names = " or ".join(CYCLE_ENDS)
-        fault = f"snapshots are taken where a cycle ends: it needs one [schedule], {names}"
+def unmeasured(name: str, measured: Sequence[str]) -> str | None:
+    """What is wrong with the name of a metric that is to be watched, or None."""
+    if name in measured:
+        return None
+    why = nearest(name, measured)
+    if is_held_out(name) and on_batch(name) in measured:
+        why = ": it needs data.validation > 0"
+    return f"{name!r} is not measured{why}; there are {', '.join(measured)}"
+
+
+def _cycle_end(
+    place: int, choice: Choice, config: Config, length: Length
+) -> Callable[[jax.typing.ArrayLike], jax.Array]:
+    schedules = config.schedule
+    of_cycles = declared_by("schedule", schedules[0]).cycle_end if len(schedules) == 1 else None
+    if of_cycles is None:
+        names = " or ".join(names_with("schedule", lambda d: d.cycle_end))
+        fault = f"{choice.name} are taken where a cycle ends: it needs one [schedule], {names}"
         raise ConfigError("configuration", [(f"control.{place}", fault)])
-    schedule = config.schedule[0]
-    return CYCLE_ENDS[schedule.name](**settled("schedule", "schedule", schedule, length))
+    return of_cycles(**resolve("schedule", "schedule", schedules[0], length))

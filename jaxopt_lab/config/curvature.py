@@ -1,40 +1,38 @@
 """The curvature that a second-order optimizer of a file is given."""
 
 import functools
-from typing import Any
 
 import jax
 
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.tables import declared_by, names_with
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.engine import make_curvature
+from jaxopt_lab.core.types import Loss
+from jaxopt_lab.engine import Forward, make_curvature
 from jaxopt_lab.engine.curvature import CurvatureOf
-from jaxopt_lab.second_order import SECOND_ORDER, Curvature, bernoulli, categorical, normal
-
-# The distribution that each loss is the negative logarithm of.
-SAMPLERS = {"softmax_cross_entropy": categorical, "squared_error": normal, "logistic": bernoulli}
+from jaxopt_lab.second_order import Curvature
 
 
-def build_curvature(config: Config, model: Any, loss: Any, **of_step: Any) -> CurvatureOf | None:
-    """`(state, batch) -> Curvature`; None for a first-order optimizer.
+def build_curvature(config: Config, forward: Forward, loss: Loss) -> CurvatureOf | None:
+    """`(state, batch) -> Curvature`; None for an optimizer that needs none.
 
     Raises:
-      ConfigError: where the batch has more images than labels.
+      ConfigError: where the batch has more views than targets.
     """
-    if config.optimizer.name not in SECOND_ORDER:
+    if "curvature" not in declared_by("optimizer", config.optimizer).needs:
         return None
     if config.consistency:
         fault = f"has views of each sample, of which {config.optimizer.name} knows no curvature"
         raise ConfigError("configuration", [("loss.consistency", fault)])
-    sampler = SAMPLERS.get(config.loss.name, functools.partial(_refuse, config.loss.name))
-    create = functools.partial(Curvature, sample_label=sampler)
-    return make_curvature(model, loss, create, **of_step)
+    sampler = declared_by("loss", config.loss).sampler
+    sampler = sampler or functools.partial(_refuse, config.loss.name)
+    return make_curvature(forward, loss, functools.partial(Curvature, sample_label=sampler))
 
 
 def _refuse(name: str, key: jax.Array, outputs: jax.Array) -> jax.Array:
     del key, outputs
-    losses = ", ".join(SAMPLERS)
+    losses = ", ".join(names_with("loss", lambda d: d.sampler))
     raise InputError(
         f"[loss] {name} is no distribution to draw labels from, which the Fisher needs: take "
         f'fisher = "empirical" or another kind of curvature, or one of the losses {losses}'

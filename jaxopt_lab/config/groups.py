@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxopt_lab.config.build import Experiment, assemble
 from jaxopt_lab.config.leaves import Path, leaves, replaced
-from jaxopt_lab.config.optimizer import counted
+from jaxopt_lab.config.optimizer import in_counts
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.source import Source, length_of
 
@@ -38,6 +38,10 @@ class Group(NamedTuple):
     members: tuple[int, ...]
     traced: tuple[Path, ...]
     values: Values
+
+    def first(self) -> Experiment:
+        """What the first run trains."""
+        return assemble(self.config, self.source)
 
     def experiment(self, values: Values) -> Experiment:
         """What one run trains, its values perhaps traced."""
@@ -71,7 +75,7 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> l
     for config in configs:
         if repr(config.data) not in sources:
             sources[repr(config.data)] = read(config)
-    configs = [_counted(config, sources[repr(config.data)]) for config in configs]
+    configs = [_in_counts(config, sources[repr(config.data)]) for config in configs]
     flat = [leaves(config) for config in configs]
     everywhere = {
         path for found in flat for path, value in found.items() if _candidate(path, value)
@@ -103,11 +107,11 @@ def _counts(path: Path, value: Any) -> bool:
     return type(value) is int and path[0] in COUNTING
 
 
-def _counted(config: Config, source: Source) -> Config:
+def _in_counts(config: Config, source: Source) -> Config:
     """The configuration with every length that may be traced, "10%" for one, in steps."""
     length = length_of(config, source)
     found = {
-        family: tuple(counted(family, choice, length) for choice in getattr(config, family))
+        family: tuple(in_counts(family, choice, length) for choice in getattr(config, family))
         for family in COUNTING
     }
     return dataclasses.replace(config, **found)
@@ -142,9 +146,9 @@ def _traceable(config: Config, source: Source, paths: Sequence[Path]) -> bool:
     def one_step(values):
         state = group.init(values)
         experiment = group.experiment(values)
-        batch = {k: v[: experiment.batch_size] for k, v in source.train.items()}
+        batch = {k: v[: experiment.batch_size] for k, v in experiment.train.items()}
         after, _ = experiment.step(state, batch)
-        params = experiment.evaluated(after.params, after.opt_state)
+        params = experiment.eval_params(after.opt_state, after.params)
         return state, after, params
 
     values = (*(_dtype(at[path])(at[path]) for path in paths), np.uint32(0))

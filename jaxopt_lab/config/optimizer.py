@@ -2,7 +2,7 @@
 
 import dataclasses
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -29,7 +29,7 @@ def build_schedule(chosen: Sequence[Choice], length: Length, total: int) -> Sche
             text = f"begins at step {begin}, but the run ends at {total}; shorten those before it"
             raise ConfigError("configuration", [(f"schedule.{i}", text)])
         arguments = _of_schedule(f"schedule.{i}", choice, length, total - begin)
-        schedules.append(made(f"schedule.{i}", "schedule", choice.name, (), arguments))
+        schedules.append(construct(f"schedule.{i}", "schedule", choice.name, arguments))
         lengths.append(arguments.get("steps", total - begin))
         begin += lengths[-1]
     if not schedules:
@@ -42,7 +42,7 @@ def build_optimizer(
 ) -> tuple[optax.GradientTransformationExtraArgs, Schedule | None]:
     """The optimizer with its rate on the schedule, and that rate as a function of the step."""
     known = FAMILIES["optimizer"].arguments(chosen.name)
-    arguments = settled("optimizer", "optimizer", chosen, length)
+    arguments = resolve("optimizer", "optimizer", chosen, length)
     if "learning_rate" not in known:
         if schedule is not None:
             raise InputError(f"{chosen.name} takes no learning rate: remove [schedule]")
@@ -56,9 +56,9 @@ def build_optimizer(
     return FAMILIES["optimizer"].functions[chosen.name](**arguments), learning_rate
 
 
-def settled(path: str, family: str, choice: Choice, length: Length) -> dict[str, Any]:
+def resolve(path: str, family: str, choice: Choice, length: Length) -> dict[str, Any]:
     """The arguments of a choice: every length in steps, every table a schedule."""
-    return _in_steps(
+    return _converted(
         family,
         choice,
         length,
@@ -66,22 +66,22 @@ def settled(path: str, family: str, choice: Choice, length: Length) -> dict[str,
     )
 
 
-def counted(family: str, choice: Choice, length: Length) -> Choice:
+def in_counts(family: str, choice: Choice, length: Length) -> Choice:
     """The choice with every length in steps, those of the tables in it too."""
-    inner = lambda key, hint, table: counted("schedule", table, length)  # noqa: E731
-    return dataclasses.replace(choice, arguments=_in_steps(family, choice, length, inner))
+    inner = lambda key, hint, table: in_counts("schedule", table, length)  # noqa: E731
+    return dataclasses.replace(choice, arguments=_converted(family, choice, length, inner))
 
 
-def made(path: str, family: str, name: str, given: Sequence[Any], arguments: dict[str, Any]) -> Any:
+def construct(path: str, family: str, name: str, arguments: Mapping[str, Any]) -> Any:
     """Call an entry whose lengths are known only now; its faults with their paths."""
     try:
-        return FAMILIES[family].functions[name](*given, **arguments)
+        return FAMILIES[family].functions[name](**arguments)
     except ArgumentError as error:
         faults = [(f"{path}.{key}", text) for key, text in error.faults.items()]
         raise ConfigError("configuration", faults) from None
 
 
-def _in_steps(
+def _converted(
     family: str, choice: Choice, length: Length, within: Callable[[str, Any, Choice], Any]
 ) -> dict[str, Any]:
     """The arguments of a choice: every length in steps, every table what `within` makes of it."""
@@ -99,7 +99,7 @@ def _in_steps(
 
 def _of_schedule(path: str, choice: Choice, length: Length, rest: int) -> dict[str, Any]:
     """A schedule's arguments; one without the `steps` that it needs takes the rest of the run."""
-    arguments = settled(path, "schedule", choice, length)
+    arguments = resolve(path, "schedule", choice, length)
     if "steps" in FAMILIES["schedule"].arguments(choice.name):
         arguments.setdefault("steps", rest)
     return arguments
@@ -108,7 +108,7 @@ def _of_schedule(path: str, choice: Choice, length: Length, rest: int) -> dict[s
 def _schedule_within(path: str, hint: Any, choice: Choice, length: Length) -> Schedule:
     """A schedule of the whole run in the place of a number, its values held to that one's range."""
     total = length("100%")
-    schedule = made(path, "schedule", choice.name, (), _of_schedule(path, choice, length, total))
+    schedule = construct(path, "schedule", choice.name, _of_schedule(path, choice, length, total))
     steps = np.unique(np.linspace(0, total - 1, 1000, dtype=np.int32))
     with jax.ensure_compile_time_eval():  # a sweep builds its optimizer inside of its program
         values = jax.vmap(schedule)(steps).tolist()

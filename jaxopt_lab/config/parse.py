@@ -1,6 +1,7 @@
 """Tables as `tomllib` gives them to a `Config`, with every fault in one error."""
 
 import dataclasses
+import inspect
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -108,11 +109,13 @@ class _Parser:
         if isinstance(tables.get("linear"), dict):
             table = dict(tables["linear"])
             lam, name = table.pop("lam", None), table.get("name")
+            solvers = FAMILIES["linear"].functions
             found["solver"] = self.choice("linear", "linear", table, beside=("lam",))
-            if lam is not None and name == "ols":
-                self.faults.append(("linear.lam", "ols takes none; ridge and fit do"))
-            elif name in ("ridge", "fit"):
+            takers = [n for n, f in solvers.items() if "lam" in inspect.signature(f).parameters]
+            if name in takers:
                 found["lam"] = self.lams(lam)
+            elif lam is not None and name in solvers:
+                self.faults.append(("linear.lam", f"{name} takes none; {' and '.join(takers)} do"))
         if self.faults:
             raise ConfigError(self.source, self.faults)
         return LinearConfig(**found)

@@ -3,19 +3,19 @@
 import functools
 import inspect
 import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxopt_lab.config.optimizer import Length
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.values import in_steps
+from jaxopt_lab.core.types import Model, Split
 from jaxopt_lab.data import Dataset
 from jaxopt_lab.engine import channel_statistics
-
-Split = dict[str, np.ndarray]
 
 # The held-out samples are a property of the data set, the same for every seed of a run.
 SPLIT_SEED = 0
@@ -27,45 +27,60 @@ class Source(NamedTuple):
     """What a configuration reads and counts, whatever its rates and strengths are.
 
     Attributes:
-      train, validation, test: raw splits on the host; `validation` may be None.
-      classes: names of the classes.
-      mean, std: of the training split's channels, (C,).
-      model: given in place of the configuration's; None for that one.
+      signature: of the data.
       batch_size: rows a step.
+      model: given in place of the configuration's; None for that one.
+      train, validation, test: raw splits on the host; `validation` may be None, and all of them
+        where a run is read without its data.
     """
 
-    train: Split
-    validation: Split | None
-    test: Split
-    classes: tuple[str, ...]
-    mean: np.ndarray
-    std: np.ndarray
-    model: Any
+    signature: Signature
     batch_size: int
+    model: Model | None = None
+    train: Split | None = None
+    validation: Split | None = None
+    test: Split | None = None
 
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches of the training split."""
-        return len(self.train["y"]) // self.batch_size
+        return self.signature.samples // self.batch_size
 
 
 def read(
-    config: Config, *, data_dir: str | os.PathLike[str] | None = None, model: Any = None
+    config: Config,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    model: Model | None = None,
 ) -> Source:
     """The first half of `build.build`: the data, split and sized."""
     dataset = load_dataset(config.data.source, data_dir)
-    rebuilds = config.data.reconstruct
-    if not dataset.classes and not rebuilds:
+    if not dataset.classes and not config.data.reconstruct:
         text = "has no classes to train a network on; solve it with: jaxopt-lab linear CONFIG"
         raise ConfigError("configuration", [("data.name", f"{config.data.source.name} {text}")])
     train, validation = split_off(dataset.train, config.data.validation)
     train, batch_size = sized(train, config)
     test = dataset.test
-    if rebuilds:
-        train, test = rebuilding(train), rebuilding(test)
-        validation = validation and rebuilding(validation)
+    if config.data.reconstruct:
+        train, test = with_own_targets(train), with_own_targets(test)
+        validation = validation and with_own_targets(validation)
     mean, std = channel_statistics(train["x"])
-    return Source(train, validation, test, dataset.classes, mean, std, model, batch_size)
+    signature = Signature(
+        x_shape=train["x"].shape[1:],
+        x_dtype=train["x"].dtype.name,
+        y_shape=train["y"].shape[1:],
+        y_dtype=train["y"].dtype.name,
+        classes=dataset.classes,
+        mean=mean,
+        std=std,
+        samples=len(train["y"]),
+    )
+    return Source(signature, batch_size, model, train, validation, test)
+
+
+def without_data(config: Config, signature: Signature, model: Model | None = None) -> Source:
+    """The source of a run whose data is not read: all that its objects need, and no splits."""
+    return Source(signature, _batch_size(config, signature.samples), model)
 
 
 def length_of(config: Config, source: Source) -> Length:
@@ -89,8 +104,8 @@ def load_dataset(source: Choice, data_dir: str | os.PathLike[str] | None) -> Dat
     return loader(**given, **source.arguments)
 
 
-def rebuilding(split: Split) -> Split:
-    """The split with its own pixels, in [0, 1] and flat, as labels."""
+def with_own_targets(split: Split) -> Split:
+    """The split with its own pixels, in [0, 1] and flat, as targets."""
     images = split["x"]
     unit = images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)
     return split | {"y": unit.reshape(len(images), -1)}
@@ -117,8 +132,12 @@ def sized(train: Split, config: Config) -> tuple[Split, int]:
     if size > n:
         fault = f"{size} is more than the {n} training samples that there are"
         raise ConfigError("configuration", [("data.train_size", fault)])
-    batch = size if config.data.batch_size == "full" else config.data.batch_size
-    if batch > size:
-        fault = f'{batch} is more than the {size} training samples; "full" takes all of them'
+    return {k: v[:size] for k, v in train.items()}, _batch_size(config, size)
+
+
+def _batch_size(config: Config, samples: int) -> int:
+    batch = samples if config.data.batch_size == "full" else config.data.batch_size
+    if batch > samples:
+        fault = f'{batch} is more than the {samples} training samples; "full" takes all of them'
         raise ConfigError("configuration", [("data.batch_size", fault)])
-    return {k: v[:size] for k, v in train.items()}, batch
+    return batch

@@ -1,17 +1,21 @@
 """Which family each table of a configuration picks from: the one place that knows them all."""
 
 import inspect
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jaxopt_lab.augment import ATTACKS, AUGMENTATIONS, MIXERS
+from jaxopt_lab.config.schema import Choice
 from jaxopt_lab.config.values import takes_toml
 from jaxopt_lab.control import CONTROLS
+from jaxopt_lab.core.declare import Better, Declaration, declared
+from jaxopt_lab.core.metrics import measure_of
 from jaxopt_lab.core.ranges import hints
 from jaxopt_lab.data import DATASETS
 from jaxopt_lab.linear import FEATURES, fit, ols, ridge
-from jaxopt_lab.losses import LOSSES, PENALTIES
+from jaxopt_lab.losses import LOSSES, METRICS, PENALTIES
 from jaxopt_lab.nn import MODELS
 from jaxopt_lab.optimizers import OPTIMIZERS, sam
 from jaxopt_lab.schedules import SCHEDULES
@@ -24,7 +28,8 @@ class Family:
 
     Attributes:
       functions: `{name: function}`.
-      given: arguments that the program gives and a file does not.
+      given: arguments that the program gives and a file does not, beside those that a function
+        declares itself.
       optional: arguments that a file may leave out though the function asks for them.
     """
 
@@ -35,11 +40,12 @@ class Family:
     def arguments(self, name: str) -> dict[str, "Argument"]:
         """The arguments that a file can give to the function of that name."""
         function = self.functions[name]
+        given = self.given | declared(function).given.keys()
         annotations = hints(function)
         return {
             p.name: Argument(annotations.get(p.name, Any), p.default, p.name in self.optional)
             for p in inspect.signature(function).parameters.values()
-            if p.name not in self.given and takes_toml(annotations.get(p.name, Any))
+            if p.name not in given and takes_toml(annotations.get(p.name, Any))
         }
 
 
@@ -56,22 +62,38 @@ class Argument:
         return self.default is inspect.Parameter.empty and not self.optional
 
 
+# Views of the tables, not copies: what is put into a family's table can be named in a file.
 FAMILIES = {
     "data": Family(DATASETS, given=frozenset({"data_dir"})),
     "model": Family(MODELS, given=frozenset({"outputs"})),
     "loss": Family(LOSSES, given=frozenset({"outputs", "labels"})),
     "penalty": Family(PENALTIES, given=frozenset({"params"})),
-    "augment": Family({**AUGMENTATIONS, **MIXERS}),
+    "augment": Family(ChainMap(MIXERS, AUGMENTATIONS)),
     "adversary": Family(ATTACKS),
-    "optimizer": Family({**OPTIMIZERS, **SECOND_ORDER}),
+    "optimizer": Family(ChainMap(SECOND_ORDER, OPTIMIZERS)),
     "schedule": Family(SCHEDULES, optional=frozenset({"steps"})),
-    "control": Family(
-        {"sam": sam} | CONTROLS,  # first of a chain: it takes the gradient anew
-        given=frozenset({"inner", "is_cycle_end", "learning_rate", "seed"}),
-    ),
+    # `sam` comes first, because it takes the gradient again.
+    "control": Family(ChainMap(CONTROLS, {"sam": sam})),
     "linear": Family(
         {f.__name__: f for f in (ols, ridge, fit)},
         given=frozenset({"X", "y", "lam", "classes"}),
     ),
     "features": Family(FEATURES, given=frozenset({"key", "X"})),
 }
+
+
+def declared_by(family: str, choice: Choice) -> Declaration:
+    """What the function that a choice names declares."""
+    return declared(FAMILIES[family].functions[choice.name])
+
+
+def names_with(family: str, wanted: Callable[[Declaration], Any]) -> list[str]:
+    """The names of a family whose declarations are wanted, in the table's order."""
+    functions = FAMILIES[family].functions
+    return [name for name, function in functions.items() if wanted(declared(function))]
+
+
+def better(metric: str) -> Better:
+    """Whether a metric, "val_accuracy" for one, is better low or high."""
+    measure = METRICS.get(measure_of(metric))
+    return "min" if measure is None else declared(measure).better

@@ -64,6 +64,8 @@ def in_steps(value: int | str, *, total: int, steps_per_epoch: int) -> int:
 
 def _conform(hint: Any, value: Any) -> tuple[Any, str | None]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:  # of a function without annotations
+        return value, None
     if origin is Annotated:
         if isinstance(value, str) and any(isinstance(m, Duration) for m in marks(hint)):
             match = _LENGTH.fullmatch(value.strip())

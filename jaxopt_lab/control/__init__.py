@@ -2,8 +2,8 @@
 
 The table's order is the order of a chain: those placed at "gradients" come before the optimizer,
 those at "updates" after it, and each "wrapper" goes around all before it, so that early stopping
-sees every measurement and freezes everything. What the program gives stands first among a
-control's arguments: `inner` of the wrappers, `is_cycle_end` of `snapshots`.
+sees every measurement and freezes everything. Each declares its place, what the program gives it
+and what it keeps, by `core.declare`.
 """
 
 from jaxopt_lab.control._add_gradient_noise import add_gradient_noise
@@ -11,7 +11,6 @@ from jaxopt_lab.control._clip_by_global_norm import clip_by_global_norm
 from jaxopt_lab.control._clip_by_norm import clip_by_norm
 from jaxopt_lab.control._clip_by_value import clip_by_value
 from jaxopt_lab.control._early_stopping import early_stopping
-from jaxopt_lab.control._place import place_of
 from jaxopt_lab.control._plateau_learning_rate import plateau_learning_rate
 from jaxopt_lab.control._reduce_on_plateau import reduce_on_plateau
 from jaxopt_lab.control._skip_not_finite import skip_not_finite
@@ -59,7 +58,6 @@ __all__ = [
     "early_stopping",
     "has_stopped",
     "learning_rate_scale",
-    "place_of",
     "plateau_learning_rate",
     "reduce_on_plateau",
     "skip_not_finite",

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control._place import placed
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import NonNegative, Range, checked
 
 # Set apart from what else draws from a step's key.
@@ -19,7 +19,7 @@ class AddGradientNoiseState(NamedTuple):
     count: jax.Array
 
 
-@placed("gradients")
+@declare(given={"seed": "seed"})
 @checked
 def add_gradient_noise(
     seed: Annotated[int, Range(0)], *, eta: NonNegative = 0.01, gamma: NonNegative = 0.55

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.control._norm import factor_under, scaled, squared_norm
-from jaxopt_lab.control._place import placed
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Positive, checked
 
 
-@placed("gradients")
+@declare(any_rate=True)
 @checked
 def clip_by_global_norm(max_norm: Positive) -> optax.GradientTransformationExtraArgs:
     """Hold the norm of the whole gradient under a bound, and keep its direction.

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control._place import placed
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Positive, checked
 
 
-@placed("gradients")
+@declare(any_rate=True)
 @checked
 def clip_by_value(max_value: Positive) -> optax.GradientTransformationExtraArgs:
     """Hold each element of the gradient between two bounds.

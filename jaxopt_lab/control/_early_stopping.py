@@ -9,8 +9,8 @@ import optax
 from jaxopt_lab.control._inner import inner_transformation
 from jaxopt_lab.control._monitor import Mode, improves, measured, worst
 from jaxopt_lab.control._params import required
-from jaxopt_lab.control._place import placed
 from jaxopt_lab.control._select import copied, select, zero_where
+from jaxopt_lab.core.declare import Keeps, declare, reads
 from jaxopt_lab.core.ranges import NonNegative, Range, checked
 from jaxopt_lab.core.types import Params
 
@@ -35,7 +35,15 @@ class EarlyStoppingState(NamedTuple):
     inner: Any
 
 
-@placed("wrapper")
+@declare(
+    place="wrapper",
+    role="early_stopping",
+    given={"inner": "inner"},
+    keeps=Keeps(
+        "best", reads(EarlyStoppingState, "best_params"), judged=True, switch="restore_best"
+    ),
+    stopped=reads(EarlyStoppingState, "stopped"),
+)
 @checked
 def early_stopping(
     inner: optax.GradientTransformation,

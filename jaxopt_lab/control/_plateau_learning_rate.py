@@ -6,7 +6,6 @@ import optax
 
 from jaxopt_lab.control._inner import inner_transformation
 from jaxopt_lab.control._monitor import Mode
-from jaxopt_lab.control._place import placed
 from jaxopt_lab.control._plateau import (
     Factor,
     Measurements,
@@ -16,6 +15,7 @@ from jaxopt_lab.control._plateau import (
     init_plateau,
     make_observe,
 )
+from jaxopt_lab.core.declare import declare, reads
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import NonNegative, Positive, checked
 
@@ -27,7 +27,12 @@ class PlateauLearningRateState(NamedTuple):
     inner: Any
 
 
-@placed("wrapper")
+@declare(
+    place="wrapper",
+    role="plateau",
+    given={"inner": "inner", "learning_rate": "learning_rate"},
+    rate_scale=reads(PlateauState, "scale"),
+)
 @checked
 def plateau_learning_rate(
     inner: optax.GradientTransformation,

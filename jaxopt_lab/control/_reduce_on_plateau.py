@@ -5,19 +5,25 @@ import optax
 
 from jaxopt_lab.control._monitor import Mode
 from jaxopt_lab.control._norm import scaled
-from jaxopt_lab.control._place import placed
 from jaxopt_lab.control._plateau import (
     Factor,
     Measurements,
+    PlateauState,
     Rule,
     ThresholdMode,
     init_plateau,
     make_observe,
 )
+from jaxopt_lab.core.declare import declare, reads
 from jaxopt_lab.core.ranges import NonNegative, Positive, checked
 
 
-@placed("updates")
+@declare(
+    place="updates",
+    role="plateau",
+    given={"learning_rate": "learning_rate"},
+    rate_scale=reads(PlateauState, "scale"),
+)
 @checked
 def reduce_on_plateau(
     *,

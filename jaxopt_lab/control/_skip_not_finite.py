@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.control._inner import inner_transformation
-from jaxopt_lab.control._place import placed
 from jaxopt_lab.control._select import select, zero_where
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.tree import all_finite
 
@@ -21,7 +21,7 @@ class SkipNotFiniteState(NamedTuple):
     inner: Any
 
 
-@placed("wrapper")
+@declare(place="wrapper", given={"inner": "inner"})
 @checked
 def skip_not_finite(
     inner: optax.GradientTransformation,

@@ -1,15 +1,16 @@
 """Parameters at the ends of cycles."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.control._params import after_step
-from jaxopt_lab.control._place import placed
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, checked
+from jaxopt_lab.core.tree import find_states
 from jaxopt_lab.core.types import Params
 
 
@@ -21,7 +22,14 @@ class SnapshotsState(NamedTuple):
     params: Params
 
 
-@placed("updates")
+def _members(opt_state: Any) -> tuple[Params, jax.Array]:
+    """The stacked snapshots, and how many of their places are filled."""
+    (state,) = find_states(opt_state, SnapshotsState)
+    places = len(jax.tree.leaves(state.params)[0])
+    return state.params, jnp.minimum(state.taken, places)
+
+
+@declare(place="updates", role="snapshots", given={"is_cycle_end": "cycle_end"}, members=_members)
 @checked
 def snapshots(
     is_cycle_end: Callable[[jax.Array], jax.Array], members: Count = 5

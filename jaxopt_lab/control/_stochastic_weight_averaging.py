@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.control._params import after_step, average
-from jaxopt_lab.control._place import placed
 from jaxopt_lab.control._select import copied
+from jaxopt_lab.core.declare import Keeps, declare, reads
 from jaxopt_lab.core.ranges import Duration, Range, Steps, checked
 from jaxopt_lab.core.tree import accumulator_dtype
 from jaxopt_lab.core.types import Params
@@ -22,7 +22,11 @@ class StochasticWeightAveragingState(NamedTuple):
     average: Params
 
 
-@placed("updates")
+@declare(
+    place="updates",
+    role="average",
+    keeps=Keeps("average", reads(StochasticWeightAveragingState, "average")),
+)
 @checked
 def stochastic_weight_averaging(
     start: Annotated[int, Range(0), Duration()], every: Steps = 1

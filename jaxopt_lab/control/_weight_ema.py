@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.control._params import after_step, average
-from jaxopt_lab.control._place import placed
 from jaxopt_lab.control._select import copied
+from jaxopt_lab.core.declare import Keeps, declare, reads
 from jaxopt_lab.core.ranges import Decay, checked
 from jaxopt_lab.core.tree import accumulator_dtype
 from jaxopt_lab.core.types import Params
@@ -35,7 +35,7 @@ class WeightEmaState(NamedTuple):
     average: Params
 
 
-@placed("updates")
+@declare(place="updates", role="average", keeps=Keeps("average", reads(WeightEmaState, "average")))
 @checked
 def weight_ema(
     decay: Decay = 0.999, *, debias: bool = False

@@ -11,6 +11,7 @@ from jaxopt_lab.control._snapshots import SnapshotsState
 from jaxopt_lab.control._stochastic_weight_averaging import StochasticWeightAveragingState
 from jaxopt_lab.control._weight_ema import WeightEmaState
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.tree import find_states
 from jaxopt_lab.core.types import Params
 
 
@@ -19,7 +20,7 @@ def can_stop(opt_state: Any) -> bool:
 
     A Python bool, from the state's structure alone: it costs nothing, inside `jit` too.
     """
-    return bool(_find(opt_state, EarlyStoppingState))
+    return bool(find_states(opt_state, EarlyStoppingState))
 
 
 def has_stopped(opt_state: Any) -> jax.Array:
@@ -28,7 +29,7 @@ def has_stopped(opt_state: Any) -> jax.Array:
     Returns:
       A bool scalar, or one a lane where the state is of a `vmap`; of several, whether any has.
     """
-    states = _find(opt_state, EarlyStoppingState)
+    states = find_states(opt_state, EarlyStoppingState)
     stopped = jnp.array(False)
     for state in states:
         stopped = stopped | state.stopped
@@ -89,19 +90,8 @@ def learning_rate_scale(opt_state: Any) -> jax.Array:
     return _only(opt_state, "reduce_on_plateau or plateau_learning_rate", PlateauState).scale
 
 
-def _find(opt_state: Any, *kinds: type) -> list[Any]:
-    """All states of these types, also those inside one another."""
-
-    def among(children):
-        leaves = jax.tree.leaves(children, is_leaf=lambda x: isinstance(x, kinds))
-        states = [leaf for leaf in leaves if isinstance(leaf, kinds)]
-        return [found for state in states for found in (state, *among(tuple(state)))]
-
-    return among((opt_state,))
-
-
 def _only(opt_state: Any, control: str, *kinds: type) -> Any:
-    states = _find(opt_state, *kinds)
+    states = find_states(opt_state, *kinds)
     if len(states) != 1:
         text = "no" if not states else f"{len(states)} of"
         one = "" if not states else "; there must be one"

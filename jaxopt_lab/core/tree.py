@@ -1,5 +1,6 @@
 """Pytree maths that optax's own does not have."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -48,3 +49,24 @@ def flatten_with_names(tree: Any) -> dict[str, Any]:
     """`{"params/Dense_0/kernel": leaf}`: the leaves by a readable path, in tree order."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def find_states(tree: Any, *kinds: type) -> list[Any]:
+    """All nodes of these types, such as an optimizer's states, also those inside one another."""
+
+    def among(children: Any) -> list[Any]:
+        nodes = jax.tree.leaves(children, is_leaf=lambda x: isinstance(x, kinds))
+        states = [node for node in nodes if isinstance(node, kinds)]
+        return [found for state in states for found in (state, *among(tuple(state)))]
+
+    return among((tree,))
+
+
+def stack(trees: Sequence[Any]) -> Any:
+    """Trees of one structure as one, each leaf with a new leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def take(tree: Any, index: Any) -> Any:
+    """`leaf[index]` of every leaf: one of what was stacked, or with a slice some of them."""
+    return jax.tree.map(lambda leaf: leaf[index], tree)

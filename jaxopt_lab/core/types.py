@@ -1,15 +1,22 @@
-"""The names that every family shares."""
+"""The names and the interfaces that every family shares."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import numpy as np
 
 Params = Any
 """A pytree of arrays: Linen, NNX, Equinox or bare."""
 
+ModelState = dict[str, Any]
+"""A model's other collections, such as batch statistics."""
+
 Batch = dict[str, jax.Array]
 """`{"x": (B, ...), "y": (B,) | (B, K) | (B, ...)}`, and optionally `"weight": (B,)`."""
+
+Split = dict[str, np.ndarray]
+"""A whole split on the host: the arrays of a batch with a leading axis of N."""
 
 Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
 """`step -> float32 scalar`, for every step >= 0."""
@@ -22,3 +29,102 @@ class Metric(NamedTuple):
 
     value: jax.Array
     ready: jax.Array
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A network as a pair of pure functions: a Linen module, or `nn.from_nnx` of an NNX one."""
+
+    def init(self, rngs: Any, x: jax.Array, *, train: bool) -> Mapping[str, Any]:
+        """The first variables, `{"params": ..., ...}`, for inputs such as `x`."""
+        ...
+
+    def apply(self, variables: Mapping[str, Any], x: jax.Array, *, train: bool, **how: Any) -> Any:
+        """The outputs (B, ...); with `mutable=[...]` a pair of them and the changed collections.
+
+        In training it is given `rngs={"params": key, "dropout": key}` too.
+        """
+        ...
+
+
+class Loss(Protocol):
+    """What is minimized: its mean over a batch."""
+
+    def __call__(self, outputs: jax.Array, labels: jax.Array, /) -> jax.Array:
+        """One float32 value a sample, (B,)."""
+        ...
+
+
+class Measure(Protocol):
+    """What computes a metric: its mean over a split is the metric.
+
+    `core.declare` says whether it is better high, and which targets it is for.
+    """
+
+    def __call__(self, outputs: jax.Array, labels: jax.Array, /) -> jax.Array:
+        """One float32 value a sample, (B,)."""
+        ...
+
+
+class Source(Protocol):
+    """Samples read by index, such as a NumPy array or a file that is mapped."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        ...
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """The samples at these indices."""
+        ...
+
+
+class Optimizer(Protocol):
+    """An optax `GradientTransformationExtraArgs`."""
+
+    init: Callable[[Params], Any]
+    update: Callable[..., tuple[Params, Any]]
+
+
+class Logger(Protocol):
+    """What takes a run's numbers as they come."""
+
+    def log(self, values: Mapping[str, float], *, step: int) -> None:
+        """Take the metrics after `step` steps."""
+        ...
+
+
+class Program(Protocol):
+    """Runs that train side by side as one compiled program; a run alone is R = 1.
+
+    The state is the program's own: `engine.fit` and its callers hand it back and look at what
+    comes beside it, which has one entry a run.
+    """
+
+    most: int
+    """The largest count of one `advance`."""
+
+    def start(self, runs: Sequence[int] = (0,)) -> Any:
+        """The state of these runs at step 0."""
+        ...
+
+    def advance(
+        self, state: Any, start: int, count: int
+    ) -> tuple[Any, dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """Take `count` steps from step `start` on; the state given is used up.
+
+        Returns:
+          The state; metrics of each step, (R, count) each; the steps that each run has taken, (R,),
+          fewer where it has stopped early; whether its parameters are finite, (R,).
+        """
+        ...
+
+    def evaluate(self, state: Any) -> tuple[Any, dict[str, np.ndarray]]:
+        """Measure the validation split: the state that knows it, and `{"val_loss": (R,), ...}`.
+
+        Nothing is measured, `{}`, where nothing is held out.
+        """
+        ...
+
+    def finish(self, state: Any) -> Sequence[Any]:
+        """What each run keeps at its end, and how it does on the test split."""
+        ...

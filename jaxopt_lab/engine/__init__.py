@@ -1,29 +1,53 @@
-"""Training: state, step, loop, evaluation, checkpoint. Objects and callables in, never names."""
+"""Training: state, step, loop, evaluation, checkpoint. Objects and callables in, never names.
+
+It imports `core` alone: the model, the loss and the optimizer are handed in.
+Begin with `forward`, `step` and `fit`; an `Experiment` is all that a run needs, `OneRun` runs it.
+"""
 
 from jaxopt_lab.engine._fit import Chunk, fit
+from jaxopt_lab.engine._one_run import OneRun
 from jaxopt_lab.engine._read_controls import read_controls
-from jaxopt_lab.engine._slow_in_loop import has_convolution
 from jaxopt_lab.engine.compilation import jit_once
+from jaxopt_lab.engine.compiled_steps import (
+    CAPACITY,
+    CompiledSteps,
+    compile_steps,
+    fits_on_device,
+)
+from jaxopt_lab.engine.convolutions import has_convolution
 from jaxopt_lab.engine.curvature import make_curvature
+from jaxopt_lab.engine.devices import device_mesh, replicated, some_devices
 from jaxopt_lab.engine.ensemble import Ensemble, ensemble_predict
 from jaxopt_lab.engine.evaluation import in_batches, make_evaluate
+from jaxopt_lab.engine.experiment import Experiment
+from jaxopt_lab.engine.finishing import Finish, candidates, finish, statistics_of
+from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.loop import batch_shapes, make_run_steps
 from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
-from jaxopt_lab.engine.program import Program, compile_program, fits_on_device
+from jaxopt_lab.engine.objective import Objective
 from jaxopt_lab.engine.state import TrainState, init_state, with_evaluation
 from jaxopt_lab.engine.statistics import reestimate_statistics
-from jaxopt_lab.engine.step import Step, make_step
+from jaxopt_lab.engine.step import Step, make_prepare, make_step
 
 __all__ = [
+    "CAPACITY",
     "Chunk",
+    "CompiledSteps",
     "Ensemble",
-    "Program",
+    "Experiment",
+    "Finish",
+    "Forward",
+    "Objective",
+    "OneRun",
     "Step",
     "TrainState",
     "batch_shapes",
+    "candidates",
     "channel_statistics",
-    "compile_program",
+    "compile_steps",
+    "device_mesh",
     "ensemble_predict",
+    "finish",
     "fit",
     "fits_on_device",
     "has_convolution",
@@ -33,9 +57,13 @@ __all__ = [
     "make_curvature",
     "make_evaluate",
     "make_normalize",
+    "make_prepare",
     "make_run_steps",
     "make_step",
     "read_controls",
     "reestimate_statistics",
+    "replicated",
+    "some_devices",
+    "statistics_of",
     "with_evaluation",
 ]

@@ -1,87 +1,94 @@
-"""The host's side of training: chunks of steps with evaluations between them."""
+"""The one driver: chunks of steps with evaluations between them, of one run or of many."""
 
 import time
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
-from jaxopt_lab.engine.program import Program
-from jaxopt_lab.engine.state import TrainState, with_evaluation
+from jaxopt_lab.core.types import Program
 
 # How often the host looks up, to draw progress and to see an interrupt: a few times a second.
 SECONDS_PER_CHUNK = 0.2
 
 
 class Chunk(NamedTuple):
-    """Some steps, and the evaluation after them if one was due.
+    """Some steps of R runs, and the evaluation after them if one was due.
 
     Attributes:
-      state: after the steps. It is donated to the next chunk: save it before asking for that.
-      start: the step before the first of these.
-      rows: metrics of each step, (count,) each.
-      evaluation: `{name: value}` of the state's params, or None.
+      state: the program's, after the steps. It is donated to the next chunk: save it before asking
+        for that.
+      start, count: the step before the first of these, and how many there are.
+      rows: metrics of each step, (R, count) each.
+      steps: that each run has taken, (R,); a run that has stopped early takes no more, and its
+        rows from there on mean nothing.
+      alive: whether a run's parameters are finite, (R,).
+      evaluation: `{name: (R,)}`, or None; of a run that has stopped it means nothing.
       seconds: of the steps; `evaluation_seconds` of the evaluation.
-      stopped: whether the optimizer has stopped the run; no chunk follows.
     """
 
-    state: TrainState
+    state: Any
     start: int
+    count: int
     rows: dict[str, np.ndarray]
-    evaluation: dict[str, float] | None
+    steps: np.ndarray
+    alive: np.ndarray
+    evaluation: dict[str, np.ndarray] | None
     seconds: float
     evaluation_seconds: float
-    stopped: bool = False
+
+    @property
+    def end(self) -> int:
+        """The step after the last of these."""
+        return self.start + self.count
 
 
 def fit(
-    state: TrainState,
     program: Program,
-    evaluate: Callable[[TrainState], dict[str, jax.Array]] | None,
+    state: Any,
     *,
+    start: int,
     total: int,
-    evaluate_every: int,
+    evaluate_every: int | None,
     steps_per_chunk: int | None = None,
+    seconds_per_chunk: float = SECONDS_PER_CHUNK,
 ) -> Iterator[Chunk]:
-    """Train to step `total` or an early stop, yielding after each chunk.
+    """Train from step `start` to `total`, yielding after each chunk.
 
-    Evaluations come after steps that `evaluate_every` divides and after the last, whatever the
-    lengths of the chunks, which follow the clock.
+    Ends sooner where every run has stopped early or diverged. Evaluations come after steps that
+    `evaluate_every` divides and after the last, whatever the lengths of the chunks, which follow
+    the clock.
 
     Args:
-      state: where to begin: a new state, or a saved one.
-      program: from `compile_program`.
-      evaluate: `state -> {name: value}`, or None.
-      total: the step to train to.
-      evaluate_every: steps between evaluations, >= 1.
+      program: one run or many.
+      state: of the program at step `start`: a new one, or a saved one.
+      start, total: steps from and to.
+      evaluate_every: steps between evaluations, >= 1; None for no evaluation.
       steps_per_chunk: the length of a chunk where no evaluation is nearer; None to follow the
         clock, which differs between the processes of one run.
+      seconds_per_chunk: what a chunk aims at where it follows the clock.
 
     Yields:
       Chunks, in order.
     """
-    step, pace = int(state.step), steps_per_chunk or 1
+    step, pace = start, steps_per_chunk or 1
     while step < total:
-        next_evaluation = (step // evaluate_every + 1) * evaluate_every
-        count = min(pace, program.most, total - step, next_evaluation - step)
+        to_evaluation = total if evaluate_every is None else evaluate_every - step % evaluate_every
+        count = min(pace, program.most, total - step, to_evaluation)
         begin = time.perf_counter()
-        state, rows = program.advance(state, step, count)
+        state, rows, steps, alive = program.advance(state, step, count)
         seconds = time.perf_counter() - begin
         # At most 8 times as many as before: one fast first step says little about the next ones.
         if steps_per_chunk is None:
-            pace = max(1, min(8 * count, round(SECONDS_PER_CHUNK / max(seconds / count, 1e-9))))
-        start, step = step, step + count
-        frozen = int(state.step) < step
-        if frozen:  # an early stop, told by the state: what came after it did not happen
-            step = int(state.step)
-            rows = {name: values[: step - start] for name, values in rows.items()}
-        measured, begin = None, time.perf_counter()
-        due = step % evaluate_every == 0 or step == total
-        if evaluate is not None and due and not frozen:
-            values = evaluate(state)
-            state = with_evaluation(state, values)
-            measured = {name: float(v) for name, v in values.items()}
-        yield Chunk(state, start, rows, measured, seconds, time.perf_counter() - begin, frozen)
-        if frozen:
+            pace = max(1, min(8 * count, round(seconds_per_chunk / max(seconds / count, 1e-9))))
+        before, step = step, step + count
+        going = steps == step
+        evaluation, begin = None, time.perf_counter()
+        due = evaluate_every is not None and (step % evaluate_every == 0 or step == total)
+        if due and going.any():
+            state, values = program.evaluate(state)
+            evaluation = values or None
+        evaluated = time.perf_counter() - begin
+        yield Chunk(state, before, count, rows, steps, alive, evaluation, seconds, evaluated)
+        if not (alive & going).any():
             return

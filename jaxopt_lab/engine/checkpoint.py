@@ -5,11 +5,9 @@ manifest is written last, so a checkpoint without one was never finished, and it
 SHA-256, so one with a flipped bit is not restored. Either is restored in any number of processes.
 """
 
-import contextlib
 import hashlib
 import io
 import json
-import os
 import pathlib
 import shutil
 import types
@@ -19,25 +17,10 @@ import jax
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError, require
+from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.tree import flatten_with_names
 
 FORMAT = 1
-
-
-def write_atomically(path: pathlib.Path, content: bytes) -> None:
-    """Write to a temporary name beside `path`, sync, rename: the file is whole or not there."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    _sync_folder(path.parent)
 
 
 def save(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: int = 2) -> None:
@@ -122,9 +105,9 @@ def _several_processes() -> bool:
 
 def _orbax() -> types.ModuleType:
     require("orbax", "orbax")
-    from jaxopt_lab.engine import _orbax  # takes a second, and few runs need it
+    from jaxopt_lab.engine import orbax_files  # takes a second, and few runs need it
 
-    return _orbax
+    return orbax_files
 
 
 def _manifests(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -215,12 +198,3 @@ def _plain(leaf: Any) -> np.ndarray:
     """bfloat16 and its like, which `.npz` does not know, as unsigned integers of their width."""
     array = np.asarray(leaf)
     return array.view(f"u{array.dtype.itemsize}") if array.dtype.kind == "V" else array
-
-
-def _sync_folder(folder: pathlib.Path) -> None:
-    with contextlib.suppress(OSError):  # not every file system can
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

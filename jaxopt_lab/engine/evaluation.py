@@ -1,17 +1,18 @@
 """Means of losses and metrics over a whole split."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.core.tree import cast_floating
-from jaxopt_lab.core.types import Batch, Params
+from jaxopt_lab.core.metrics import ROBUST
+from jaxopt_lab.core.types import Batch, Measure, ModelState, Params
+from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.step import Attack
 
-Evaluate = Callable[[Params, dict[str, Any], Batch], Any]
+Evaluate = Callable[[Params, ModelState, Batch], dict[str, Any]]
 
 
 def in_batches(data: dict[str, np.ndarray], batch_size: int) -> dict[str, np.ndarray]:
@@ -33,11 +34,9 @@ def in_batches(data: dict[str, np.ndarray], batch_size: int) -> dict[str, np.nda
 
 
 def make_evaluate(
-    model: Any,
-    metrics: dict[str, Callable[[jax.Array, jax.Array], jax.Array]],
+    forward: Forward,
+    measures: Mapping[str, Measure],
     *,
-    normalize: Callable[[jax.Array], jax.Array] = lambda x: x,
-    dtype: Any = jnp.float32,
     in_loop: bool = True,
     attack: Attack | None = None,
     attack_key: jax.Array | None = None,
@@ -45,10 +44,8 @@ def make_evaluate(
     """`(params, model_state, batches) -> {name: mean}` over batches made by `in_batches`.
 
     Args:
-      model: with `apply(variables, x, train=False)`.
-      metrics: `{name: (outputs, labels) -> (B,)}`; with an `attack` "loss" is one of them.
-      normalize: raw images to the model's input.
-      dtype: of the computation.
+      forward: the model.
+      measures: `{name: (outputs, labels) -> (B,)}`; with an `attack` "loss" is one of them.
       in_loop: one compiled loop over the batches, pure; False for a host loop over a compiled
         batch, for data that does not fit on the device or a model that is slow inside a loop.
       attack: `(key, batch, loss_fn) -> batch`; each metric but the loss is measured on its images
@@ -59,18 +56,16 @@ def make_evaluate(
       The function; its means are float32 scalars.
     """
 
-    def measured(variables, image, batch):
-        outputs = model.apply(variables, normalize(image).astype(dtype), train=False)
-        return {name: f(outputs, batch["y"]) for name, f in metrics.items()}
-
     def sums(params, model_state, batch, number):
-        variables = {"params": cast_floating(params, dtype), **model_state}
-        values = measured(variables, batch["x"], batch)
+        def measured(x):
+            outputs = forward.evaluate(params, model_state, x)
+            return {name: measure(outputs, batch["y"]) for name, measure in measures.items()}
+
+        values = measured(batch["x"])
         if attack is not None and attack_key is not None:
-            loss_fn = lambda image: measured(variables, image, batch)["loss"]  # noqa: E731
-            attacked = attack(jax.random.fold_in(attack_key, number), batch, loss_fn)["x"]
-            robust = measured(variables, attacked, batch)
-            values |= {f"robust_{name}": v for name, v in robust.items() if name != "loss"}
+            key = jax.random.fold_in(attack_key, number)
+            attacked = attack(key, batch, lambda x: measured(x)["loss"])["x"]
+            values |= {f"{ROBUST}{k}": v for k, v in measured(attacked).items() if k != "loss"}
         # Where the mask is 0 the value is left out, whatever it is: NaN * 0 would stay NaN.
         mask = batch["mask"] > 0
         return {name: jnp.where(mask, v, 0).sum() for name, v in values.items()}

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.types import Metric, Params
+from jaxopt_lab.core.types import Metric, ModelState, Params
+from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.keys import Stream, stream_key
 
 
@@ -27,14 +28,14 @@ class TrainState(NamedTuple):
     step: jax.Array
     key: jax.Array
     params: Params
-    model_state: dict[str, Any]
+    model_state: ModelState
     opt_state: Any
     evaluation: dict[str, Metric]
 
 
 def init_state(
     key: jax.Array,
-    model: Any,
+    forward: Forward,
     optimizer: optax.GradientTransformation,
     x: jax.Array,
     *,
@@ -45,7 +46,7 @@ def init_state(
 
     Args:
       key: the run's PRNG key.
-      model: with `init(rngs, x, train=...)`, such as a Linen module.
+      forward: the model.
       optimizer: an optax transformation.
       x: a batch of normalized inputs, of any size; only its shape and dtype matter to most models.
       evaluation: names of the metrics that `with_evaluation` will give, such as "val_loss".
@@ -58,17 +59,19 @@ def init_state(
       InputError: where the model has no parameters.
     """
     init_key = stream_key(key, Stream.INIT)
-    variables = dict(model.init(init_key, x, train=False))
+    params, model_state = forward.init(init_key, x)
     if adjust is not None:
-        variables = dict(adjust(variables, jax.random.fold_in(init_key, 1)))
-    params = variables.pop("params", None)
+        variables = {"params": params, **model_state}
+        model_state = dict(adjust(variables, jax.random.fold_in(init_key, 1)))
+        params = model_state.pop("params")
     if not jax.tree.leaves(params):
-        raise InputError(f"{type(model).__name__} has no parameters: there is nothing to train")
+        name = type(forward.model).__name__
+        raise InputError(f"{name} has no parameters: there is nothing to train")
     return TrainState(
         step=jnp.zeros([], jnp.int32),
         key=key,
         params=params,
-        model_state=variables,
+        model_state=model_state,
         opt_state=optimizer.init(params),
         evaluation={
             k: Metric(jnp.array(jnp.nan, jnp.float32), jnp.array(False)) for k in evaluation

@@ -1,23 +1,23 @@
 """Batch statistics for parameters that were not trained with them, such as averages."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.core.types import Params
+from jaxopt_lab.core.types import ModelState, Params
+from jaxopt_lab.engine.forward import Forward
 
 COLLECTION = "batch_stats"
 
 
 def reestimate_statistics(
-    model: Any,
+    forward: Forward,
     params: Params,
-    model_state: dict[str, Any],
+    model_state: ModelState,
     inputs: Iterable[jax.Array],
     key: jax.Array,
-) -> dict[str, Any]:
+) -> ModelState:
     """The model state with batch statistics that belong to `params`.
 
     Averaged parameters were never run in training, so their running statistics are nobody's. Each
@@ -27,10 +27,10 @@ def reestimate_statistics(
     (1 - m) b, and from r = 1 it gives m more, so b follows without knowing m.
 
     Args:
-      model: with `apply(variables, x, train=True, rngs=..., mutable=...)`, such as a Linen module.
+      forward: the model.
       params: the parameters.
       model_state: the model's collections; returned as it is where it holds no "batch_stats".
-      inputs: normalized batches, of one shape; about the training split, or a part of it.
+      inputs: raw batches, of one shape; about the training split, or a part of it.
       key: for the dropout of the training passes.
 
     Returns:
@@ -44,10 +44,8 @@ def reestimate_statistics(
     @jax.jit
     def moved(start, x, key):
         statistics = jax.tree.map(lambda s: jnp.full_like(s, start), model_state[COLLECTION])
-        variables = {"params": params, **model_state, COLLECTION: statistics}
-        rngs = {"params": key, "dropout": jax.random.fold_in(key, 1)}
-        _, state = model.apply(variables, x, train=True, rngs=rngs, mutable=[COLLECTION])
-        return state[COLLECTION]
+        state = {**model_state, COLLECTION: statistics}
+        return forward.train(params, state, x, key)[1][COLLECTION]
 
     total, count, kept = None, 0, None
     for count, x in enumerate(inputs, start=1):

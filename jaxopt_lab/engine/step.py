@@ -7,108 +7,65 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.core.tree import cast_floating
-from jaxopt_lab.core.types import Batch, Metric, Params
+from jaxopt_lab.core.types import Batch, Loss, Metric
 from jaxopt_lab.engine.curvature import CurvatureOf
+from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.keys import Stream, stream_key
+from jaxopt_lab.engine.objective import Objective
 from jaxopt_lab.engine.state import TrainState
 
-Loss = Callable[[jax.Array, jax.Array], jax.Array]
 Augment = Callable[[jax.Array, Batch], Batch]
 Attack = Callable[[jax.Array, Batch, Callable[[jax.Array], jax.Array]], Batch]
+Prepare = Callable[[TrainState, Batch], Batch]
 Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 
 
 def make_step(
-    model: Any,
-    loss: Loss,
+    forward: Forward,
+    objective: Objective,
     optimizer: optax.GradientTransformation,
     *,
-    normalize: Callable[[jax.Array], jax.Array] = lambda x: x,
-    augment: Augment | None = None,
-    attack: Attack | None = None,
-    consistency: Callable[[jax.Array], jax.Array] | None = None,
-    penalty: Callable[[Params], jax.Array] | None = None,
+    prepare: Prepare | None = None,
     curvature: CurvatureOf | None = None,
-    metrics: dict[str, Loss] | None = None,
     learning_rate: Callable[[jax.Array, Any], jax.Array] | None = None,
     stopped: Callable[[Any], jax.Array] | None = None,
-    dtype: Any = jnp.float32,
 ) -> Step:
     """A training step `(state, batch) -> (state, metrics)` for jit, scan, vmap and sharding.
 
     The optimizer's `update` is given the extras `value`, `metrics`, `key` and `grad_fn`.
 
     Args:
-      model: with `apply(variables, x, train=..., rngs=..., mutable=...)`, such as a Linen module.
-      loss: `(outputs, labels) -> (B,)`.
+      forward: the model.
+      objective: what is minimized; the sum of its terms is the extra `value`.
       optimizer: an optax transformation.
-      normalize: raw images to the model's input, inside the differentiated function.
-      augment: `(key, batch) -> batch` on raw images. It may give several views of each sample,
-        all of the first view and then all of the next; the loss and the metrics are of the first.
-      attack: `(key, batch, loss_fn) -> batch`, which moves the augmented images to where the loss
-        is large. `loss_fn(images) -> (B,)` is that of the parameters before the step in evaluation
-        mode, so that running statistics stand still and samples do not depend on each other.
-      consistency: `(views, B, K) outputs -> (B,)`, whose mean is added to the loss.
-      penalty: `params -> scalar`, added to the mean loss; what is minimized is the sum, which is
-        the extra `value`.
-      curvature: `(state, batch) -> curvature` of the augmented batch, from `make_curvature`: the
-        extra of that name, for optimizers that ask for it.
-      metrics: `{name: (outputs, labels) -> (B,)}`, means of which are returned beside the loss.
+      prepare: `(state, batch) -> batch`, from `make_prepare`: augmentation and attacks.
+      curvature: `(state, batch) -> curvature` of the prepared batch, from `make_curvature`: the
+        extra of that name, for optimizers that need it.
       learning_rate: `(step, opt_state) -> scalar`, of the state after the step, returned among the
         metrics.
       stopped: `opt_state -> bool scalar`; once true the run is frozen whole, its model state and
         its step included, and the metrics of later steps mean nothing.
-      dtype: of the computation; parameters, statistics and the loss stay float32.
 
     Returns:
-      The step. A batch is `{"x": (B, H, W, C), "y": (B,) or (B, K)}`; the metrics are
-      float32 scalars: `loss` alone, `consistency`, `penalty` and `learning_rate` where given, and
-      those of `metrics`.
+      The step. A batch is `{"x": (B, ...), "y": (B, ...)}`; the metrics are float32 scalars: the
+      terms of the objective, its measures, and `learning_rate` where given.
     """
     optimizer = optax.with_extra_args_support(optimizer)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
-        if augment is not None:
-            batch = augment(stream_key(state.key, Stream.AUGMENT, state.step), batch)
-        if attack is not None:
-            batch = attack(
-                stream_key(state.key, Stream.ADVERSARY, state.step),
-                batch,
-                evaluation_loss(
-                    model,
-                    loss,
-                    state.params,
-                    state.model_state,
-                    batch["y"],
-                    normalize=normalize,
-                    dtype=dtype,
-                ),
-            )
-        image, label = batch["x"], batch["y"]
+        if prepare is not None:
+            batch = prepare(state, batch)
+        x, labels = batch["x"], batch["y"]
         model_key = stream_key(state.key, Stream.MODEL, state.step)
 
-        def objective(params):
-            x = normalize(image).astype(dtype)
-            outputs, model_state = model.apply(
-                {"params": cast_floating(params, dtype), **state.model_state},
-                x,
-                train=True,
-                rngs={"params": model_key, "dropout": jax.random.fold_in(model_key, 1)},
-                mutable=list(state.model_state),
-            )
-            first = outputs[: len(label)]
-            row = {"loss": loss(first, label).mean().astype(jnp.float32)}
-            if consistency is not None:
-                views = outputs.reshape(-1, *first.shape)
-                row["consistency"] = consistency(views).mean().astype(jnp.float32)
-            if penalty is not None:
-                row["penalty"] = penalty(params)
-            return sum(row.values()), (row, first, dict(model_state))
+        def total(params):
+            outputs, model_state = forward.train(params, state.model_state, x, model_key)
+            row = objective.terms(params, outputs, labels)
+            return sum(row.values()), (row, outputs, model_state)
 
-        gradient = jax.value_and_grad(objective, has_aux=True)
+        gradient = jax.value_and_grad(total, has_aux=True)
         (value, (row, outputs, model_state)), grads = gradient(state.params)
-        row |= {name: f(outputs, label).mean() for name, f in (metrics or {}).items()}
+        row |= objective.measured(outputs, labels)
         new = jnp.array(True)
         updates, opt_state = optimizer.update(
             grads,
@@ -122,38 +79,52 @@ def make_step(
         )
         if learning_rate is not None:
             row["learning_rate"] = jnp.asarray(learning_rate(state.step, opt_state), jnp.float32)
-        seen = {k: m._replace(ready=jnp.zeros_like(m.ready)) for k, m in state.evaluation.items()}
+        evaluation = {
+            k: m._replace(ready=jnp.zeros_like(m.ready)) for k, m in state.evaluation.items()
+        }
         after = TrainState(
             step=state.step + 1,
             key=state.key,
             params=optax.apply_updates(state.params, updates),
             model_state=model_state,
             opt_state=opt_state,
-            evaluation=seen,
+            evaluation=evaluation,
         )
         return after if stopped is None else _frozen(state, after, stopped(opt_state)), row
 
     return step
 
 
-def evaluation_loss(
-    model: Any,
-    loss: Loss,
-    params: Params,
-    model_state: dict[str, Any],
-    label: jax.Array,
-    *,
-    normalize: Callable[[jax.Array], jax.Array],
-    dtype: Any,
-) -> Callable[[jax.Array], jax.Array]:
-    """`images -> (B,)`: the loss in evaluation mode as a function of the raw images, to attack."""
-    variables = {"params": cast_floating(params, dtype), **model_state}
+def make_prepare(
+    forward: Forward, loss: Loss, *, augment: Augment | None = None, attack: Attack | None = None
+) -> Prepare | None:
+    """`(state, batch) -> batch`: what happens to a batch before the loss sees it; None for nothing.
 
-    def of_images(images):
-        outputs = model.apply(variables, normalize(images).astype(dtype), train=False)
-        return loss(outputs, label)
+    Args:
+      forward: the model, for the attack.
+      loss: `(outputs, labels) -> (B,)`, for the attack.
+      augment: `(key, batch) -> batch` on raw inputs. It may give several views of each sample, all
+        of the first view and then all of the next.
+      attack: `(key, batch, loss_fn) -> batch`, which moves the augmented inputs to where the loss
+        is large. `loss_fn(x) -> (B,)` is that of the parameters before the step in evaluation
+        mode, so that running statistics stand still and samples do not depend on each other.
+    """
+    if augment is None and attack is None:
+        return None
 
-    return of_images
+    def prepare(state: TrainState, batch: Batch) -> Batch:
+        if augment is not None:
+            batch = augment(stream_key(state.key, Stream.AUGMENT, state.step), batch)
+        if attack is not None:
+            labels = batch["y"]
+
+            def loss_fn(x):
+                return loss(forward.evaluate(state.params, state.model_state, x), labels)
+
+            batch = attack(stream_key(state.key, Stream.ADVERSARY, state.step), batch, loss_fn)
+        return batch
+
+    return prepare
 
 
 def _frozen(before: TrainState, after: TrainState, frozen: jax.Array) -> TrainState:

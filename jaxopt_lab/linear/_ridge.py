@@ -5,12 +5,15 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import NonNegative, checked
 from jaxopt_lab.linear._least_squares import Method, least_squares
 from jaxopt_lab.linear._prepare import centred, check_data, check_strength, uncentred
+from jaxopt_lab.linear._ridge_path import ridge_path
 from jaxopt_lab.linear.model import LinearModel
 
 
+@declare(path=ridge_path)
 @checked
 def ridge(
     X: jax.Array, y: jax.Array, lam: NonNegative, *, intercept: bool = True, method: Method = "auto"

@@ -2,7 +2,8 @@
 
 A loss or a metric is `(outputs, labels) -> one float32 value a sample`, a penalty
 `params -> one float32 value`; `jensen_shannon` compares outputs with each other,
-`expected_calibration_error` is one value of a whole data set.
+`expected_calibration_error` is one value of a whole data set. The samplers `categorical`, `normal`
+and `bernoulli` draw labels from the distributions that losses are the negative logarithm of.
 """
 
 from jaxopt_lab.losses._accuracy import accuracy
@@ -15,6 +16,7 @@ from jaxopt_lab.losses._l2 import l2
 from jaxopt_lab.losses._logistic import logistic
 from jaxopt_lab.losses._softmax_cross_entropy import softmax_cross_entropy
 from jaxopt_lab.losses._squared_error import squared_error
+from jaxopt_lab.losses.samplers import bernoulli, categorical, normal
 
 LOSSES = {f.__name__: f for f in (softmax_cross_entropy, squared_error, logistic, hinge)}
 METRICS = {f.__name__: f for f in (accuracy,)}
@@ -25,6 +27,8 @@ __all__ = [
     "METRICS",
     "PENALTIES",
     "accuracy",
+    "bernoulli",
+    "categorical",
     "elastic_net",
     "expected_calibration_error",
     "hinge",
@@ -32,6 +36,7 @@ __all__ = [
     "l1",
     "l2",
     "logistic",
+    "normal",
     "softmax_cross_entropy",
     "squared_error",
 ]

@@ -3,7 +3,10 @@
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.declare import declare
 
+
+@declare(better="max")
 def accuracy(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Whether the largest output is at the label, one value a sample.
 

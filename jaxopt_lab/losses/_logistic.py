@@ -2,9 +2,12 @@
 
 import jax
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.losses._targets import targets
+from jaxopt_lab.losses.samplers import bernoulli
 
 
+@declare(targets=("classes", "numbers"), sampler=bernoulli)
 def logistic(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Log-loss of the sigmoid of logits, one value a sample.
 

@@ -3,9 +3,12 @@
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Probability, checked
+from jaxopt_lab.losses.samplers import categorical
 
 
+@declare(sampler=categorical)
 @checked
 def softmax_cross_entropy(
     outputs: jax.Array, labels: jax.Array, *, label_smoothing: Probability = 0.0

@@ -2,9 +2,12 @@
 
 import jax
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.losses._targets import targets
+from jaxopt_lab.losses.samplers import normal
 
 
+@declare(targets=("classes", "numbers"), sampler=normal)
 def squared_error(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Squared distance of outputs to labels, one value a sample.
 

@@ -20,7 +20,8 @@ from jaxopt_lab.optimizers._radam import radam
 from jaxopt_lab.optimizers._rmsprop import rmsprop
 from jaxopt_lab.optimizers._sam import sam
 from jaxopt_lab.optimizers._schedule_free_adamw import schedule_free_adamw
-from jaxopt_lab.optimizers._schedule_free_sgd import schedule_free_average, schedule_free_sgd
+from jaxopt_lab.optimizers._schedule_free_average import schedule_free_average
+from jaxopt_lab.optimizers._schedule_free_sgd import schedule_free_sgd
 from jaxopt_lab.optimizers._sgd import sgd
 
 OPTIMIZERS = {

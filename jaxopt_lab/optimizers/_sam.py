@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.rates import value_at
@@ -21,6 +22,7 @@ class SAMState(NamedTuple):
     count: jax.Array
 
 
+@declare(role="sam", needs=("grad_fn",))
 @checked
 def sam(
     rho: Annotated[ScalarOrSchedule, Range(0)] = 0.05,

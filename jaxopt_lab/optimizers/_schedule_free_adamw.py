@@ -5,14 +5,17 @@ from typing import Annotated
 
 import optax
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers._from_optax import from_optax
+from jaxopt_lab.optimizers._schedule_free_average import schedule_free_average
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
+@declare(eval_params=schedule_free_average)
 @checked
 @renamed(beta1="b1", beta2="b2")
 def schedule_free_adamw(

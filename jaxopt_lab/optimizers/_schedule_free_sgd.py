@@ -5,16 +5,17 @@ from typing import Annotated
 
 import optax
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import LearningRate, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.core.tree import cast_like, widen
-from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers._from_optax import FromOptaxState, from_optax
+from jaxopt_lab.optimizers._from_optax import from_optax
+from jaxopt_lab.optimizers._schedule_free_average import schedule_free_average
 from jaxopt_lab.optimizers._weight_decay import WeightDecay
 
 
+@declare(eval_params=schedule_free_average)
 @checked
 @renamed(beta="b1")
 def schedule_free_sgd(
@@ -60,16 +61,3 @@ def schedule_free_sgd(
         return optax.contrib.schedule_free(optax.chain(decay, optax.sgd(eta)), eta, b1)
 
     return from_optax("schedule_free_sgd", learning_rate, build)
-
-
-def schedule_free_average(state: FromOptaxState, params: Params) -> Params:
-    """The average x of a Schedule-Free method: what to evaluate and to keep.
-
-    Args:
-      state: of `schedule_free_sgd` or `schedule_free_adamw`, after the update that gave `params`.
-      params: y, the parameters that training holds.
-
-    Returns:
-      x = (y - (1 - b1) z) / b1, in the dtypes of `params`.
-    """
-    return cast_like(optax.contrib.schedule_free_eval_params(state.inner, widen(params)), params)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import jax.numpy as jnp
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import (
     Count,
@@ -20,8 +21,10 @@ from jaxopt_lab.schedules._anneal import cosine, linear
 from jaxopt_lab.schedules._cycles import cycle_at
 from jaxopt_lab.schedules._of_step import of_step
 from jaxopt_lab.schedules._power import power
+from jaxopt_lab.schedules._sgdr_cycle_end import sgdr_cycle_end
 
 
+@declare(cycle_end=sgdr_cycle_end)
 @checked
 def sgdr(
     cycle: Steps,

@@ -4,6 +4,7 @@ Each optimizer of the table is `scale_by_<name>`, which turns a gradient into a 
 by a learning rate. Those that need the extra `curvature` of `update` say so.
 """
 
+from jaxopt_lab.losses.samplers import bernoulli, categorical, normal
 from jaxopt_lab.second_order._block_natural_gradient import (
     block_natural_gradient,
     scale_by_block_natural_gradient,
@@ -20,9 +21,9 @@ from jaxopt_lab.second_order._kron_factors import KronFactors, kron_factors
 from jaxopt_lab.second_order._natural_gradient import natural_gradient, scale_by_natural_gradient
 from jaxopt_lab.second_order._newton import newton, scale_by_newton
 from jaxopt_lab.second_order._newton_cg import newton_cg, scale_by_newton_cg
+from jaxopt_lab.second_order._noise_scale import noise_scale
 from jaxopt_lab.second_order._shampoo import scale_by_shampoo, shampoo
 from jaxopt_lab.second_order._soap import scale_by_soap, soap
-from jaxopt_lab.second_order.labels import bernoulli, categorical, normal
 
 SECOND_ORDER = {
     f.__name__: f
@@ -54,6 +55,7 @@ __all__ = [
     "natural_gradient",
     "newton",
     "newton_cg",
+    "noise_scale",
     "normal",
     "scale_by_block_natural_gradient",
     "scale_by_diagonal_hessian",

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, LearningRate, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.linalg import dense
@@ -24,6 +25,7 @@ class BlockNaturalGradientState(NamedTuple):
     count: jax.Array
 
 
+@declare(needs=("curvature",))
 @checked
 def block_natural_gradient(
     learning_rate: LearningRate,

@@ -20,7 +20,7 @@ from jaxopt_lab.linalg import (
     hessian_operator,
     per_example_grads,
 )
-from jaxopt_lab.second_order.labels import categorical
+from jaxopt_lab.losses.samplers import categorical
 
 Matrix = Literal["hessian", "ggn", "mc", "empirical"]
 Fisher = Literal["ggn", "mc", "empirical"]

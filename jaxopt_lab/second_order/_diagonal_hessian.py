@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, Probability, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import zeros_accumulator
@@ -32,6 +33,7 @@ class DiagonalHessianState(NamedTuple):
     curvature: Params
 
 
+@declare(needs=("curvature",))
 @checked
 @renamed(beta1="b1", beta2="b2")
 def diagonal_hessian(

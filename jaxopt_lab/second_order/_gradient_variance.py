@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Probability, checked
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.core.tree import zeros_accumulator
+from jaxopt_lab.core.tree import find_states, zeros_accumulator
 from jaxopt_lab.core.types import Params
+from jaxopt_lab.second_order._noise_scale import noise_to_signal
 from jaxopt_lab.second_order._transformation import (
     averaged,
     averaging_weight,
@@ -29,6 +31,7 @@ class GradientVarianceState(NamedTuple):
     signal: jax.Array
 
 
+@declare(needs=("curvature",))
 @checked
 @renamed(beta1="b1", beta2="b2")
 def gradient_variance(
@@ -144,17 +147,10 @@ def gradient_noise_scale(opt_state: Any) -> jax.Array:
 
     Reference: McCandlish et al., 2018, https://arxiv.org/abs/1812.06162, section 2.2.
     """
-
-    def is_state(x):
-        return isinstance(x, GradientVarianceState)
-
-    found = [x for x in jax.tree.leaves(opt_state, is_leaf=is_state) if is_state(x)]
+    found = find_states(opt_state, GradientVarianceState)
     if len(found) != 1:
         raise InputError(
             f"gradient_noise_scale: the optimizer's state has {len(found)} gradient_variance; "
             "there must be one"
         )
-    noise, signal = found[0].noise, found[0].signal
-    known = signal > 0
-    ratio = noise / jnp.where(known, signal, 1)
-    return jnp.where(known, ratio, jnp.where(noise > 0, jnp.inf, 0.0))
+    return noise_to_signal(found[0].noise, found[0].signal)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Momentum, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import (
@@ -55,6 +56,7 @@ class KfacState(NamedTuple):
     velocity: Params
 
 
+@declare(needs=("curvature",))
 @checked
 def kfac(
     learning_rate: LearningRate,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Count, LearningRate, checked
 from jaxopt_lab.core.rates import value_at
@@ -31,6 +32,7 @@ class NaturalGradientState(NamedTuple):
     damping: jax.Array
 
 
+@declare(needs=("curvature",))
 @checked
 def natural_gradient(
     learning_rate: LearningRate,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.types import ScalarOrSchedule
@@ -25,6 +26,7 @@ class NewtonState(NamedTuple):
     count: jax.Array
 
 
+@declare(needs=("curvature",))
 @checked
 def newton(
     learning_rate: LearningRate,

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import zeros_accumulator
@@ -28,6 +29,7 @@ class NewtonCGState(NamedTuple):
     negative_curvature: jax.Array
 
 
+@declare(needs=("curvature",))
 @checked
 def newton_cg(
     learning_rate: LearningRate,

@@ -1,17 +1,13 @@
-"""Many runs as one program, spread over every device there is."""
+"""Many runs as one program, spread over every device there is.
 
-from jaxopt_lab.sweeps._at_once import runs_at_once
-from jaxopt_lab.sweeps._fit_runs import RunsChunk, fit_runs
-from jaxopt_lab.sweeps._halving import rung_ends, rung_sizes, survivors
-from jaxopt_lab.sweeps._placement import (
-    device_mesh,
-    over_runs,
-    replicated,
-    run_bytes,
-    some_devices,
-    spread,
-    wave_size,
-)
+It imports `core` and `engine`, whose `fit` drives a `Population` as it drives one run. Begin with
+`_population.py`; `placement` says what lies where, `halving` who goes on.
+"""
+
+from jaxopt_lab.sweeps._population import Population, Variants, Wave
+from jaxopt_lab.sweeps._runs_at_once import runs_at_once
+from jaxopt_lab.sweeps.halving import rung_ends, rung_sizes, survivors
+from jaxopt_lab.sweeps.placement import over_runs, run_bytes, spread, wave_size
 from jaxopt_lab.sweeps.range_test import (
     diverged_at,
     range_test_rates,
@@ -21,19 +17,17 @@ from jaxopt_lab.sweeps.range_test import (
 )
 
 __all__ = [
-    "RunsChunk",
-    "device_mesh",
+    "Population",
+    "Variants",
+    "Wave",
     "diverged_at",
-    "fit_runs",
     "over_runs",
     "range_test_rates",
-    "replicated",
     "run_bytes",
     "rung_ends",
     "rung_sizes",
     "runs_at_once",
     "smoothed_losses",
-    "some_devices",
     "spread",
     "steepest",
     "survivors",

@@ -175,8 +175,11 @@ def steps(images: np.ndarray, repeats: int) -> None:
     key, batch = jax.random.key(0), {"x": jnp.asarray(images[:128])}
     batch["y"] = jnp.arange(128) % 10
     model, sgd = nn.resnet(outputs=10, depth=20), optimizers.momentum(0.1)
+    forward = engine.Forward(
+        model, lambda x: x.astype(jnp.float32) / (255 if x.dtype == jnp.uint8 else 1)
+    )
     state = engine.init_state(
-        key, model, optax.with_extra_args_support(sgd), jnp.zeros((1, 32, 32, 3))
+        key, forward, optax.with_extra_args_support(sgd), jnp.zeros((1, 32, 32, 3))
     )
     ops = {"none": None, "crop + flip": (augment.random_crop(), augment.random_flip())}
     ops |= {"augmix": (augment.augmix(),), "rand_augment": (augment.rand_augment(),)}
@@ -187,12 +190,13 @@ def steps(images: np.ndarray, repeats: int) -> None:
 
     runs = {}
     for name, chosen in ops.items():
+        loss = losses.softmax_cross_entropy
+        op = on_images(augment.compose(*chosen)) if chosen else None
         step = engine.make_step(
-            model,
-            losses.softmax_cross_entropy,
+            forward,
+            engine.Objective(loss),
             sgd,
-            normalize=lambda x: x.astype(jnp.float32) / (255 if x.dtype == jnp.uint8 else 1),
-            augment=on_images(augment.compose(*chosen)) if chosen else None,
+            prepare=engine.make_prepare(forward, loss, augment=op),
         )
         compiled = jax.jit(step)
         runs[name] = lambda compiled=compiled: jax.block_until_ready(compiled(state, batch))

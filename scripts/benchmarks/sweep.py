@@ -173,19 +173,19 @@ def _sweep(name: str, sets, runs: int, steps: int) -> float:
     from jaxopt_lab.config.groups import group_runs
     from jaxopt_lab.config.source import read
     from jaxopt_lab.config.sweep import load_sweep
-    from jaxopt_lab.run.many import Many
-    from jaxopt_lab.sweeps import device_mesh
+    from jaxopt_lab.engine import device_mesh
+    from jaxopt_lab.sweeps import Population
 
     grid = f"optimizer.learning_rate={{log = [1e-4, 1e-2], n = {runs}}}"
     # No evaluation cuts a chunk short: only steps are timed.
     sets = ["train.epochs=100000", "train.evaluate_every='10%'", *sets]
     plan = load_sweep(ROOT / "configs" / name, sets, [grid])
     (group,) = group_runs([run.config for run in plan.runs], read)
-    many = Many(group, device_mesh(), "auto")
-    place = {"owns": many.start(group.values), "step": 0}
+    population = Population(group, device_mesh(), "auto")
+    place = {"wave": population.start(range(runs)), "step": 0}
 
     def turn(steps):
-        place["owns"], *rows = many.advance(place["owns"], place["step"], steps)
+        place["wave"], *rows = population.advance(place["wave"], place["step"], steps)
         jax.device_get(rows)
         place["step"] += steps
 

@@ -36,7 +36,7 @@ from peer_resnet import FlaxResNet20
 
 from jaxopt_lab.config.build import build
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.engine import compile_program, init_state, make_step
+from jaxopt_lab.engine import Forward, Objective, compile_steps, init_state, make_step
 from jaxopt_lab.losses import softmax_cross_entropy
 from jaxopt_lab.nn import resnet
 from jaxopt_lab.optimizers import momentum
@@ -91,9 +91,9 @@ def residual_network(quick: bool) -> None:
     def pieces(model):
         tx = momentum(0.1)
         x = jnp.zeros((1, 32, 32, 3))
-        init = partial(init_state, model=model, optimizer=tx, x=x)
-        normalize = lambda x: x.astype(jnp.float32) / 255  # noqa: E731
-        return init, make_step(model, softmax_cross_entropy, tx, normalize=normalize)
+        forward = Forward(model, lambda x: x.astype(jnp.float32) / 255)
+        init = partial(init_state, forward=forward, optimizer=tx, x=x)
+        return init, make_step(forward, Objective(softmax_cross_entropy), tx)
 
     init, step = pieces(resnet(10))
     plain_init, plain_step = pieces(FlaxResNet20())
@@ -135,7 +135,7 @@ def engine_turn(
 ) -> Contender:
     """Our engine, as `jaxopt-lab train` uses it; metrics of every step come back."""
     state = jax.jit(init)(jax.random.key(0))
-    program = compile_program(step, state, jax.device_put(data), batch_size, steps_per_dispatch)
+    program = compile_steps(step, state, jax.device_put(data), batch_size, steps_per_dispatch)
     place = {"state": state, "step": 0}
 
     def turn(steps):

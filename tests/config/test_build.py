@@ -123,12 +123,12 @@ def test_penalties_are_summed(make):
 def test_lsuv_starts_a_run(make):
     tables = 'model={name="mlp", hidden=[16, 16], init="gaussian"}'
     plain, set_ = make(tables), make(tables, "train.lsuv=true")
-    x = set_.normalize(set_.train["x"][:256])
+    x = set_.forward.normalize(set_.train["x"][:256])
 
     def variances(experiment):
         params = jax.jit(experiment.init)(jax.random.key(0)).params
         variables = {"params": params}
-        _, seen = experiment.model.apply(variables, x, capture_intermediates=True)
+        _, seen = experiment.forward.model.apply(variables, x, capture_intermediates=True)
         layers = seen["intermediates"]
         return [float(layers[f"Dense_{i}"]["__call__"][0].var()) for i in range(3)]
 

@@ -37,6 +37,7 @@ def _make(tmp_path):
         path.write_text(CONFIG + tables)
         return build(load_config(path, overrides))
 
+    make.path = tmp_path / "config.toml"
     return make
 
 
@@ -92,7 +93,8 @@ def test_momentum_may_cycle_against_the_rate(make):
     expected = two_steps(optimizers.momentum(0.5, beta), grads)
     np.testing.assert_allclose(two_steps(experiment.optimizer, grads), expected, rtol=1e-6)
 
-    again = parse_config(tomllib.loads(to_toml(experiment.config)))
+    config = load_config(make.path, [f"optimizer.momentum = {triangle}"])
+    again = parse_config(tomllib.loads(to_toml(config)))
     assert again.optimizer.arguments["momentum"].arguments["up"] == "1 epoch"
 
     for wrong, why in {

@@ -34,8 +34,8 @@ def test_the_engine_gives_the_curvature_of_its_batch():
     after, row = jax.jit(experiment.step)(state, batch)
 
     def model_fn(params, batch):
-        x = experiment.normalize(batch["x"])
-        return experiment.model.apply({"params": params}, x, train=True)
+        x = experiment.forward.normalize(batch["x"])
+        return experiment.forward.model.apply({"params": params}, x, train=True)
 
     tx = natural_gradient(0.3, 0.1, solve="dense")
     curvature = Curvature(state.params, model_fn, softmax_cross_entropy, batch, state.key)

@@ -23,7 +23,8 @@ from control.making import (
 )
 from flax import nnx
 
-from jaxopt_lab.control import CONTROLS, place_of
+from jaxopt_lab.control import CONTROLS
+from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.types import Metric
 from jaxopt_lab.optimizers import adam, momentum
 
@@ -116,7 +117,7 @@ def test_in_a_chain_around_an_optimizer(name):
         "updates": lambda tx: optax.chain(momentum(0.1), tx),
         "wrapper": lambda tx: tx,
     }
-    tx = chains[place_of(CONTROLS[name])](make(name))
+    tx = chains[declared(CONTROLS[name]).place](make(name))
     updates, _ = tx.update(some_grads(params), tx.init(params), params, **EXTRAS)
     assert shapes(updates) == shapes(params)
 
@@ -247,9 +248,9 @@ def test_state_keeps_the_sharding_of_its_parameters(name):
 
 
 def test_places():
-    places = [place_of(control) for control in CONTROLS.values()]
+    places = [declared(control).place for control in CONTROLS.values()]
     assert places == sorted(places, key=["gradients", "updates", "wrapper"].index)
-    assert {n for n, f in CONTROLS.items() if place_of(f) == "wrapper"} == set(WRAPPERS)
+    assert {n for n, f in CONTROLS.items() if declared(f).place == "wrapper"} == set(WRAPPERS)
 
 
 @pytest.mark.parametrize("name", MONITORING)
@@ -270,7 +271,7 @@ def test_a_missing_metric_is_named(name):
 def test_a_metric_that_is_never_ready_changes_nothing(name):
     params = some_params()
     tx, plain = make(name), momentum(0.1)
-    if place_of(CONTROLS[name]) == "updates":
+    if declared(CONTROLS[name]).place == "updates":
         tx = optax.chain(plain, tx)
     state, plain_state = tx.init(params), plain.init(params)
     for step in range(20):

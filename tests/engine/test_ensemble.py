@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.engine import ensemble_predict, reestimate_statistics
+from jaxopt_lab.engine import Forward, ensemble_predict, reestimate_statistics
 from jaxopt_lab.nn import cnn, mlp
 
 KEY = jax.random.key(9)
@@ -34,7 +34,7 @@ def test_statistics_become_the_mean_over_batches():
     model = OneNorm()
     variables = dict(model.init(jax.random.key(0), batches[0]))
     params = variables.pop("params")
-    state = reestimate_statistics(model, params, variables, batches, KEY)
+    state = reestimate_statistics(Forward(model), params, variables, batches, KEY)
     found = state["batch_stats"]["BatchNorm_0"]
     # float32, with a division by 1 - m = 0.3.
     np.testing.assert_allclose(found["mean"], np.mean([b.mean(0) for b in batches], 0), rtol=1e-5)
@@ -44,7 +44,7 @@ def test_statistics_become_the_mean_over_batches():
 def test_a_model_without_statistics_is_left_alone():
     model = mlp(3)
     params = model.init(jax.random.key(0), jnp.ones((1, 4)))["params"]
-    assert reestimate_statistics(model, params, {}, [jnp.ones((2, 4))], KEY) == {}
+    assert reestimate_statistics(Forward(model), params, {}, [jnp.ones((2, 4))], KEY) == {}
 
 
 def test_statistics_of_a_deep_model_do_not_depend_on_where_they_start():
@@ -52,6 +52,6 @@ def test_statistics_of_a_deep_model_do_not_depend_on_where_they_start():
     variables = dict(model.init(jax.random.key(0), x))
     params = variables.pop("params")
     other = jax.tree.map(lambda s: s + 5, variables)
-    a = reestimate_statistics(model, params, variables, [x], KEY)
-    b = reestimate_statistics(model, params, other, [x], KEY)
+    a = reestimate_statistics(Forward(model), params, variables, [x], KEY)
+    b = reestimate_statistics(Forward(model), params, other, [x], KEY)
     jax.tree.map(np.testing.assert_array_equal, a, b)

@@ -6,7 +6,16 @@ import numpy as np
 import optax
 import pytest
 
-from jaxopt_lab.engine import compile_program, fit, init_state, make_run_steps, make_step
+from jaxopt_lab.core.tree import all_finite
+from jaxopt_lab.engine import (
+    Forward,
+    Objective,
+    compile_steps,
+    fit,
+    init_state,
+    make_run_steps,
+    make_step,
+)
 from jaxopt_lab.engine.loop import epoch_order, take_batch
 from jaxopt_lab.losses import softmax_cross_entropy
 from jaxopt_lab.nn import cnn, mlp
@@ -25,12 +34,14 @@ def _data():
 
 
 MODEL, TX = mlp(3, hidden=[5], dropout=0.2), adam(0.01)
-STEP = make_step(MODEL, softmax_cross_entropy, TX)
+STEP = make_step(Forward(MODEL), Objective(softmax_cross_entropy), TX)
 
 
 def new_state(seed=0):
     init = jax.jit(
-        lambda key: init_state(key, MODEL, TX, jnp.zeros((1, 4, 4, 1)), evaluation=["val_loss"])
+        lambda key: init_state(
+            key, Forward(MODEL), TX, jnp.zeros((1, 4, 4, 1)), evaluation=["val_loss"]
+        )
     )
     return init(jax.random.key(seed))
 
@@ -61,7 +72,7 @@ def test_an_epoch_sees_every_sample_once_and_the_next_in_another_order():
 @pytest.mark.parametrize("steps_per_dispatch", [None, 1, 3])
 def test_chunks_of_any_length_give_the_same_bytes(data, batch_size, steps_per_dispatch):
     on_device = jax.device_put(data)
-    program = compile_program(STEP, new_state(), on_device, batch_size, steps_per_dispatch)
+    program = compile_steps(STEP, new_state(), on_device, batch_size, steps_per_dispatch)
     whole, all_rows, start = new_state(), [], 0
     while start < 9:
         count = min(9 - start, program.most)
@@ -80,8 +91,8 @@ def test_chunks_of_any_length_give_the_same_bytes(data, batch_size, steps_per_di
 @pytest.mark.parametrize("place", ["device", "host"])
 def test_one_by_one_equals_the_loop(data, place):
     on_device = jax.device_put(data)
-    loop = compile_program(STEP, new_state(), on_device, 5, None)
-    single = compile_program(STEP, new_state(), on_device if place == "device" else data, 5, 1)
+    loop = compile_steps(STEP, new_state(), on_device, 5, None)
+    single = compile_steps(STEP, new_state(), on_device if place == "device" else data, 5, 1)
     assert loop.in_loop and not single.in_loop
     a, rows_a = loop.advance(new_state(), 0, 9)
     b, rows_b = single.advance(new_state(), 0, 9)
@@ -91,11 +102,11 @@ def test_one_by_one_equals_the_loop(data, place):
 
 
 def test_data_on_the_host_is_never_looped(data):
-    assert not compile_program(STEP, new_state(), data, 5, None).in_loop
+    assert not compile_steps(STEP, new_state(), data, 5, None).in_loop
 
 
 def test_full_batch_uses_every_sample_in_place(data):
-    program = compile_program(STEP, new_state(), jax.device_put(data), N)
+    program = compile_steps(STEP, new_state(), jax.device_put(data), N)
     state, rows = program.advance(new_state(), 0, 1)
     _, row = jax.jit(STEP)(new_state(), jax.device_put(data))
     np.testing.assert_allclose(rows["loss"][0], row["loss"], rtol=1e-6)
@@ -120,21 +131,28 @@ def test_vmap_over_seeds_equals_runs_alone(data):
         )
 
 
+class OneOf:
+    """A `Program` around compiled steps, whose evaluation is the step it comes after."""
+
+    def __init__(self, compiled):
+        self.compiled, self.most = compiled, compiled.most
+
+    def advance(self, state, start, count):
+        state, rows = self.compiled.advance(state, start, count)
+        rows = {name: values[None] for name, values in rows.items()}
+        return state, rows, np.array([int(state.step)]), np.array([bool(all_finite(state.params))])
+
+    def evaluate(self, state):
+        return state, {"val_loss": np.array([float(state.step)])}
+
+
 def test_fit_evaluates_at_the_same_steps_whatever_the_chunks(data):
     for dispatch in (None, 1, 4):
-        program = compile_program(STEP, new_state(), jax.device_put(data), 5, dispatch)
-        chunks = list(
-            fit(
-                new_state(),
-                program,
-                lambda s: {"val_loss": s.step * 1.0},
-                total=11,
-                evaluate_every=4,
-            )
-        )
-        measured = [(c.start + len(c.rows["loss"]), c.evaluation) for c in chunks if c.evaluation]
-        assert measured == [(s, {"val_loss": float(s)}) for s in (4, 8, 11)]
-        assert sum(len(c.rows["loss"]) for c in chunks) == 11
+        program = OneOf(compile_steps(STEP, new_state(), jax.device_put(data), 5, dispatch))
+        chunks = list(fit(program, new_state(), start=0, total=11, evaluate_every=4))
+        measured = [(c.end, c.evaluation) for c in chunks if c.evaluation]
+        assert measured == [(s, {"val_loss": np.array([float(s)])}) for s in (4, 8, 11)]
+        assert sum(c.rows["loss"].shape[1] for c in chunks) == 11
         assert int(chunks[-1].state.step) == 11
 
 
@@ -157,19 +175,22 @@ def stopping_at(last):
 def test_a_stopped_run_is_frozen_whole_and_ends(data, dispatch, last):
     tx, model = stopping_at(last), cnn(3, channels=[4])
     step = make_step(
-        model, softmax_cross_entropy, tx, stopped=lambda opt_state: opt_state[1] > last
+        Forward(model),
+        Objective(softmax_cross_entropy),
+        tx,
+        stopped=lambda opt_state: opt_state[1] > last,
     )
 
     def fresh():
-        init = jax.jit(lambda key: init_state(key, model, tx, jnp.zeros((1, 4, 4, 1))))
+        init = jax.jit(lambda key: init_state(key, Forward(model), tx, jnp.zeros((1, 4, 4, 1))))
         return init(jax.random.key(0))
 
-    program = compile_program(step, fresh(), jax.device_put(data), 5, dispatch)
-    chunks = list(fit(fresh(), program, None, total=50, evaluate_every=3))
-    assert chunks[-1].stopped
-    assert int(chunks[-1].state.step) == sum(len(c.rows["loss"]) for c in chunks) == last
-    alone = make_step(model, softmax_cross_entropy, stopping_at(10**6))
-    program = compile_program(alone, fresh(), jax.device_put(data), 5, dispatch)
+    program = OneOf(compile_steps(step, fresh(), jax.device_put(data), 5, dispatch))
+    chunks = list(fit(program, fresh(), start=0, total=50, evaluate_every=3))
+    assert chunks[-1].steps[0] < chunks[-1].end and chunks[-1].evaluation is None
+    assert int(chunks[-1].state.step) == sum(c.steps[0] - c.start for c in chunks) == last
+    alone = make_step(Forward(model), Objective(softmax_cross_entropy), stopping_at(10**6))
+    program = compile_steps(alone, fresh(), jax.device_put(data), 5, dispatch)
     expected, _ = program.advance(fresh(), 0, last) if last else (fresh(), None)
     for name in ("params", "model_state"):
         # The same steps in a program that also selects: float32 rounding.

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from jaxopt_lab.engine._slow_in_loop import slow_in_loop
+from jaxopt_lab.engine.convolutions import slow_in_loop
 from jaxopt_lab.nn._conv import Conv
 
 KINDS = {

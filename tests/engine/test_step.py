@@ -11,7 +11,14 @@ import pytest
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Metric
-from jaxopt_lab.engine import init_state, make_step, with_evaluation
+from jaxopt_lab.engine import (
+    Forward,
+    Objective,
+    init_state,
+    make_prepare,
+    make_step,
+    with_evaluation,
+)
 from jaxopt_lab.losses import accuracy, jensen_shannon, l2, softmax_cross_entropy
 from jaxopt_lab.nn import cnn, mlp
 from jaxopt_lab.optimizers import adam
@@ -39,12 +46,16 @@ def recording(inner=None):
 
 
 def start(model, tx, batch, **kw):
-    return init_state(jax.random.key(0), model, tx, batch["x"], **kw)
+    return init_state(jax.random.key(0), Forward(model), tx, batch["x"], **kw)
+
+
+def plain_step(model, tx, dtype=jnp.float32):
+    return make_step(Forward(model, dtype=dtype), Objective(softmax_cross_entropy), tx)
 
 
 def test_equals_a_plain_loop(batch):
     model, tx = mlp(3, hidden=[5]), adam(0.01)
-    step = jax.jit(make_step(model, softmax_cross_entropy, tx))
+    step = jax.jit(plain_step(model, tx))
     state = start(model, tx, batch)
     params, opt_state = state.params, tx.init(state.params)
 
@@ -67,9 +78,11 @@ def test_equals_a_plain_loop(batch):
 
 def test_a_penalty_is_minimized_with_the_loss_and_told_apart(batch):
     model, rate, weight = mlp(3, hidden=[5]), 0.1, 0.3
-    plain = make_step(model, softmax_cross_entropy, optax.sgd(rate))
+    plain = make_step(Forward(model), Objective(softmax_cross_entropy), optax.sgd(rate))
     penalized = make_step(
-        model, softmax_cross_entropy, optax.sgd(rate), penalty=partial(l2, weight=weight)
+        Forward(model),
+        Objective(softmax_cross_entropy, penalty=partial(l2, weight=weight)),
+        optax.sgd(rate),
     )
     state = start(model, optax.sgd(rate), batch)
     without, row = plain(state, batch)
@@ -97,14 +110,19 @@ def test_an_attack_is_given_the_loss_in_evaluation_mode(batch):
         return batch | {"x": 2 * batch["x"]}
 
     state = start(model, tx, batch)
-    step = make_step(model, softmax_cross_entropy, tx, augment=augment, attack=attack)
+    step = make_step(
+        Forward(model),
+        Objective(softmax_cross_entropy),
+        tx,
+        prepare=make_prepare(Forward(model), softmax_cross_entropy, augment=augment, attack=attack),
+    )
     after, _ = step(state, batch)
     variables = {"params": state.params, **state.model_state}
     logits = model.apply(variables, 2 * batch["x"], train=False)
     expected = softmax_cross_entropy(logits, batch["y"])
     np.testing.assert_allclose(seen["losses"], expected, rtol=1e-5)
     assert seen["moved"].shape == (8,)
-    plain = make_step(model, softmax_cross_entropy, tx)
+    plain = plain_step(model, tx)
     same, _ = plain(state, batch | {"x": 2 * batch["x"] + 1})
     jax.tree.map(np.testing.assert_array_equal, after.params, same.params)
 
@@ -116,12 +134,14 @@ def test_views_add_their_divergence_and_the_loss_is_of_the_first(batch):
         return batch | {"x": jnp.concatenate([batch["x"] * s for s in (1.0, 2.0, -1.0)])}
 
     step = make_step(
-        model,
-        softmax_cross_entropy,
+        Forward(model),
+        Objective(
+            softmax_cross_entropy,
+            consistency=lambda z: 12 * jensen_shannon(z),
+            measures={"accuracy": accuracy},
+        ),
         tx,
-        augment=views,
-        consistency=lambda z: 12 * jensen_shannon(z),
-        metrics={"accuracy": accuracy},
+        prepare=make_prepare(Forward(model), softmax_cross_entropy, augment=views),
     )
     state = start(model, tx, batch)
     after, row = jax.jit(step)(state, batch)
@@ -141,7 +161,9 @@ def test_views_add_their_divergence_and_the_loss_is_of_the_first(batch):
 def test_the_optimizer_is_given_the_extras(batch):
     tx, seen = recording()
     model = mlp(3, hidden=[5])
-    step = make_step(model, softmax_cross_entropy, tx, metrics={"accuracy": accuracy})
+    step = make_step(
+        Forward(model), Objective(softmax_cross_entropy, measures={"accuracy": accuracy}), tx
+    )
     state = start(model, tx, batch, evaluation=["val_loss"])
     _, row = step(state, batch)
     assert seen["value"] == row["loss"]
@@ -157,7 +179,7 @@ def test_the_optimizer_is_given_the_extras(batch):
 def test_an_evaluation_is_new_for_one_step_only(batch):
     tx, seen = recording()
     model = mlp(3, hidden=[5])
-    step = make_step(model, softmax_cross_entropy, tx)
+    step = plain_step(model, tx)
     state = with_evaluation(start(model, tx, batch, evaluation=["val_loss"]), {"val_loss": 2.0})
     state, _ = step(state, batch)
     assert seen["metrics"]["val_loss"].ready and seen["metrics"]["val_loss"].value == 2.0
@@ -169,14 +191,14 @@ def test_types_stay_and_so_a_loop_is_compiled_once(batch):
     model, tx = mlp(3, hidden=[5], norm="batch"), adam(0.01)
     state = start(model, tx, batch, evaluation=("val_loss",))
     types = jax.tree.map(jax.typeof, state)  # weak types included
-    state, _ = jax.jit(make_step(model, softmax_cross_entropy, tx))(state, batch)
+    state, _ = jax.jit(plain_step(model, tx))(state, batch)
     assert jax.tree.map(jax.typeof, state) == types
     assert jax.tree.map(jax.typeof, with_evaluation(state, {"val_loss": 2.0})) == types
 
 
 def test_batch_statistics_move_in_training(batch):
     model, tx = cnn(3, channels=[4]), adam(0.01)
-    step = jax.jit(make_step(model, softmax_cross_entropy, tx))
+    step = jax.jit(plain_step(model, tx))
     before = start(model, tx, batch)
     after, _ = step(before, batch)
     assert not np.allclose(
@@ -187,7 +209,7 @@ def test_batch_statistics_move_in_training(batch):
 
 def test_dropout_differs_between_steps_and_repeats_by_key(batch):
     model, tx = mlp(3, hidden=[32], dropout=0.5), optax.sgd(0.0)
-    step = jax.jit(make_step(model, softmax_cross_entropy, tx))
+    step = jax.jit(plain_step(model, tx))
     state = start(model, tx, batch)
     state1, first = step(state, batch)
     _, second = step(state1, batch)
@@ -198,20 +220,16 @@ def test_dropout_differs_between_steps_and_repeats_by_key(batch):
 @pytest.mark.parametrize("make", [lambda: mlp(3, hidden=[5]), lambda: cnn(3, channels=[4])])
 def test_bfloat16_computes_narrow_and_keeps_float32(make, batch):
     model, tx = make(), adam(0.01)
-    step = jax.jit(make_step(model, softmax_cross_entropy, tx, dtype=jnp.bfloat16))
+    step = jax.jit(plain_step(model, tx, jnp.bfloat16))
     state = start(model, tx, batch)
     after, row = step(state, batch)
     for tree in (after.params, after.model_state, after.opt_state):
         floating = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
         assert all(x.dtype == jnp.float32 for x in floating)
     assert row["loss"].dtype == jnp.float32
-    text = str(
-        jax.make_jaxpr(make_step(model, softmax_cross_entropy, tx, dtype=jnp.bfloat16))(
-            state, batch
-        )
-    )
+    text = str(jax.make_jaxpr(plain_step(model, tx, jnp.bfloat16))(state, batch))
     assert "bf16" in text
-    exact, _ = jax.jit(make_step(model, softmax_cross_entropy, tx))(state, batch)
+    exact, _ = jax.jit(plain_step(model, tx))(state, batch)
     assert row["loss"] == pytest.approx(step(state, batch)[1]["loss"])
     # bfloat16 keeps 8 bits: the first Adam step has size 0.01, so signs decide most of it.
     jax.tree.map(
@@ -224,8 +242,8 @@ def test_vmap_over_seeds_and_rates_equals_a_loop(batch):
 
     def final(seed, rate):
         tx = adam(rate)
-        step = make_step(model, softmax_cross_entropy, tx)
-        state = init_state(jax.random.key(seed), model, tx, batch["x"])
+        step = plain_step(model, tx)
+        state = init_state(jax.random.key(seed), Forward(model), tx, batch["x"])
         state, rows = jax.lax.scan(lambda s, _: step(s, batch), state, None, 4)
         return state.params, rows["loss"]
 

@@ -12,7 +12,7 @@ from flax import nnx
 
 import jaxopt_lab
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.engine import init_state, make_step
+from jaxopt_lab.engine import Forward, Objective, init_state, make_step
 from jaxopt_lab.losses import softmax_cross_entropy
 from jaxopt_lab.nn import from_nnx
 
@@ -70,10 +70,10 @@ def test_trains_as_the_same_network_of_linen(batch):
     model, twin = from_nnx(lambda rngs: NNX(0.0, rngs=rngs)), Linen(0.0)
     tx = optax.sgd(0.5, momentum=0.9)
     ends = []
-    states = [init_state(jax.random.key(0), m, tx, batch["x"]) for m in (model, twin)]
+    states = [init_state(jax.random.key(0), Forward(m), tx, batch["x"]) for m in (model, twin)]
     states[1] = states[1]._replace(params=states[0].params)
     for m, state in zip((model, twin), states, strict=True):
-        step = jax.jit(make_step(m, softmax_cross_entropy, tx))
+        step = jax.jit(make_step(Forward(m), Objective(softmax_cross_entropy), tx))
         for _ in range(3):
             state, _ = step(state, batch)
         ends.append((state.params, state.model_state))
@@ -113,9 +113,11 @@ def test_a_module_brings_its_own_values_and_stays_as_it_was(batch):
     module = NNX(0.0, rngs=nnx.Rngs(3))
     kernel = jnp.array(module.first.kernel[...])
     model, tx = from_nnx(module), optax.sgd(0.5)
-    state = init_state(jax.random.key(0), model, tx, batch["x"])
+    state = init_state(jax.random.key(0), Forward(model), tx, batch["x"])
     np.testing.assert_array_equal(state.params["first"]["kernel"], kernel)
-    after, _ = jax.jit(make_step(model, softmax_cross_entropy, tx))(state, batch)
+    after, _ = jax.jit(make_step(Forward(model), Objective(softmax_cross_entropy), tx))(
+        state, batch
+    )
     assert (after.params["first"]["kernel"] != kernel).any()
     np.testing.assert_array_equal(module.first.kernel[...], kernel)
     module.eval()

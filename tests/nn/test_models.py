@@ -162,10 +162,9 @@ def test_a_deep_plain_network_does_not_train_and_its_residual_twin_does():
     @partial(jax.jit, static_argnums=0)
     def losses_of(model):
         tx = optimizers.momentum(0.05)
-        step = engine.make_step(
-            model, losses.softmax_cross_entropy, tx, normalize=lambda x: x / 127.5 - 1
-        )
-        state = engine.init_state(jax.random.key(0), model, tx, jnp.zeros((1, 8, 8, 1)))
+        forward = engine.Forward(model, lambda x: x / 127.5 - 1)
+        step = engine.make_step(forward, engine.Objective(losses.softmax_cross_entropy), tx)
+        state = engine.init_state(jax.random.key(0), forward, tx, jnp.zeros((1, 8, 8, 1)))
         body = lambda s, i: step(s, {k: v[i] for k, v in train.items()})  # noqa: E731
         return jax.lax.scan(body, state, rows)[1]["loss"]
 

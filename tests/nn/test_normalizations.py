@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_lab.engine.statistics import reestimate_statistics
+from jaxopt_lab.engine import Forward, reestimate_statistics
 from jaxopt_lab.nn import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, normalization
 
 RECORD = np.load(pathlib.Path(__file__).parents[1] / "references" / "layers_torch.npz")
@@ -149,7 +149,9 @@ def test_batch_norm_equals_flax_and_is_reestimated_by_the_engine():
         np.testing.assert_allclose(y, z, atol=1e-5)  # Flax's variance cancels
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), left, right)
     state = {"batch_stats": left}
-    new = reestimate_statistics(ours, variables["params"], state, batches, jax.random.key(0))
+    new = reestimate_statistics(
+        Forward(ours), variables["params"], state, batches, jax.random.key(0)
+    )
     means = np.mean([x.mean((0, 1, 2)) for x in batches], 0)
     np.testing.assert_allclose(new["batch_stats"]["mean"], means, rtol=1e-4)
     variances = np.mean([x.var((0, 1, 2)) for x in batches], 0)

@@ -10,7 +10,8 @@ from jaxopt_lab.cli import main
 from jaxopt_lab.config.build import build
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.run.batch_size_scan import _noise_scale, load_scan
+from jaxopt_lab.losses import softmax_cross_entropy
+from jaxopt_lab.run.commands.batch_size_scan import _noise_scale, load_scan
 
 CONFIG = """
 [data]
@@ -37,9 +38,9 @@ def _path(tmp_path):
 def test_the_noise_scale_is_that_of_per_sample_gradients(path):
     experiment = build(load_config(path))
     state = experiment.init(jax.random.key(0))
-    ours = _noise_scale(experiment)(state.params, state.model_state)
+    ours = _noise_scale(experiment, softmax_cross_entropy)(state.params, state.model_state)
 
-    x = np.asarray(experiment.normalize(experiment.train["x"]), np.float64).reshape(96, -1)
+    x = np.asarray(experiment.forward.normalize(experiment.train["x"]), np.float64).reshape(96, -1)
     x = np.concatenate([x, np.ones((96, 1))], 1)
     layer = jax.tree.map(np.asarray, next(iter(state.params.values())))
     z = x @ np.concatenate([layer["kernel"], layer["bias"][None]]).astype(np.float64)

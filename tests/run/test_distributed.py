@@ -14,7 +14,7 @@ import pytest
 
 import jaxopt_lab
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.run import distributed
+from jaxopt_lab.run.process import distributed
 
 CONFIG = """
 [data]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxopt_lab import cli
-from jaxopt_lab.run import evaluate
+from jaxopt_lab.run.commands import evaluate
 
 CONFIG = """
 [data]

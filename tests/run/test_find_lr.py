@@ -8,7 +8,7 @@ import pytest
 from jaxopt_lab.cli import main
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.run.find_lr import apply, find_lr
+from jaxopt_lab.run.commands.find_lr import apply, find_lr
 
 CONFIG = """# what it is for
 [data]

@@ -14,7 +14,7 @@ from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.load import load_config, load_linear_config
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.source import split_off
-from jaxopt_lab.run.linear import solve
+from jaxopt_lab.run.commands.linear import solve
 
 CONFIG = """
 [data]

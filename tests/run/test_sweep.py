@@ -18,7 +18,7 @@ from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import load_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import ensemble_predict
-from jaxopt_lab.run.sweep_folder import SweepFolder
+from jaxopt_lab.run.records.sweep_folder import SweepFolder
 
 CONFIG = """
 [data]
@@ -184,8 +184,8 @@ def test_bootstrap_members_differ_and_predict_together(path):
     members = result.members()
     assert all(len(leaf) == 3 for leaf in jax.tree.leaves(members))
     experiment = build(plan.runs[0].config)
-    x = experiment.normalize(experiment.test["x"])
-    mean = ensemble_predict(experiment.model.apply, members, x)
+    x = experiment.forward.normalize(experiment.test["x"])
+    mean = ensemble_predict(experiment.forward.model.apply, members, x)
     accuracy = np.mean(np.argmax(mean, -1) == experiment.test["y"])
     assert accuracy >= max(run.test["accuracy"] for run in result.runs) - 0.02
 
@@ -206,7 +206,7 @@ def test_goes_on_where_it_was_killed(path, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     code = (
         "import os, signal, jaxopt_lab\n"
-        "from jaxopt_lab.run.sweep_folder import SweepFolder\n"
+        "from jaxopt_lab.run.records.sweep_folder import SweepFolder\n"
         "from jaxopt_lab.config.sweep import load_sweep\n"
         "add = SweepFolder.add\n"
         "def dying(self, records):\n"
@@ -235,7 +235,7 @@ def test_runs_under_way_go_on_where_they_were(path, tmp_path, monkeypatch):
     grid, folder = "optimizer.learning_rate=[0.02, 0.1]", tmp_path / "run"
     sets = ["train.steps=24", "train.evaluate_every=8"]
     whole = sweep(path, grid, sets=sets)
-    monkeypatch.setattr("jaxopt_lab.run.sweep.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("jaxopt_lab.run.commands.rungs.SAVE_SECONDS", 0.0)
     save = SweepFolder.save_progress
 
     def dying(self, wave, step, *rest):
@@ -289,14 +289,14 @@ def test_says_what_is_wrong_with_the_devices_and_the_monitor(path):
 def test_waves_that_fit_the_memory_change_nothing(path, monkeypatch):
     sets, grid = ["sweep.halving=2"], "optimizer.learning_rate={log = [1e-2, 1.0], n = 5}"
     whole = sweep(path, grid, sets=sets, devices=1)
-    monkeypatch.setattr("jaxopt_lab.run.many.run_bytes", lambda state, batch: 2**20)
-    monkeypatch.setattr("jaxopt_lab.sweeps._placement.free_bytes", lambda device: 5 * 2**19)
+    monkeypatch.setattr("jaxopt_lab.sweeps._population.run_bytes", lambda state, batch: 2**20)
+    monkeypatch.setattr("jaxopt_lab.sweeps.placement.free_bytes", lambda device: 5 * 2**19)
     waves = sweep(path, grid, sets=sets, devices=1)  # of 2, 2 and 1
     for a, b in zip(whole.runs, waves.runs, strict=True):
         # One matrix product over all runs sums in another order than that of two.
         np.testing.assert_allclose(a.history["loss"], b.history["loss"], rtol=2e-4)
     assert whole.best == waves.best
-    monkeypatch.setattr("jaxopt_lab.sweeps._placement.free_bytes", lambda device: 2**19)
+    monkeypatch.setattr("jaxopt_lab.sweeps.placement.free_bytes", lambda device: 2**19)
     with pytest.raises(InputError, match="one run takes about 1 MiB and a device has 0 MiB free"):
         sweep(path, grid)
 

@@ -17,7 +17,7 @@ import pytest
 
 import jaxopt_lab
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.run import progress
+from jaxopt_lab.run.terminal import progress
 
 CONFIG = """
 [data]
@@ -56,9 +56,9 @@ def interrupted_after(monkeypatch, step):
     """Send this process a real Ctrl-C as soon as the bar has passed `step`."""
     update = progress.Bar.update
 
-    def update_and_interrupt(self, at, *rest):
-        update(self, at, *rest)
-        if at >= step:
+    def update_and_interrupt(self, chunk):
+        update(self, chunk)
+        if chunk.end >= step:
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(progress.Bar, "update", update_and_interrupt)

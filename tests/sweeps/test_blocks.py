@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_lab.sweeps import device_mesh, over_runs, runs_at_once, spread
+from jaxopt_lab.engine import device_mesh
+from jaxopt_lab.sweeps import over_runs, runs_at_once, spread
 
 
 def of_one(own, shared):

@@ -1,0 +1,118 @@
+"""What a function says of itself where it is defined, so that the wiring knows no function by name.
+
+    @declare(place="updates", role="average", keeps=Keeps("average", reads(EmaState, "average")))
+    @checked
+    def weight_ema(...): ...
+
+An entry of a family's table that declares nothing is what most of its family are.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import jax
+
+from jaxopt_lab.core.tree import find_states
+from jaxopt_lab.core.types import Params
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+Place = Literal["gradients", "updates", "wrapper"]
+"""Of a control in a chain: before the optimizer, after it, or around it and all else."""
+
+Better = Literal["min", "max"]
+Targets = Literal["classes", "numbers"]
+
+
+class Keeps(NamedTuple):
+    """Parameters that a control keeps in its state, for a run to end with.
+
+    Attributes:
+      name: what a summary calls them, such as "best".
+      params: `opt_state -> params`.
+      judged: whether the control takes them from an evaluation, which it sees at the call after it.
+      switch: name of the argument, a bool, that turns the keeping off; None for always.
+    """
+
+    name: str
+    params: Callable[[Any], Params]
+    judged: bool = False
+    switch: str | None = None
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a function may declare.
+
+    Attributes:
+      place: of a control: "gradients" for before the optimizer, "updates" for after it, "wrapper"
+        for around it and all else. Its first argument is then what it wraps.
+      role: of a control: a run has one of each role at most, because its state could not say which
+        is meant.
+      given: `{argument: what}` that the program gives and a file does not: "inner", what a wrapper
+        wraps; "seed"; "learning_rate", the peak; "cycle_end", of the schedule.
+      fills: `{argument: what}` that the program gives where a file does not: "mean", of the
+        training split's channels.
+      needs: extras of `update` that cost something, such as "curvature".
+      keeps: of a control: parameters that it keeps.
+      members: of a control: `opt_state -> (stacked params, how many of them)`, an ensemble.
+      stopped: of a control: `opt_state -> bool scalar`, whether it has ended the run.
+      rate_scale: of a control: `opt_state -> scalar`, its factor on the learning rate.
+      any_rate: of a control: it acts alike at every learning rate, so a range test keeps it.
+      eval_params: of an optimizer: `(opt_state, params) -> params` to evaluate; None for those
+        that are trained.
+      cycle_end: of a schedule: a function of its arguments that gives `step -> bool`.
+      better: of a metric: whether it is better low or high.
+      targets: of a loss or a metric: which y it is for, "classes" or "numbers".
+      sampler: of a loss: `(key, outputs) -> labels`, drawn from the distribution that it is the
+        negative logarithm of.
+      any_shape: of an augmentation: it is for samples of every shape and not for images alone.
+      path: of a linear solver: a cheaper one for many lambdas at once, `(X, y, lams, ...)`.
+      views: of an augmentation: two draws of it and the image itself are views to compare.
+    """
+
+    place: Place = "gradients"
+    role: str | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
+    fills: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    keeps: Keeps | None = None
+    members: Callable[[Any], tuple[Params, jax.Array]] | None = None
+    stopped: Callable[[Any], jax.Array] | None = None
+    rate_scale: Callable[[Any], jax.Array] | None = None
+    any_rate: bool = False
+    eval_params: Callable[[Any, Params], Params] | None = None
+    cycle_end: Callable[..., Callable[[jax.typing.ArrayLike], jax.Array]] | None = None
+    better: Better = "min"
+    targets: tuple[Targets, ...] = ("classes",)
+    sampler: Callable[[jax.Array, jax.Array], jax.Array] | None = None
+    any_shape: bool = False
+    path: Callable[..., Any] | None = None
+    views: bool = False
+
+
+def declare(**what: Any) -> Callable[[F], F]:
+    """Declare fields of a `Declaration` at a function; those not named keep their defaults."""
+    declaration = replace(Declaration(), **what)
+
+    def decorate(function: F) -> F:
+        function.__dict__["declared"] = declaration
+        return function
+
+    return decorate
+
+
+def declared(function: Callable[..., Any]) -> Declaration:
+    """What a function declares."""
+    return function.__dict__.get("declared", Declaration())
+
+
+def reads(kind: type, field: str) -> Callable[[Any], Any]:
+    """`opt_state -> state.field` of the one state of that type in it, however deep it lies."""
+
+    def read(opt_state: Any) -> Any:
+        (state,) = find_states(opt_state, kind)
+        return getattr(state, field)
+
+    return read

@@ -1,0 +1,30 @@
+"""Files that are whole or not there."""
+
+import contextlib
+import os
+import pathlib
+
+
+def write_atomically(path: pathlib.Path, content: bytes) -> None:
+    """Write to a temporary name beside `path`, sync, rename: the file is whole or not there."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system can
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

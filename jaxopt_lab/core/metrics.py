@@ -1,0 +1,29 @@
+"""How a metric is named after the samples that it is of."""
+
+from collections.abc import Iterable
+
+HELD_OUT = "val_"
+"""Of the validation split: "val_loss"."""
+
+ROBUST = "robust_"
+"""Of samples that an adversary has moved: "robust_accuracy"."""
+
+
+def held_out(names: Iterable[str]) -> list[str]:
+    """The names of these metrics on the validation split."""
+    return [HELD_OUT + name for name in names]
+
+
+def is_held_out(name: str) -> bool:
+    """Whether a metric is of the validation split."""
+    return name.startswith(HELD_OUT)
+
+
+def on_batch(name: str) -> str:
+    """The name of the same metric on a batch of training."""
+    return name.removeprefix(HELD_OUT)
+
+
+def measure_of(name: str) -> str:
+    """The name of the function that computes a metric: "accuracy" of "val_robust_accuracy"."""
+    return on_batch(name).removeprefix(ROBUST)

@@ -1,0 +1,113 @@
+"""A run alone as a program."""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxopt_lab.core.metrics import HELD_OUT
+from jaxopt_lab.core.tree import all_finite
+from jaxopt_lab.engine.compilation import jit_once
+from jaxopt_lab.engine.compiled_steps import CompiledSteps, compile_steps, fits_on_device
+from jaxopt_lab.engine.data_parallel import data_parallel, deal_rows
+from jaxopt_lab.engine.devices import init_replicated, replicated
+from jaxopt_lab.engine.experiment import Experiment
+from jaxopt_lab.engine.finishing import Finish, finish
+from jaxopt_lab.engine.state import TrainState, with_evaluation
+
+
+class OneRun:
+    """One experiment as a `Program`: a population of one, without an axis of runs in its arrays.
+
+    Its state is the run's `TrainState`. `start` compiles; everything after it only runs.
+    """
+
+    def __init__(self, experiment: Experiment, *, mesh: Mesh | None = None):
+        """Place what is evaluated and prepare to train.
+
+        Args:
+          experiment: what to train.
+          mesh: to deal every batch over its axis "data"; None for one device.
+
+        Raises:
+          InputError: where the mesh does not divide the batch.
+        """
+        self.experiment, self._mesh = experiment, mesh
+        self._step = experiment.step
+        if mesh is not None:
+            self._step = data_parallel(experiment.step, mesh, experiment.batch_size)
+        self._steps: CompiledSteps | None = None
+
+    def start(self, runs: Sequence[int] = (0,)) -> TrainState:
+        """The first state; compiles the steps for states like it."""
+        del runs
+        experiment, mesh = self.experiment, self._mesh
+        if mesh is None:
+            state = jit_once(experiment.init)(jax.random.key(experiment.seed))
+        else:
+            state = init_replicated(experiment.init, experiment.seed, mesh)
+        data = experiment.train
+        # Of several hosts each feeds its own devices.
+        if jax.process_count() == 1 and fits_on_device(data):
+            data = jax.device_put(data) if mesh is None else replicated(data, mesh)
+        self._steps = compile_steps(
+            self._step,
+            state,
+            data,
+            experiment.batch_size,
+            experiment.steps_per_dispatch,
+            bootstrap=experiment.bootstrap,
+            feed=None if mesh is None else functools.partial(deal_rows, mesh=mesh),
+        )
+        self.most = self._steps.most
+        return state
+
+    @property
+    def in_loop(self) -> bool:
+        """Whether the steps of a chunk are one dispatch."""
+        assert self._steps is not None, "start comes first"
+        return self._steps.in_loop
+
+    @property
+    def how(self) -> str:
+        """What a chunk of steps is, in words."""
+        return "compiled loop" if self.in_loop else "one step a dispatch"
+
+    def advance(
+        self, state: TrainState, start: int, count: int
+    ) -> tuple[TrainState, dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """As of `Program`."""
+        assert self._steps is not None, "start comes first"
+        state, rows = self._steps.advance(state, start, count)
+        step = int(state.step)
+        # A bad batch may pass; parameters that are not finite stay so.
+        last = rows["loss"][step - start - 1] if step > start else 0.0
+        alive = bool(np.isfinite(last)) or bool(all_finite(state.params))
+        rows = {name: values[None] for name, values in rows.items()}
+        return state, rows, np.array([step]), np.array([alive])
+
+    def evaluate(self, state: TrainState) -> tuple[TrainState, dict[str, np.ndarray]]:
+        """As of `Program`."""
+        if self.experiment.validation is None:
+            return state, {}
+        params = self.experiment.eval_params(state.opt_state, state.params)
+        evaluate, batches = self._evaluation
+        values = evaluate(params, state.model_state, batches)
+        values = {f"{HELD_OUT}{name}": value for name, value in values.items()}
+        state = with_evaluation(state, values)
+        return state, {name: np.asarray(value)[None] for name, value in values.items()}
+
+    def finish(self, state: TrainState) -> list[Finish]:
+        """As of `Program`."""
+        return [finish(self.experiment, state, self.in_loop)]
+
+    @functools.cached_property
+    def _evaluation(self):
+        experiment = self.experiment
+        assert experiment.validation is not None
+        batches = experiment.batches(experiment.validation)
+        if self.in_loop:
+            batches = jax.device_put(batches)
+        return experiment.evaluator(self.in_loop, experiment.forward), batches

@@ -1,0 +1,161 @@
+"""Compiled steps: where their data lies, and whether they go in a loop or one by one."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxopt_lab.core.types import Batch
+from jaxopt_lab.engine.convolutions import slow_in_loop
+from jaxopt_lab.engine.loop import batch_shapes, epoch_order, make_run_steps, take_batch
+from jaxopt_lab.engine.state import TrainState
+from jaxopt_lab.engine.step import Step
+
+Feed = Callable[[dict[str, np.ndarray], np.ndarray], Batch]
+
+# Rows of metrics a dispatch can return, and so its longest length; a few KiB.
+CAPACITY = 4096
+
+
+class CompiledSteps(NamedTuple):
+    """The steps of one run, compiled.
+
+    Attributes:
+      advance: `(state, start, count) -> (state, rows)`; the state given is donated, the rows are
+        NumPy arrays of (count,).
+      most: the largest count of one call.
+      in_loop: whether the steps of a call are one dispatch.
+    """
+
+    advance: Callable[[TrainState, int, int], tuple[TrainState, dict[str, np.ndarray]]]
+    most: int
+    in_loop: bool
+
+
+def fits_on_device(data: dict[str, np.ndarray]) -> bool:
+    """Whether a split may stay on the device: it takes at most half of the free memory.
+
+    True on a CPU, whose memory is the host's.
+    """
+    stats = jax.local_devices()[0].memory_stats()
+    if not stats or "bytes_limit" not in stats:
+        return True
+    free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    return sum(v.nbytes for v in data.values()) <= free // 2
+
+
+def compile_steps(
+    step: Step,
+    state: TrainState,
+    data: dict[str, Any],
+    batch_size: int,
+    steps_per_dispatch: int | None = None,
+    *,
+    bootstrap: bool = False,
+    feed: Feed | None = None,
+) -> CompiledSteps:
+    """Compile a training step for a split of data.
+
+    Args:
+      step: from `make_step`.
+      state: a state of the run, for its shapes.
+      data: the training split; JAX arrays stay where they are, NumPy arrays stay on the host and
+        each batch travels.
+      batch_size: rows a batch, 1 to the split's size.
+      steps_per_dispatch: the most steps of one dispatch; None for as many as are asked for, or
+        one where the data is on the host, or where the step holds a convolution that the CPU
+        backend would run slowly inside a loop.
+      bootstrap: whether the run trains on its own resample of the split.
+      feed: `(data, rows) -> batch`, of data on the host; None for the rows as they are.
+
+    Returns:
+      A `CompiledSteps`.
+    """
+    on_host = any(isinstance(v, np.ndarray) for v in data.values())
+    if steps_per_dispatch is None and (on_host or _slow(step, state, data, batch_size)):
+        steps_per_dispatch = 1
+    if on_host or steps_per_dispatch == 1:
+        feed = (feed or rows_of) if on_host else None
+        advance = _one_by_one(step, state, data, batch_size, feed, bootstrap)
+        return CompiledSteps(advance, CAPACITY, False)
+    most = steps_per_dispatch or CAPACITY
+    return CompiledSteps(_looped(step, state, data, batch_size, most, bootstrap), most, True)
+
+
+def _slow(step, state, data, batch_size) -> bool:
+    if jax.default_backend() != "cpu":
+        return False
+    return slow_in_loop(jax.make_jaxpr(step)(state, batch_shapes(data, batch_size)))
+
+
+def _looped(step, state, data, batch_size, most, bootstrap):
+    run_steps = make_run_steps(step, batch_size, most, bootstrap=bootstrap)
+    run_steps = jax.jit(run_steps, donate_argnums=0)
+    compiled = run_steps.lower(state, data, np.int32(0), np.int32(0)).compile()
+
+    def advance(state, start, count):
+        state, rows = compiled(state, data, np.int32(start), np.int32(count))
+        return state, {name: np.asarray(v)[:count] for name, v in rows.items()}
+
+    return advance
+
+
+def rows_of(data: dict[str, np.ndarray], rows: np.ndarray) -> Any:
+    """The rows of a split on the host as a batch."""
+    return {name: v[rows] for name, v in data.items()}
+
+
+def _one_by_one(step, state, data, batch_size, feed, bootstrap):
+    examples = len(data["y"])
+    steps_per_epoch = examples // batch_size
+
+    @jax.jit
+    def order_of(key, epoch):
+        return epoch_order(key, epoch, examples, batch_size, bootstrap=bootstrap)
+
+    if feed is not None:
+        first = feed(data, np.arange(batch_size))
+        compiled = jax.jit(step, donate_argnums=0).lower(state, first).compile()
+
+        def one(state, order, k):
+            place = (k % steps_per_epoch) * batch_size
+            rows = order[place : place + batch_size]
+            return compiled(state, feed(data, rows))
+    else:
+
+        def on_device(state, data, order, k):
+            return step(state, take_batch(data, order, k, batch_size))
+
+        order = jax.eval_shape(order_of, state.key, 0)
+        compiled = (
+            jax.jit(on_device, donate_argnums=0).lower(state, data, order, np.int32(0)).compile()
+        )
+
+        def one(state, order, k):
+            return compiled(state, data, order, np.int32(k))
+
+    # The order of the epoch in progress, kept between calls.
+    cache: dict[int, Any] = {}
+
+    def order_at(state, k):
+        epoch = k // steps_per_epoch
+        if epoch not in cache:
+            cache.clear()
+            order = order_of(state.key, epoch)
+            cache[epoch] = order if feed is None else _on_host(order, examples)
+        return cache[epoch]
+
+    def advance(state, start, count):
+        rows = []
+        for k in range(start, start + count):
+            state, row = one(state, order_at(state, k), k)
+            rows.append(row)
+        rows = jax.device_get(rows)
+        return state, {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    return advance
+
+
+def _on_host(order: jax.Array | None, examples: int) -> np.ndarray:
+    return np.arange(examples) if order is None else np.asarray(order)

@@ -1,0 +1,76 @@
+"""All that one run trains, evaluates and keeps: objects and functions, ready to compile."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from jaxopt_lab.core.declare import Keeps
+from jaxopt_lab.core.types import Params, Schedule, Split
+from jaxopt_lab.engine.curvature import CurvatureOf
+from jaxopt_lab.engine.evaluation import Evaluate, in_batches
+from jaxopt_lab.engine.forward import Forward
+from jaxopt_lab.engine.state import TrainState
+from jaxopt_lab.engine.step import Step
+
+
+class Experiment(NamedTuple):
+    """What a configuration means; `config.build` makes it.
+
+    Attributes:
+      train, validation, test: raw splits on the host; `validation` may be None.
+      classes: names of the classes; empty where the targets are numbers.
+      seed: of the run.
+      forward: the model.
+      optimizer: the whole chain.
+      eval_params: `(opt_state, params) -> params` to evaluate: not those of training with some
+        optimizers.
+      learning_rate: `step -> scalar` of the schedule; None where the optimizer takes no rate.
+      metrics: names of what is measured beside the loss, such as "accuracy".
+      curvature: `(state, batch) -> Curvature`, where the optimizer asks for it.
+      init: `key -> TrainState`, pure.
+      step: `(state, batch) -> (state, metrics)`, pure.
+      evaluator: `(in_loop, forward) -> evaluate(params, model_state, batches)`.
+      keeps: what the controls keep; the last of them is what the run ends with.
+      members: `opt_state -> (stacked params, how many)` of an ensemble; None where there is none.
+      batch_size: rows a step.
+      evaluation_batch_size: rows of a batch of evaluation, at most.
+      bootstrap: whether the run trains on its own resample of the training split.
+      steps_per_dispatch: the most steps of one dispatch; None for the engine to choose.
+      steps_per_epoch, total_steps, evaluate_every, checkpoint_every: in steps.
+    """
+
+    train: Split
+    validation: Split | None
+    test: Split
+    classes: tuple[str, ...]
+    seed: int
+    forward: Forward
+    optimizer: optax.GradientTransformationExtraArgs
+    eval_params: Callable[[Any, Params], Params]
+    learning_rate: Schedule | None
+    metrics: tuple[str, ...]
+    curvature: CurvatureOf | None
+    init: Callable[[jax.Array], TrainState]
+    step: Step
+    evaluator: Callable[[bool, Forward], Evaluate]
+    keeps: tuple[Keeps, ...]
+    members: Callable[[Any], tuple[Params, jax.Array]] | None
+    batch_size: int
+    evaluation_batch_size: int
+    bootstrap: bool
+    steps_per_dispatch: int | None
+    steps_per_epoch: int
+    total_steps: int
+    evaluate_every: int
+    checkpoint_every: int
+
+    def batches(self, split: Split) -> Split:
+        """A split as its evaluation wants it."""
+        return in_batches(split, min(self.evaluation_batch_size, len(split["y"])))
+
+    @property
+    def kept(self) -> str:
+        """Which parameters the run ends with: "best", "average" and so on, or "last"."""
+        return self.keeps[-1].name if self.keeps else "last"

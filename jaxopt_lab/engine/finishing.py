@@ -1,0 +1,108 @@
+"""What a run ends with: the parameters to keep, and how each candidate does on the test split."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_lab.core.tree import stack, take
+from jaxopt_lab.core.types import ModelState, Params
+from jaxopt_lab.engine._read_controls import read_controls
+from jaxopt_lab.engine.ensemble import Ensemble
+from jaxopt_lab.engine.experiment import Experiment
+from jaxopt_lab.engine.keys import Stream, stream_key
+from jaxopt_lab.engine.state import TrainState
+from jaxopt_lab.engine.statistics import reestimate_statistics
+
+# Batches that statistics are estimated from: the mean of a hundred is good to a few percent of one
+# batch's deviation.
+STATISTICS_BATCHES = 100
+
+
+class Finish(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+      params, model_state: those to keep: the best where early stopping kept them, else the average
+        where there is one, else the last.
+      kept: which of them, such as "best", "average" or "last".
+      tests: `{"last": {"loss": ..., "accuracy": ...}, "best": ..., "ensemble": ...}`, those that
+        there are.
+    """
+
+    params: Params
+    model_state: ModelState
+    kept: str
+    tests: dict[str, dict[str, float]]
+
+
+def finish(experiment: Experiment, state: TrainState, in_loop: bool) -> Finish:
+    """Read the controls of a run that has ended, and test what they keep.
+
+    The best, averaged and snapshot parameters carry no batch statistics: these are re-estimated.
+    """
+    place = jax.device_put if in_loop else lambda batches: batches
+    test = place(experiment.batches(experiment.test))
+    found = jax.jit(lambda s: candidates(experiment, s))(state)
+    # The very arrays of the state, because these need no new statistics.
+    found["last"] = experiment.eval_params(state.opt_state, state.params)
+    variables = {
+        name: (params, statistics_of(experiment, state, params)) for name, params in found.items()
+    }
+    evaluate = experiment.evaluator(in_loop, experiment.forward)
+    tests = {name: _numbers(evaluate(*v, test)) for name, v in variables.items()}
+    members = _members(experiment, state)
+    if members is not None:
+        ensemble = experiment.forward._replace(model=Ensemble(experiment.forward.model))
+        evaluate = experiment.evaluator(in_loop, ensemble)
+        tests["ensemble"] = _numbers(evaluate(*members, test))
+    return Finish(*variables[experiment.kept], experiment.kept, tests)
+
+
+def candidates(experiment: Experiment, state: TrainState) -> dict[str, Params]:
+    """The parameters that a run could keep, by name; pure."""
+    found = {"last": experiment.eval_params(state.opt_state, state.params)}
+    for keeps in experiment.keeps:
+        opt_state = state.opt_state
+        if keeps.judged:
+            extras = _any_curvature(experiment, state)
+            opt_state = read_controls(state, experiment.optimizer, **extras)
+        found[keeps.name] = keeps.params(opt_state)
+    return found
+
+
+def statistics_of(experiment: Experiment, state: TrainState, params: Params) -> ModelState:
+    """The model state that belongs to `params`: re-estimated where it is not the state's own."""
+    if params is state.params:
+        return state.model_state
+    x, size = experiment.train["x"], experiment.batch_size
+    count = min(STATISTICS_BATCHES, len(x) // size)
+    inputs = (jnp.asarray(x[i * size : (i + 1) * size]) for i in range(count))
+    key = stream_key(state.key, Stream.MODEL, state.step)
+    return reestimate_statistics(experiment.forward, params, state.model_state, inputs, key)
+
+
+def _any_curvature(experiment: Experiment, state: TrainState) -> dict[str, Any]:
+    """The curvature of some batch, for an `update` whose result nobody reads."""
+    if experiment.curvature is None:
+        return {}
+    shapes = {k: (experiment.batch_size, *v.shape[1:]) for k, v in experiment.train.items()}
+    batch = {k: jnp.zeros(shapes[k], v.dtype) for k, v in experiment.train.items()}
+    return {"curvature": experiment.curvature(state, batch)}
+
+
+def _members(experiment: Experiment, state: TrainState) -> tuple[Params, ModelState] | None:
+    """The members of the ensemble, with statistics of their own, on a leading axis."""
+    if experiment.members is None:
+        return None
+    stacked, count = experiment.members(state.opt_state)
+    if int(count) == 0:
+        return None
+    members = [take(stacked, i) for i in range(int(count))]
+    return stack([(p, statistics_of(experiment, state, p)) for p in members])
+
+
+def _numbers(values: dict[str, jax.Array]) -> dict[str, float]:
+    """float32 scalars as the shortest decimals that read back as them."""
+    return {name: float(str(np.float32(value))) for name, value in values.items()}

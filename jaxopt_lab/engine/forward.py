@@ -1,0 +1,69 @@
+"""The one place where a model is applied."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lab.core.tree import cast_floating
+from jaxopt_lab.core.types import Model, ModelState, Params
+
+
+def _unchanged(x: jax.Array) -> jax.Array:
+    return x
+
+
+class Forward(NamedTuple):
+    """A model with all that goes around it: raw inputs in, outputs out.
+
+    Who needs a forward pass, be it the loss, the curvature, an attack or an evaluation, calls this
+    object, because a pass written twice could see another dropout mask or another dtype.
+
+    Attributes:
+      model: with `init(rngs, x, train=...)` and `apply(variables, x, train=...)`.
+      normalize: raw inputs to the model's, float32.
+      dtype: of the computation; parameters and the other collections stay float32.
+    """
+
+    model: Model
+    normalize: Callable[[jax.Array], jax.Array] = _unchanged
+    dtype: Any = jnp.float32
+
+    def init(self, key: jax.Array, x: jax.Array) -> tuple[Params, ModelState]:
+        """The first parameters and the other collections, for normalized inputs such as `x`."""
+        variables = dict(self.model.init(key, x, train=False))
+        return variables.pop("params", None), variables
+
+    def train(
+        self, params: Params, model_state: ModelState, x: jax.Array, key: jax.Array
+    ) -> tuple[jax.Array, ModelState]:
+        """Apply the model in training mode.
+
+        Args:
+          params: the trained pytree.
+          model_state: the model's other collections.
+          x: raw inputs, (B, ...).
+          key: of this pass; dropout has one of its own, drawn from it.
+
+        Returns:
+          The outputs, and the collections after the pass.
+        """
+        outputs, changed = self.model.apply(
+            self._variables(params, model_state),
+            self._inputs(x),
+            train=True,
+            rngs={"params": key, "dropout": jax.random.fold_in(key, 1)},
+            mutable=list(model_state),
+        )
+        return outputs, dict(changed)
+
+    def evaluate(self, params: Params, model_state: ModelState, x: jax.Array) -> jax.Array:
+        """The outputs for raw inputs (B, ...) in evaluation mode: no sample sees another."""
+        return self.model.apply(self._variables(params, model_state), self._inputs(x), train=False)
+
+    def _variables(self, params: Params, model_state: ModelState) -> dict[str, Any]:
+        return {"params": cast_floating(params, self.dtype), **model_state}
+
+    def _inputs(self, x: jax.Array) -> jax.Array:
+        return self.normalize(x).astype(self.dtype)

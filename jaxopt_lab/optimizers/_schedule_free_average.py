@@ -1,0 +1,24 @@
+"""What a Schedule-Free method is evaluated at."""
+
+from typing import Any
+
+import optax
+
+from jaxopt_lab.core.tree import cast_like, find_states, widen
+from jaxopt_lab.core.types import Params
+from jaxopt_lab.optimizers._from_optax import FromOptaxState
+
+
+def schedule_free_average(state: Any, params: Params) -> Params:
+    """The average x of a Schedule-Free method: what to evaluate and to keep.
+
+    Args:
+      state: of `schedule_free_sgd` or `schedule_free_adamw`, or of a chain that holds one of them,
+        after the update that gave `params`.
+      params: y, the parameters that training holds.
+
+    Returns:
+      x = (y - (1 - b1) z) / b1, in the dtypes of `params`.
+    """
+    own = find_states(state, FromOptaxState)[0].inner
+    return cast_like(optax.contrib.schedule_free_eval_params(own, widen(params)), params)

@@ -1,0 +1,135 @@
+"""`jaxopt-lab sweep --batch-size-scan`: the loss against the batch size, and the noise scale."""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxopt_lab.config.build import assemble, build_loss
+from jaxopt_lab.config.load import put, read_tables
+from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.source import read
+from jaxopt_lab.config.sweep import Sweep, parse_sweep
+from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.types import Loss, ModelState, Params
+from jaxopt_lab.engine import Experiment
+from jaxopt_lab.run.records.pictures import write_figure
+from jaxopt_lab.run.records.sweep_folder import SweepFolder
+from jaxopt_lab.run.records.sweep_records import SweepResult
+from jaxopt_lab.run.terminal.progress import Progress
+from jaxopt_lab.second_order import noise_scale
+
+AXIS = "data.batch_size"
+SMALLEST = 8
+# Samples that the noise scale is measured on, and how many of them at a time.
+SAMPLES, CHUNK = 8192, 32
+
+
+def load_scan(
+    path: str | os.PathLike[str],
+    overrides: Iterable[str] = (),
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Sweep:
+    """The sweep over the batch sizes 8, 16, ... up to half of the training split.
+
+    Raises:
+      InputError: where the configuration is wrong, or has that axis already.
+    """
+    tables = read_tables(path, overrides)
+    own = tables.setdefault("sweep", {})
+    if isinstance(own, dict) and AXIS in own:
+        raise ConfigError(str(path), [(f'sweep."{AXIS}"', "is the axis of --batch-size-scan")])
+    config = {k: v for k, v in tables.items() if k != "sweep"}
+    put(config, AXIS, "full", "--batch-size-scan")
+    whole = read(parse_config(config, source=str(path)), data_dir=data_dir).batch_size
+    sizes = [2**k for k in range(3, 31) if SMALLEST <= 2**k <= whole // 2]
+    return parse_sweep(tables | {"sweep": {AXIS: sizes, **own}}, source=str(path))
+
+
+def measure_noise(
+    plan: Sweep,
+    result: SweepResult,
+    terminal: Progress,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> dict[int, tuple[float, float]]:
+    """Measure the gradient noise scale at the end of each run, print and draw it by batch size.
+
+    Returns:
+      `{batch size: (mean loss by the monitor, mean noise scale)}` over the runs that ended well.
+    """
+    found: dict[int, list[tuple[float, float]]] = {}
+    compiled: dict[str, Any] = {}
+    with terminal.waiting("measuring the gradient noise scale ..."):
+        for run, record in zip(plan.runs, result.runs, strict=True):
+            if record is None or record.params is None:
+                continue
+            # One program for all batch sizes of a model.
+            key = repr((run.config.model, run.config.loss))
+            if key not in compiled:
+                experiment = assemble(run.config, read(run.config, data_dir=data_dir))
+                compiled[key] = _noise_scale(experiment, build_loss(run.config.loss))
+            scale = float(compiled[key](record.params, record.model_state))
+            loss = record.metrics[result.monitor]
+            found.setdefault(run.config.data.batch_size, []).append((loss, scale))
+    means = {size: tuple(np.mean(pairs, 0).tolist()) for size, pairs in sorted(found.items())}
+    rows = [
+        [f"{size:,}", f"{a:.4g}", f"{b:,.4g}" if np.isfinite(b) else "-"]
+        for size, (a, b) in means.items()
+    ]
+    terminal.columns("by batch size", ["batch size", result.monitor, "gradient noise scale"], rows)
+    if any(row[2] == "-" for row in rows):
+        terminal.say('"-": at the end the gradient is too small beside its noise to tell')
+    if result.run_dir:
+        _write(SweepFolder(result.run_dir), result.monitor, means)
+    return means
+
+
+def _noise_scale(experiment: Experiment, loss: Loss) -> Callable[[Params, ModelState], jax.Array]:
+    """`(params, model_state) -> scalar`: of the loss in evaluation mode, over the training split.
+
+    See `second_order.noise_scale`.
+    """
+    n = min(SAMPLES, len(experiment.train["y"])) // CHUNK * CHUNK or 1
+    size = min(CHUNK, n)
+    chunks = {k: v[:n].reshape(-1, size, *v.shape[1:]) for k, v in experiment.train.items()}
+
+    @jax.jit
+    def scale(params, model_state):
+        def of_one(x, y):
+            def one_loss(params):
+                outputs = experiment.forward.evaluate(params, model_state, x[None])
+                return loss(outputs, y[None])[0]
+
+            return jax.grad(one_loss)(params)
+
+        def add(carry, chunk):
+            total, squares = carry
+            grads = jax.vmap(of_one)(chunk["x"], chunk["y"])
+            total = jax.tree.map(lambda t, g: t + g.sum(0), total, grads)
+            return (total, squares + optax.tree.norm(grads, squared=True)), None
+
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        (total, squares), _ = jax.lax.scan(add, (zeros, jnp.zeros([])), chunks)
+        return noise_scale(total, squares, n)
+
+    return scale
+
+
+def _write(folder: SweepFolder, monitor: str, means: dict[int, Any]) -> None:
+    from jaxopt_lab.plots import batch_size_curve
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["batch_size", monitor, "gradient_noise_scale"])
+    writer.writerows([size, *pair] for size, pair in means.items())
+    write_atomically(folder.path / "batch_sizes.csv", buffer.getvalue().encode())
+    losses, scales = np.array(list(means.values())).reshape(-1, 2).T
+    columns = {"batch_size": np.array(list(means)), "score": losses, "noise_scale": scales}
+    figure = batch_size_curve(columns | {"score_name": monitor})
+    write_figure(folder.plots / "batch_size.png", figure)

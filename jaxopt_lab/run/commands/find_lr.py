@@ -1,0 +1,201 @@
+"""`jaxopt-lab find-lr`: Smith's range test over several seeds at once."""
+
+import dataclasses
+import os
+import pathlib
+import re
+import tomllib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_lab.config.build import assemble
+from jaxopt_lab.config.load import load_config
+from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.source import Source, read
+from jaxopt_lab.config.tables import FAMILIES, declared_by
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.engine import Experiment, TrainState, device_mesh, fit, some_devices
+from jaxopt_lab.run.records.pictures import write_figure
+from jaxopt_lab.run.terminal.progress import Progress
+from jaxopt_lab.sweeps import (
+    Population,
+    diverged_at,
+    range_test_rates,
+    smoothed_losses,
+    steepest,
+    valley,
+)
+
+STEPS_PER_CHUNK = 20  # between two looks at whether every seed has diverged
+
+
+class RangeTest(NamedTuple):
+    """What a range test found.
+
+    Attributes:
+      rates: (steps,).
+      losses, smooth: (seeds, steps), NaN from where a seed diverged.
+      valley, steepest: the suggestions, the median over the seeds; NaN where there are none.
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+    smooth: np.ndarray
+    valley: float
+    steepest: float
+
+
+def find_lr(
+    config: Config | str | os.PathLike[str],
+    *,
+    low: float = 1e-6,
+    high: float = 10.0,
+    steps: int = 200,
+    seeds: int = 4,
+    data_dir: str | os.PathLike[str] | None = None,
+    model: Any = None,
+    progress: bool = True,
+) -> RangeTest:
+    """Train a few seeds with a rate that grows until the loss diverges.
+
+    The configuration's own schedule is left out, and of its controls all but those that act alike
+    at every rate, such as clipping.
+
+    Args:
+      config: from `load_config`, or the path of a TOML file.
+      low, high: the first and the last rate.
+      steps: how many, >= 10.
+      seeds: runs, with the seeds `seed`, `seed + 1` and on, all at once.
+      data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      model: a model to train in place of the configuration's, as of `train`.
+      progress: whether to draw it.
+
+    Returns:
+      A `RangeTest`.
+
+    Raises:
+      InputError: where the range is empty, or the optimizer takes no rate.
+
+    Reference: Smith, 2017, https://arxiv.org/abs/1506.01186.
+    """
+    if not 0 < low < high < float("inf"):
+        raise InputError(f"find-lr: needs 0 < low < high, got low = {low}, high = {high}")
+    if steps < 10 or seeds < 1:
+        raise InputError(f"find-lr: needs steps >= 10 and seeds >= 1, got {steps} and {seeds}")
+    if isinstance(config, str | os.PathLike):
+        config = load_config(config)
+    name = config.optimizer.name
+    if "learning_rate" not in FAMILIES["optimizer"].arguments(name):
+        raise InputError(f"find-lr: {name} takes no learning rate: there is nothing to find")
+    terminal = Progress(show=progress)
+    source = read(config, data_dir=data_dir, model=model)
+    growing = _Growing(_prepared(config, low, steps), source, high / low, steps, seeds)
+    program = Population(growing, device_mesh(some_devices(None)), "auto")
+    rates, losses = range_test_rates(low, high, steps), np.full((seeds, steps), np.nan)
+    with terminal.waiting(f"{steps} steps from {low:g} to {high:g}, {seeds} seeds ..."):
+        chunks = fit(
+            program,
+            program.start(range(seeds)),
+            start=0,
+            total=steps,
+            evaluate_every=None,
+            steps_per_chunk=STEPS_PER_CHUNK,
+        )
+        for chunk in chunks:
+            losses[:, chunk.start : chunk.end] = chunk.rows["loss"]
+            smooth = smoothed_losses(losses)
+            ends = [diverged_at(line[: chunk.end]) for line in smooth]
+            if max(ends) < chunk.end:
+                break
+    for line, raw, end in zip(smooth, losses, ends, strict=True):
+        line[end:], raw[end:] = np.nan, np.nan
+    # The average of the first few losses is their noise.
+    begin = steps // 10
+    falls = [(rates[begin:e], line[begin:e]) for line, e in zip(smooth, ends, strict=True)]
+    found = [(valley(*fall), steepest(*fall)) for fall in falls]
+    best = [_median(column) for column in np.transpose(found)]
+    terminal.columns(
+        "suggested learning rates, the median over the seeds",
+        ["rule", "learning rate", "by seed"],
+        [
+            [rule, f"{value:.3g}", "  ".join(f"{one[k]:.2g}" for one in found)]
+            for k, (rule, value) in enumerate(zip(("valley", "steepest"), best, strict=True))
+        ],
+    )
+    return RangeTest(rates, losses, smooth, *best)
+
+
+class _Growing:
+    """Runs of a few seeds whose rate grows by a factor in all, as `Variants`."""
+
+    def __init__(self, config: Config, source: Source, factor: float, steps: int, seeds: int):
+        self.values = (np.arange(config.seed, config.seed + seeds, dtype=np.uint32),)
+
+        def grows(step):
+            return factor ** (jnp.asarray(step, jnp.float32) / (steps - 1))
+
+        self._experiment = assemble(config, source, schedule=grows)
+
+    def first(self) -> Experiment:
+        return self._experiment
+
+    def experiment(self, values: Any) -> Experiment:
+        del values
+        return self._experiment
+
+    def init(self, values: Any) -> TrainState:
+        (seed,) = values
+        return self._experiment.init(jax.random.key(seed))
+
+
+def _median(rates: np.ndarray) -> float:
+    there = rates[np.isfinite(rates)]
+    return float(np.exp(np.median(np.log(there)))) if len(there) else float("nan")
+
+
+def draw(test: RangeTest, path: pathlib.Path) -> None:
+    """Draw the test to a PNG file."""
+    from jaxopt_lab.plots import range_test
+
+    columns = {"rates": test.rates, "smooth": test.smooth, "losses": test.losses}
+    suggestions = {"valley": test.valley, "steepest": test.steepest}
+    write_figure(path, range_test(columns | {"suggestions": suggestions}))
+
+
+def apply(config: pathlib.Path, rate: float, target: pathlib.Path) -> None:
+    """Write a copy of a configuration with another learning rate, its comments kept.
+
+    Raises:
+      InputError: where the copy would be the file itself, or the rate has no line to stand in.
+    """
+    if target.resolve() == config.resolve():
+        raise InputError(f"find-lr --apply: {target} is the configuration itself")
+    text = config.read_text(encoding="utf-8-sig")
+    begin = re.search(r"(?m)^\[optimizer\][^\n]*\n", text)
+    head, rest = (text[: begin.end()], text[begin.end() :]) if begin else (text, "")
+    own, *others = re.split(r"(?m)^(?=\[)", rest, maxsplit=1)
+    line = f"learning_rate = {rate:.3g}"
+    own, changed = re.subn(r"(?m)^learning_rate\s*=[^\n#]*?(?=\s*(#|$))", line, own, count=1)
+    new = head + ("" if changed else f"{line}\n") + own + "".join(others)
+    try:
+        written = tomllib.loads(new)["optimizer"]["learning_rate"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        written = None
+    if written != float(f"{rate:.3g}"):
+        raise InputError(f"find-lr --apply: {config} has no [optimizer] to put {line!r} into")
+    write_atomically(target, new.encode())
+
+
+def _prepared(config: Config, low: float, steps: int) -> Config:
+    optimizer = Choice(config.optimizer.name, {**config.optimizer.arguments, "learning_rate": low})
+    return dataclasses.replace(
+        config,
+        optimizer=optimizer,
+        schedule=(),
+        control=tuple(c for c in config.control if declared_by("control", c).any_rate),
+        train=dataclasses.replace(config.train, epochs=None, steps=steps),
+    )

@@ -1,0 +1,49 @@
+"""`jaxopt-lab list`: every name that a configuration or a command may use."""
+
+import inspect
+
+from jaxopt_lab.augment.corruptions import CORRUPTIONS
+from jaxopt_lab.config.dump import toml_value
+from jaxopt_lab.config.tables import FAMILIES, Family
+from jaxopt_lab.config.values import expected
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.registry import nearest
+from jaxopt_lab.nn import INITIALIZERS
+from jaxopt_lab.run.terminal.progress import Progress
+
+# Of what is no table of a file the names alone are used, with every argument at its default.
+ELSEWHERE = {
+    "initializer": Family(INITIALIZERS, given=frozenset({"stddev", "scale"})),
+    "corruptions": Family(CORRUPTIONS, given=frozenset({"key", "x", "severity"})),
+}
+TITLES = {"initializer": "initializer: model.init", "corruptions": "evaluate --corruptions"}
+LISTED = FAMILIES | ELSEWHERE
+
+
+def list_names(family: str | None, terminal: Progress) -> None:
+    """Print the names of one family or of all, with their arguments and defaults.
+
+    Raises:
+      InputError: for an unknown family.
+    """
+    if family is not None and family not in LISTED:
+        raise InputError(
+            f"list: unknown family {family!r}{nearest(family, LISTED)}; one of {', '.join(LISTED)}"
+        )
+    for name in [family] if family else LISTED:
+        rows = []
+        for entry, function in LISTED[name].functions.items():
+            about = (inspect.getdoc(function) or "").partition("\n")[0]
+            rows.append((entry, about))
+            for key, argument in LISTED[name].arguments(entry).items():
+                text = "required" if argument.required else _default(argument.default)
+                rows.append((f"  {key} = {text}", expected(argument.hint)))
+        terminal.columns(TITLES.get(name, f"[{name}]"), ("name", "what it is, what it takes"), rows)
+
+
+def _default(value: object) -> str:
+    if value is inspect.Parameter.empty:
+        return "(rest of the run)"
+    if value is None:
+        return "(none)"
+    return toml_value(list(value) if isinstance(value, tuple) else value)

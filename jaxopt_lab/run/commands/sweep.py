@@ -1,0 +1,148 @@
+"""Train every run of a sweep: in groups, waves and rungs."""
+
+import os
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+
+from jaxopt_lab.config.chain import unmeasured
+from jaxopt_lab.config.groups import group_runs
+from jaxopt_lab.config.parse import ConfigError
+from jaxopt_lab.config.source import read
+from jaxopt_lab.config.sweep import Sweep, load_sweep
+from jaxopt_lab.core.metrics import held_out
+from jaxopt_lab.core.types import Model
+from jaxopt_lab.engine import device_mesh, some_devices
+from jaxopt_lab.run.commands.rungs import Rungs
+from jaxopt_lab.run.records.standings import Standings
+from jaxopt_lab.run.records.sweep_folder import SweepFolder
+from jaxopt_lab.run.records.sweep_records import SweepResult
+from jaxopt_lab.run.records.sweep_report import closing_table, write_sweep_report
+from jaxopt_lab.run.session import open_session
+from jaxopt_lab.sweeps import Population, rung_ends, rung_sizes
+
+
+def sweep(
+    config: Sweep | str | os.PathLike[str] | None,
+    run_dir: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    devices: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    model: Model | None = None,
+    progress: bool = True,
+) -> SweepResult:
+    """Train every run of a sweep, each group of one structure as one compiled program.
+
+    Args:
+      config: from `load_sweep`, or the path of a TOML file; None to resume with the sweep's own.
+      run_dir: a folder for results and report; nothing is written without one.
+      resume: go on with the sweep that `run_dir` holds; runs that have ended are not run again.
+      devices: how many to spread the runs over; None for all.
+      data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      model: a model to train in place of the configuration's, as of `train`.
+      progress: whether to draw the sweep.
+
+    Returns:
+      A `SweepResult`. Ctrl-C ends the sweep with `stopped_by="interrupted"`; what has ended stays.
+
+    Raises:
+      InputError: where the configuration, the data, the devices or the folder is wrong.
+    """
+    began = time.perf_counter()
+    if isinstance(config, str | os.PathLike):
+        config = load_sweep(config)
+    with open_session(SweepFolder, config, run_dir, resume=resume, show=progress) as session:
+        plan, folder = session.config, session.folder
+        with session.terminal.waiting("reading the data ..."):
+            groups = group_runs(
+                [run.config for run in plan.runs], partial(read, data_dir=data_dir, model=model)
+            )
+            mesh = device_mesh(some_devices(devices))
+            populations = [Population(group, mesh, plan.settings.vectorize) for group in groups]
+        standings = Standings(plan, _monitor(plan.settings.monitor, populations), folder)
+        rungs = Rungs(session, standings, list(zip(groups, populations, strict=True)))
+        session.begin(plan)
+        if folder and session.resumes:
+            kept = [(p.shapes.params, p.shapes.model_state) for p in populations]
+            templates = {i: t for g, t in zip(groups, kept, strict=True) for i in g.members}
+            ended = folder.ended(plan, templates)
+            standings.records = [ended.get(run) for run in range(len(plan.runs))]
+
+        sizes = rung_sizes(len(plan.runs), plan.settings.halving)
+        left = len(standings.left)
+        # Where a sweep goes on, the rungs that thinned it out already are trained through.
+        first = max((k for k, size in enumerate(sizes) if size >= left), default=0)
+        session.say(_opening(populations, len(plan.runs), left, folder))
+        work = _work(plan, populations, sizes, first, left)
+        bar, stopped_by = session.terminal.sweeping(work, standings.monitor), "finished"
+        with session.interrupts() as interrupts, bar:
+            for rung in range(first, len(sizes)) if left else ():
+                chunks = rungs.climb(rung, last=rung == len(sizes) - 1)
+                for chunk in chunks:
+                    bar.update(chunk, standings.best_value())
+                    if interrupts.asked():
+                        stopped_by = "interrupted"
+                        chunks.close()
+                        break
+                if stopped_by == "interrupted":
+                    break
+                if rung + 1 < len(sizes):
+                    standings.halve(sizes[rung + 1])
+
+        result = SweepResult(
+            runs=tuple(standings.records),
+            monitor=standings.monitor,
+            best=standings.best(),
+            run_dir=folder and folder.path,
+            stopped_by=stopped_by,
+            seconds=time.perf_counter() - began,
+        )
+        if folder:
+            write_sweep_report(folder, plan, result)
+        closing_table(session.terminal, plan, result)
+        return result
+
+
+def _monitor(chosen: str | None, populations: Sequence[Population]) -> str:
+    """The metric to compare by, which every run must measure."""
+    experiments = [population.experiment for population in populations]
+    held = all(experiment.validation is not None for experiment in experiments)
+    if chosen is None:
+        return "val_loss" if held else "loss"
+    measured = ["loss", *experiments[0].metrics]
+    measured += held_out(measured) if held else []
+    if wrong := unmeasured(chosen, measured):
+        raise ConfigError("configuration", [("sweep.monitor", wrong)])
+    return chosen
+
+
+def _work(
+    plan: Sweep, populations: Sequence[Population], sizes: Sequence[int], first: int, left: int
+) -> int:
+    """Steps of all runs to come; where groups differ in length, an estimate."""
+    runs = len(plan.runs)
+    total = sum(p.experiment.total_steps * len(p.variants.values[0]) for p in populations)
+    ends = rung_ends(runs, total, plan.settings.halving)
+    begins = (0, *ends[first:-1])
+    spans = zip(sizes[first:], ends[first:], begins, strict=True)
+    work = sum(min(size, left) * (end - begin) for size, end, begin in spans)
+    return max(1, work // runs)
+
+
+def _opening(
+    populations: Sequence[Population], runs: int, left: int, folder: SweepFolder | None
+) -> str:
+    """What is about to be trained, on what, and where it is written."""
+    devices = populations[0].mesh.devices.size
+    kind = f"{devices} {jax.default_backend()} device{'s' if devices > 1 else ''}"
+    programs = f"{len(populations)} program{'s' if len(populations) > 1 else ''}"
+    how = " and ".join(sorted({population.how for population in populations}))
+    lines = [f"{runs:,} runs in {programs} ({how}) on {kind}"]
+    if left < runs:
+        lines.append(f"{runs - left:,} have ended already; {left:,} to go")
+    if folder:
+        lines.append(f"writing to {folder.path}")
+    return "\n".join(lines)

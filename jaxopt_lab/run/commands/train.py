@@ -1,0 +1,145 @@
+"""Train from a configuration: the data, the program, its folder, its verdict."""
+
+import os
+import time
+
+import jax
+
+from jaxopt_lab.config.build import assemble
+from jaxopt_lab.config.load import load_config
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.source import read
+from jaxopt_lab.core.types import Model
+from jaxopt_lab.engine import OneRun, TrainState, checkpoint, device_mesh, fit, some_devices
+from jaxopt_lab.run.process import distributed
+from jaxopt_lab.run.process.stopwatch import Stopwatch
+from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.identity import identity_of
+from jaxopt_lab.run.records.report import write_report
+from jaxopt_lab.run.records.result import Result
+from jaxopt_lab.run.records.run_writer import RunWriter
+from jaxopt_lab.run.records.summary import summarize
+from jaxopt_lab.run.session import Session, open_session
+from jaxopt_lab.run.terminal.closing import opening, verdict
+
+ENDED = ("finished", "early_stopping")
+
+
+def train(
+    config: Config | str | os.PathLike[str] | None,
+    run_dir: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    data_dir: str | os.PathLike[str] | None = None,
+    model: Model | None = None,
+    devices: int | None = None,
+    progress: bool = True,
+) -> Result:
+    """Train from a configuration.
+
+    Args:
+      config: from `load_config`, or the path of a TOML file; None to resume with the run's own.
+      run_dir: a folder for the log, checkpoints, plots and report; nothing is written without one.
+      resume: continue the run that `run_dir` holds, exactly as if it had never stopped.
+      data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      model: a model to train in place of the configuration's, with `init(rngs, x, train=...)` and
+        `apply(variables, x, train=...)` as Linen modules have them.
+      devices: of a data-parallel run, how many; None for all where the configuration has
+        `train.data_parallel`, otherwise for one.
+      progress: whether to draw the run.
+
+    Returns:
+      A `Result`. Ctrl-C ends the run early with `stopped_by="interrupted"`, after saving.
+
+    Raises:
+      InputError: where the configuration, the data or the run folder is wrong.
+      OSError: where the disk does not take what is to be saved; earlier checkpoints stay.
+    """
+    began = time.perf_counter()
+    if isinstance(config, str | os.PathLike):
+        config = load_config(config)
+    with open_session(RunFolder, config, run_dir, resume=resume, show=progress) as session:
+        config, identity = session.config, identity_of(session.config, model)
+        source = read(config, data_dir=data_dir, model=model)
+        experiment = assemble(config, source)
+        program = OneRun(experiment, mesh=_data_mesh(config, devices))
+        with session.terminal.waiting("compiling ..."), Stopwatch() as compiling:
+            start, state = _first_state(session, program, identity)
+        how = f"compiled in {compiling.seconds:.1f} s ({program.how}, {jax.default_backend()})"
+        session.say(opening(config, experiment, state.params, start, how, session.written))
+        # After all that may fail before a first step, so that a failure leaves no run behind.
+        session.begin(config, source.signature)
+
+        total, stopped_by, ended = experiment.total_steps, "finished", None
+        with RunWriter(session.folder, config, identity, start=start) as writer:
+            writer.timings.add(start=start, compile_seconds=compiling.seconds)
+            chunks = fit(
+                program,
+                state,
+                start=start,
+                total=total,
+                evaluate_every=experiment.evaluate_every,
+                steps_per_chunk=distributed.steps_per_chunk(),
+            )
+            bar = session.terminal.training(start, total, experiment.steps_per_epoch)
+            with session.interrupts() as interrupts, bar:
+                for chunk in chunks:
+                    state = chunk.state
+                    writer.add(chunk)
+                    bar.update(chunk)
+                    if not chunk.alive[0]:
+                        stopped_by = "diverged"
+                        break
+                    if chunk.steps[0] < chunk.end:
+                        stopped_by = "early_stopping"
+                    writer.save(state, every=experiment.checkpoint_every)
+                    if interrupts.asked() and chunk.end < total:
+                        stopped_by = "interrupted"
+                        break
+                if stopped_by != "diverged":  # no place to go on from
+                    writer.save(state)
+            if stopped_by in ENDED:
+                with Stopwatch() as testing:
+                    (ended,) = program.finish(state)
+                    writer.keep(ended)
+                writer.timings.add(test_seconds=testing.seconds)
+
+        seconds = time.perf_counter() - began
+        summary = summarize(experiment, state.params, writer, ended, stopped_by, seconds)
+        history = writer.log.history.columns()
+        if session.written:
+            write_report(session.written, config, history, summary)
+        verdict(session.terminal, summary, session.written)
+    return Result(
+        params=(ended or state).params,
+        model_state=(ended or state).model_state,
+        history=history,
+        test=summary["test"],
+        run_dir=session.written and session.written.path,
+        stopped_by=stopped_by,
+        summary=summary,
+    )
+
+
+def _first_state(
+    session: Session[RunFolder, Config], program: OneRun, identity: str
+) -> tuple[int, TrainState]:
+    """Where the run begins: at step 0, or where it goes on at its newest checkpoint."""
+    state = program.start()
+    if not (session.resumes and session.folder):
+        return 0, state
+    checkpoints = session.folder.checkpoints
+    found = checkpoint.restore(checkpoints, state, config_hash=identity)
+    if found is None:
+        session.say(f"{checkpoints} holds no checkpoint yet: starting over")
+    start, state = found or (0, state)
+    distributed.require_same(start, f"not every process finds step {start:,} of the run")
+    return start, state
+
+
+def _data_mesh(config: Config, devices: int | None) -> jax.sharding.Mesh | None:
+    """The devices that a run's batches are dealt over; None for one device."""
+    if not config.train.data_parallel and devices is None and jax.process_count() == 1:
+        return None
+    chosen = some_devices(devices)
+    return device_mesh(chosen, data=len(chosen))

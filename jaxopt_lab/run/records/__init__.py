@@ -1,0 +1,1 @@
+"""What is kept: folders, logs, results, reports."""

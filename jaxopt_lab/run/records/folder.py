@@ -1,0 +1,200 @@
+"""The folder of a run: who may write to it, and what it holds."""
+
+import contextlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any, ClassVar, Generic, TypeVar
+
+from jaxopt_lab.config.dump import config_hash, to_toml
+from jaxopt_lab.config.load import load_config
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.signature import Signature
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.files import write_atomically
+
+C = TypeVar("C")
+
+RUN, SWEEP = "config.toml", "sweep.toml"
+KINDS = {RUN: "run", SWEEP: "sweep"}
+"""What a folder holds, by the file whose presence says so."""
+
+
+class Folder(Generic[C]):
+    """A folder that one command at a time writes, and that a later one may go on with.
+
+    Attributes:
+      config_name: the one of `KINDS` that it holds.
+    """
+
+    config_name: ClassVar[str] = RUN
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = pathlib.Path(path)
+        self.config = self.path / self.config_name
+        self.plots = self.path / "plots"
+        self.report = self.path / "report.html"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder: a second process that tries is refused. Freed when the process ends.
+
+        On Windows, where `fcntl` is missing, a folder is not guarded.
+
+        Raises:
+          InputError: where another process holds it.
+        """
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = open(self.path / ".lock", "a+")  # noqa: SIM115 - closed below
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            text = f"{self.path} cannot be a run folder: {error.strerror} ({error.filename})"
+            raise InputError(f"{text}; give another --run-dir") from None
+        with lock as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                raise InputError(
+                    f"{self.path} is in use by another run (process {file.read().strip() or '?'}): "
+                    "wait for it, or give another --run-dir"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    @property
+    def kind(self) -> str:
+        """What it holds, in a word."""
+        return KINDS[self.config_name]
+
+    def refuse_if_taken(self) -> None:
+        """Make sure that the folder is free for a new run or sweep.
+
+        Raises:
+          InputError: where it holds one already.
+        """
+        for config_name, kind in KINDS.items():
+            if (self.path / config_name).exists():
+                raise InputError(
+                    f"{self.path} already holds a {kind}: continue it with --resume "
+                    f"{self.path}, or give another --run-dir"
+                )
+
+    def require_there(self, purpose: str = "") -> None:
+        """Make sure that the folder holds what is to be read; `purpose` is " to resume", say.
+
+        Raises:
+          InputError: where it does not.
+        """
+        for place in (self.path, self.config):
+            if not place.exists():
+                raise InputError(f"{self.path} holds no {self.kind}{purpose}: there is no {place}")
+
+    def own_config(self) -> C:
+        """The configuration that the folder was begun with.
+
+        Raises:
+          InputError: where it holds none.
+        """
+        raise InputError(f"{self.path}: a {type(self).__name__} keeps no configuration")
+
+    def begin(self, *what: Any) -> None:
+        """Make the folder of something new."""
+        raise InputError(f"{self.path}: a {type(self).__name__} is not begun")
+
+    def same(self, config: C, own: C) -> bool:
+        """Whether two configurations are the same run."""
+        return config == own
+
+    def _begin(self, text: str) -> None:
+        self.plots.mkdir(parents=True, exist_ok=True)
+        # Last, because it says that the folder is taken.
+        write_atomically(self.config, text.encode())
+
+
+class RunFolder(Folder[Config]):
+    """What is on the disk of one run.
+
+    `config.toml signature.json metrics.jsonl timings.jsonl checkpoints/ summary.json report.html
+    plots/`; `kept/` holds the parameters that the run keeps at its end.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        super().__init__(path)
+        self.signature = self.path / "signature.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.timings = self.path / "timings.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.kept = self.path / "kept"
+        self.summary = self.path / "summary.json"
+
+    def begin(self, config: Config, signature: Signature) -> None:
+        """Make the folder of a new run."""
+        for place in (self.checkpoints, self.kept):
+            place.mkdir(parents=True, exist_ok=True)
+        write_json(self.signature, signature.to_json())
+        self._begin(to_toml(config))
+
+    def own_config(self) -> Config:
+        self.require_there(" to resume")
+        self.own_signature()
+        for place in (self.checkpoints, self.kept):
+            place.mkdir(parents=True, exist_ok=True)
+        self.plots.mkdir(exist_ok=True)
+        return load_config(self.config)
+
+    def same(self, config: Config, own: Config) -> bool:
+        return config_hash(config) == config_hash(own)
+
+    def own_signature(self) -> Signature:
+        """The signature of the run's data.
+
+        Raises:
+          InputError: where it is missing, damaged or of another version.
+        """
+        if not self.signature.exists():
+            raise InputError(
+                f"{self.path}: written by an older version of jaxopt_lab, which kept no "
+                f"{self.signature.name}: train it again, or read it with that version"
+            )
+        return Signature.from_json(read_json(self.signature), str(self.signature))
+
+    def own_summary(self) -> dict[str, Any]:
+        """What `summary.json` holds; empty where the run has not ended."""
+        return read_json(self.summary) if self.summary.exists() else {}
+
+
+def write_json(path: pathlib.Path, values: Any) -> None:
+    """Write values as indented JSON."""
+    write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Read an object of JSON.
+
+    Raises:
+      InputError: where the file holds something else.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path}: no JSON, it is damaged: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected a JSON object, got a {type(values).__name__}")
+    return values
+
+
+def next_folder(stem: str, root: pathlib.Path = pathlib.Path("runs")) -> pathlib.Path:
+    """The first of `runs/stem-001`, `runs/stem-002`, ... that holds no run and no sweep."""
+    number = 1
+    while any((root / f"{stem}-{number:03d}" / name).exists() for name in KINDS):
+        number += 1
+    return root / f"{stem}-{number:03d}"

@@ -1,0 +1,17 @@
+"""What a checkpoint must belong to."""
+
+import hashlib
+import re
+
+from jaxopt_lab.config.dump import config_hash
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.core.types import Model
+
+
+def identity_of(config: Config, model: Model | None) -> str:
+    """The hash of a run: of its configuration, and of the model where one was given to it."""
+    identity = config_hash(config)
+    if model is None:
+        return identity
+    described = re.sub(r" at 0x[0-9a-f]+", "", repr(model))
+    return hashlib.sha256(f"{identity} {described}".encode()).hexdigest()

@@ -1,0 +1,32 @@
+"""What a run leaves."""
+
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxopt_lab.core.types import ModelState, Params
+
+
+class Result(NamedTuple):
+    """What `train` returns.
+
+    Attributes:
+      params: the trained parameters: the best where early stopping kept them, else the average
+        where there is one, else the last; `summary["kept"]` says which.
+      model_state: the model's other collections, such as batch statistics.
+      history: NumPy columns `step`, `loss`, `accuracy`, `learning_rate`, and `eval_step`,
+        `val_loss`, `val_accuracy` where there is a validation split.
+      test: `{"loss": ..., "accuracy": ...}` on the test split; empty where interrupted.
+      run_dir: the run folder, or None.
+      stopped_by: "finished", "early_stopping", "interrupted" or "diverged".
+      summary: what `summary.json` holds.
+    """
+
+    params: Params
+    model_state: ModelState
+    history: dict[str, np.ndarray]
+    test: dict[str, float]
+    run_dir: pathlib.Path | None
+    stopped_by: str
+    summary: dict[str, Any]

@@ -1,0 +1,142 @@
+"""A trained run, read from its folder without its data."""
+
+import functools
+import os
+import pathlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_lab.config.build import assemble
+from jaxopt_lab.config.load import load_config
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.signature import Signature
+from jaxopt_lab.config.source import without_data
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.types import Model, ModelState, Params
+from jaxopt_lab.engine import Experiment, Forward, TrainState, checkpoint
+from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.identity import identity_of
+from jaxopt_lab.run.records.metrics_log import read_history
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run; `load_run` makes it.
+
+    Attributes:
+      path: its folder.
+      config: what it was trained by.
+      signature: shapes, classes and normalization of its data.
+      history: NumPy columns, as of `Result`.
+      summary: what `summary.json` holds; empty where the run has not ended.
+      params, model_state: what it kept.
+      kept: which parameters these are: "best", "average" or "last"; of a run that has not ended
+        those of its newest checkpoint, "last".
+      step: that they belong to.
+    """
+
+    path: pathlib.Path
+    config: Config
+    signature: Signature
+    history: dict[str, np.ndarray]
+    summary: dict[str, Any]
+    params: Params
+    model_state: ModelState
+    kept: str
+    step: int
+    _forward: Forward = field(repr=False)
+
+    @property
+    def model(self) -> Model:
+        """The network: `model.apply({"params": params, **model_state}, x, train=False)` on
+        normalized inputs."""
+        return self._forward.model
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty where the targets are numbers."""
+        return self.signature.classes
+
+    def apply(self, x: jax.typing.ArrayLike) -> jax.Array:
+        """The outputs for raw inputs, as the data set has them: the run's own normalization is
+        applied.
+
+        Args:
+          x: (B, ...), samples of the shape that the run was trained on; bytes where it was trained
+            on bytes, or floats in [0, 1].
+
+        Returns:
+          (B, ...), the model's outputs in evaluation mode, such as logits.
+
+        Raises:
+          InputError: where a sample has another shape.
+        """
+        x = jax.numpy.asarray(x)
+        if x.shape[1:] != self.signature.x_shape or x.ndim == 0:
+            wanted = ", ".join(map(str, ("B", *self.signature.x_shape)))
+            raise InputError(f"apply: expected x of shape ({wanted}), got {x.shape}")
+        return self._apply(self.params, self.model_state, x)
+
+    @functools.cached_property
+    def _apply(self):
+        return jax.jit(self._forward.evaluate)
+
+
+def load_run(path: str | os.PathLike[str], *, model: Model | None = None) -> Run:
+    """Read a trained run; the data set that it was trained on need not be there.
+
+    Args:
+      path: the run's folder.
+      model: the model that it was trained with, where that was given to `train`.
+
+    Returns:
+      A `Run`.
+
+    Raises:
+      InputError: where the folder holds no run with a checkpoint, or one of another version.
+    """
+    folder = RunFolder(path)
+    folder.require_there()
+    signature, config = folder.own_signature(), load_config(folder.config)
+    experiment = assemble(config, without_data(config, signature, model))
+    # Shapes, but for the key, whose kind is no shape.
+    key = jax.random.key(0)
+    state = jax.eval_shape(experiment.init, key)._replace(key=key)
+    identity = identity_of(config, model)
+    summary = folder.own_summary()
+    kept = {"params": state.params, "model_state": state.model_state}
+    found = checkpoint.restore(folder.kept, kept, config_hash=identity)
+    if found is None:
+        found, name = _of_newest_checkpoint(folder, experiment, state, identity), "last"
+    else:
+        name = summary.get("kept", experiment.kept)
+    step, variables = found
+    return Run(
+        path=folder.path,
+        config=config,
+        signature=signature,
+        history=read_history(folder.metrics),
+        summary=summary,
+        params=variables["params"],
+        model_state=variables["model_state"],
+        kept=name,
+        step=step,
+        _forward=experiment.forward,
+    )
+
+
+def _of_newest_checkpoint(
+    folder: RunFolder, experiment: Experiment, template: TrainState, identity: str
+) -> tuple[int, dict[str, Any]]:
+    """What a run that has not ended would be evaluated at."""
+    found = checkpoint.restore(folder.checkpoints, template, config_hash=identity)
+    if found is None:
+        diverged = folder.own_summary().get("stopped_by") == "diverged"
+        why = "the run diverged" if diverged else "train it to its end first"
+        raise InputError(f"{folder.path} holds no checkpoint: {why}")
+    step, state = found
+    params = experiment.eval_params(state.opt_state, state.params)
+    return step, {"params": params, "model_state": state.model_state}

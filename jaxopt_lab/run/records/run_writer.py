@@ -1,0 +1,66 @@
+"""What a run writes as it goes: its log, its timings, its checkpoints."""
+
+from typing import Any
+
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.engine import Chunk, Finish, checkpoint
+from jaxopt_lab.run.process import distributed
+from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.metrics_log import MetricsLog
+from jaxopt_lab.run.records.timings import Timings
+
+
+class RunWriter:
+    """The files of one run under way; all of it stays in memory where the run has no folder.
+
+    In a run of several processes each of them saves checkpoints, and process 0 writes all else.
+    """
+
+    def __init__(self, folder: RunFolder | None, config: Config, identity: str, *, start: int = 0):
+        """Open the files of a run that stands at step `start`.
+
+        Args:
+          folder: of the run, or None.
+          config: for how often to log.
+          identity: the hash that a checkpoint must have to belong to this run.
+          start: rows past it are dropped, as a later session takes these steps again.
+        """
+        written = folder if distributed.is_first() else None
+        self._checkpoints = folder and folder.checkpoints
+        self._kept = folder and folder.kept
+        self._identity, self._saved = identity, start
+        every = config.train.log_every
+        self.log = MetricsLog(written and written.metrics, every=every, until=start)
+        self.timings = Timings(written and written.timings)
+
+    def __enter__(self) -> "RunWriter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.log.close()
+        self.timings.close()
+
+    def add(self, chunk: Chunk) -> None:
+        """Write down a chunk."""
+        self.log.add(chunk)
+        self.timings.add(
+            step=int(chunk.steps[0]),
+            steps=int(chunk.steps[0]) - chunk.start,
+            seconds=chunk.seconds,
+            evaluation_seconds=chunk.evaluation_seconds,
+        )
+
+    def save(self, state: Any, *, every: int = 1) -> None:
+        """Save a checkpoint where a multiple of `every` steps was passed since the last one."""
+        step = self.log.history.steps
+        if self._checkpoints and step // every > self._saved // every:
+            self.log.sync()
+            checkpoint.save(self._checkpoints, step, state, config_hash=self._identity)
+            self._saved = step
+
+    def keep(self, ended: Finish) -> None:
+        """Save what the run keeps at its end."""
+        if self._kept:
+            tree = {"params": ended.params, "model_state": ended.model_state}
+            step = self.log.history.steps
+            checkpoint.save(self._kept, step, tree, config_hash=self._identity, keep=1)

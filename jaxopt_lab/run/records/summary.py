@@ -1,0 +1,46 @@
+"""What `summary.json` holds."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_lab.core.types import Params
+from jaxopt_lab.engine import Experiment, Finish
+from jaxopt_lab.run.records.history import EVAL_STEP
+from jaxopt_lab.run.records.json_lines import shortest
+from jaxopt_lab.run.records.run_writer import RunWriter
+
+
+def summarize(
+    experiment: Experiment,
+    params: Params,
+    writer: RunWriter,
+    ended: Finish | None,
+    stopped_by: str,
+    run_seconds: float,
+) -> dict[str, Any]:
+    """The figures of a run that has stopped; `ended` is None where it did not come to its end."""
+    history, timings = writer.log.history.columns(), writer.timings
+    steps = writer.log.history.steps
+    seconds, taken = timings.total("seconds"), timings.total("steps")
+    summary: dict[str, Any] = {
+        "test": ended.tests[ended.kept] if ended else {},
+        "steps": steps,
+        "epochs": round(steps / experiment.steps_per_epoch, 3),
+        "steps_per_second": round(taken / seconds, 2) if seconds else None,
+        "compile_seconds": round(timings.total("compile_seconds"), 3),
+        "run_seconds": round(run_seconds, 3),
+        "stopped_by": stopped_by,
+        "parameters": sum(x.size for x in jax.tree.leaves(params)),
+        "device": jax.devices()[0].device_kind,
+    }
+    if ended:
+        summary["kept"] = ended.kept
+        summary["tests"] = ended.tests
+    accuracies = history.get("val_accuracy", np.zeros(0))
+    if np.isfinite(accuracies).any():
+        best = int(np.nanargmax(accuracies))
+        (summary["best_val_accuracy"],) = shortest(accuracies[best : best + 1])
+        summary["best_val_step"] = int(history[EVAL_STEP][best])
+    return summary

@@ -1,0 +1,180 @@
+"""The folder of a sweep."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import pathlib
+import shutil
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_lab.config.dump import tables_to_toml
+from jaxopt_lab.config.sweep import Sweep, parse_sweep
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.engine import checkpoint
+from jaxopt_lab.run.records.folder import SWEEP, Folder
+from jaxopt_lab.run.records.history import Columns
+from jaxopt_lab.run.records.json_lines import finite, numbers, read_lines
+from jaxopt_lab.run.records.sweep_records import RunRecord
+
+
+class SweepFolder(Folder[Sweep]):
+    """What is on the disk of a sweep: `sweep.toml runs.jsonl waves/ sweep.csv report.html plots/`.
+
+    A wave of runs that ended together is one folder in `waves/`, with their curves and their
+    parameters; a line of `runs.jsonl`, written after it, says that a run has ended. A wave under
+    way has its states in `progress/`, to go on from.
+    """
+
+    config_name = SWEEP
+
+    def __init__(self, path: str | os.PathLike[str]):
+        super().__init__(path)
+        self.runs = self.path / "runs.jsonl"
+        self.waves = self.path / "waves"
+        self.progress = self.path / "progress"
+        self.table = self.path / "sweep.csv"
+
+    def begin(self, config: Sweep) -> None:
+        """Make the folder of a new sweep."""
+        self.waves.mkdir(parents=True, exist_ok=True)
+        self._begin(tables_to_toml(config.tables))
+
+    def own_config(self) -> Sweep:
+        self.require_there(" to resume")
+        self.waves.mkdir(exist_ok=True)
+        self.plots.mkdir(exist_ok=True)
+        return parse_sweep(tomllib.loads(self.config.read_text()), source=str(self.config))
+
+    def same(self, config: Sweep, own: Sweep) -> bool:
+        return config.tables == own.tables
+
+    def add(self, ended: Mapping[int, RunRecord]) -> None:
+        """Write down runs that have ended together."""
+        wave = sum(1 for _ in self.waves.iterdir())
+        place = self.waves / f"{wave:04d}"
+        place.mkdir()
+        _save_histories(place / "histories.npz", {i: r.history for i, r in ended.items()})
+        kept = {i: r for i, r in ended.items() if r.params is not None}
+        if kept:
+            tree = {str(i): (r.params, r.model_state) for i, r in kept.items()}
+            checkpoint.save(place, 0, tree, config_hash="sweep")
+        lines = [
+            json.dumps(
+                {
+                    "run": i,
+                    "wave": wave,
+                    **{f"set {k}": v for k, v in r.values.items()},
+                    "stopped_by": r.stopped_by,
+                    "steps": r.steps,
+                    "metrics": finite(r.metrics),
+                    "test": finite(r.test),
+                }
+            )
+            for i, r in ended.items()
+        ]
+        with open(self.runs, "a") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def ended(self, plan: Sweep, templates: Mapping[int, Any]) -> dict[int, RunRecord]:
+        """The runs that have ended; those whose files do not verify are left out, to run again."""
+        rows: dict[int, dict[int, Any]] = {}
+        for row in read_lines(self.runs):
+            rows.setdefault(row["wave"], {})[row["run"]] = row
+        found: dict[int, RunRecord] = {}
+        for wave, members in rows.items():
+            place = self.waves / f"{wave:04d}"
+            kept = {str(i): templates[i] for i, row in members.items() if row["test"]}
+            try:
+                histories = _histories(place / "histories.npz", members)
+                restored = checkpoint.restore(place, kept, config_hash="sweep") if kept else (0, {})
+            except (OSError, ValueError, InputError):
+                continue
+            if restored is None:
+                continue
+            for i, row in members.items():
+                params, model_state = restored[1].get(str(i), (None, None))
+                found[i] = RunRecord(
+                    plan.runs[i].values,
+                    row["stopped_by"],
+                    row["steps"],
+                    numbers(row["metrics"]),
+                    histories[i],
+                    numbers(row["test"]),
+                    jax.tree.map(np.asarray, params),
+                    jax.tree.map(np.asarray, model_state),
+                )
+        return found
+
+    def save_progress(
+        self, wave: Sequence[int], step: int, states: Any, histories: Mapping[int, Columns]
+    ) -> None:
+        """Save the states of a wave under way, and what it has measured."""
+        place, name = self._place_of(wave)
+        place.mkdir(parents=True, exist_ok=True)
+        _save_histories(place / f"histories-{step}.npz", histories)
+        checkpoint.save(place, step, states, config_hash=name, keep=1)
+        for old in place.glob("histories-*.npz"):
+            if old.name != f"histories-{step}.npz":
+                old.unlink()
+
+    def restore_progress(
+        self, wave: Sequence[int], template: Any
+    ) -> tuple[int, Any, dict[int, Columns]] | None:
+        """The step, the states and the histories of this very wave; None where there are none."""
+        place, name = self._place_of(wave)
+        try:
+            found = checkpoint.restore(place, template, config_hash=name)
+            if found is None:
+                return None
+            return *found, _histories(place / f"histories-{found[0]}.npz", wave)
+        except (OSError, ValueError, InputError):
+            return None
+
+    def clear_progress(self) -> None:
+        """Forget the states of a wave, which has ended."""
+        shutil.rmtree(self.progress, ignore_errors=True)
+
+    def _place_of(self, wave: Sequence[int]) -> tuple[pathlib.Path, str]:
+        name = hashlib.sha256(repr(list(wave)).encode()).hexdigest()[:16]
+        return self.progress / name, name
+
+    def write_table(self, plan: Sweep, records: tuple[RunRecord | None, ...]) -> None:
+        """`sweep.csv`: a row a run."""
+        there = [(i, r) for i, r in enumerate(records) if r is not None]
+        axes = list(dict.fromkeys(k for run in plan.runs for k in run.values))
+        metrics = sorted({k for _, r in there for k in r.metrics})
+        tests = sorted({k for _, r in there for k in r.test})
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        names = [*axes, "stopped_by", "steps", *metrics, *(f"test_{k}" for k in tests)]
+        writer.writerow(["run", *names])
+        for i, r in there:
+            measured = [r.metrics.get(k, "") for k in metrics] + [r.test.get(k, "") for k in tests]
+            own = [r.values.get(k, "") for k in axes]
+            writer.writerow([i, *own, r.stopped_by, r.steps, *measured])
+        write_atomically(self.table, buffer.getvalue().encode())
+
+
+def _save_histories(path: pathlib.Path, histories: Mapping[int, Columns]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **{f"{i}/{k}": v for i, own in histories.items() for k, v in own.items()})
+    write_atomically(path, buffer.getvalue())
+
+
+def _histories(path: pathlib.Path, runs: Iterable[int]) -> dict[int, Columns]:
+    with np.load(path, allow_pickle=False) as file:
+        columns = dict(file)
+    return {
+        i: {k.partition("/")[2]: v for k, v in columns.items() if k.startswith(f"{i}/")}
+        for i in runs
+    }

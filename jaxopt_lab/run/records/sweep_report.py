@@ -1,0 +1,194 @@
+"""What a sweep shows at its end: a sorted table, `sweep.csv` and `report.html`."""
+
+import html
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxopt_lab.config.dump import tables_to_toml
+from jaxopt_lab.config.sweep import Sweep
+from jaxopt_lab.config.tables import better
+from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.metrics import is_held_out
+from jaxopt_lab.run.records.history import EVAL_STEP, STEP
+from jaxopt_lab.run.records.report import drawn_into, fill_page
+from jaxopt_lab.run.records.sweep_folder import SweepFolder
+from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult, score
+from jaxopt_lab.run.terminal.progress import Progress
+
+MOST_ROWS = 20
+MOST_REPORT_ROWS = 200
+
+
+def closing_table(terminal: Progress, plan: Sweep, result: SweepResult) -> None:
+    """Print the settings, the best first, each the mean over its seeds."""
+    names, rows = ranking(plan, result)
+    ended = sum(r is not None for r in result.runs)
+    count = f"{ended:,} of {len(result.runs):,} runs in {result.seconds:.1f} s"
+    title = {"finished": f"finished: {count}", "interrupted": f"interrupted: {count} have ended"}
+    if result.stopped_by == "interrupted" and result.run_dir:
+        title["interrupted"] += f"; go on with --resume {result.run_dir}"
+    terminal.say("")
+    terminal.columns(title[result.stopped_by], names, rows[:MOST_ROWS])
+    if len(rows) > MOST_ROWS:
+        terminal.say(f"  and {len(rows) - MOST_ROWS} more, in sweep.csv")
+    if result.run_dir:
+        terminal.say(f"report: {SweepFolder(result.run_dir).report}")
+
+
+def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]]]:
+    """The closing table: its header, and a row a setting, the best first."""
+    settings: dict[str, list[tuple[int, RunRecord]]] = {}
+    for i, record in enumerate(result.runs):
+        if record is not None:
+            key = repr({k: v for k, v in record.values.items() if k != "seed"})
+            settings.setdefault(key, []).append((i, record))
+    seeded = any(len(members) > 1 for members in settings.values())
+
+    def worth(members: list[tuple[int, RunRecord]]) -> float:
+        scores = [score(record, result.monitor) for _, record in members]
+        return math.inf if np.isnan(scores).any() else float(np.mean(scores))
+
+    def halved(members: list[tuple[int, RunRecord]]) -> int:
+        return -max(record.steps for _, record in members)
+
+    ordered = sorted(settings.values(), key=lambda m: (halved(m), worth(m)))
+    if plan.settings.halving is None:
+        ordered = sorted(settings.values(), key=worth)
+    axes = list(plan.axes)
+    percent = any("accuracy" in r.test for r in result.runs if r)
+    tested = "accuracy" if percent else "loss"
+    names = [
+        "runs" if seeded else "run",
+        *short_names(axes),
+        result.monitor,
+        "test acc, %" if percent else "test loss",
+        "ended",
+    ]
+    rows = []
+    for members in ordered:
+        records = [record for _, record in members]
+        ends = dict.fromkeys(r.stopped_by for r in records)
+        numbers = [i for i, _ in members]
+        span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+        rows.append(
+            [
+                span,
+                *(_shown(records[0].values[name]) for name in axes),
+                _mean([r.metrics.get(result.monitor, math.nan) for r in records]),
+                _mean(
+                    [r.test.get(tested, math.nan) for r in records], percent=tested == "accuracy"
+                ),
+                ", ".join(word.partition("_")[0] for word in ends),  # "early", not "early_stopping"
+            ]
+        )
+    return names, rows
+
+
+def write_sweep_report(folder: SweepFolder, plan: Sweep, result: SweepResult) -> None:
+    """Write `sweep.csv`, `plots/*.png` and `report.html`."""
+    folder.write_table(plan, result.runs)
+    images = [drawn_into(folder.plots, name, figure) for name, figure in _plots(plan, result)]
+    names, rows = ranking(plan, result)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in rows[:MOST_REPORT_ROWS]
+    )
+    rest = f"<p>and {len(rows) - MOST_REPORT_ROWS} more</p>" if len(rows) > MOST_REPORT_ROWS else ""
+    records = [r for r in result.runs if r is not None]
+    figures = [(f"{len(records):,}", "runs"), (f"{result.seconds:.1f} s", "whole sweep")]
+    if result.best is not None:
+        best = result.runs[result.best]
+        assert best is not None
+        value = best.metrics.get(result.monitor, math.nan)
+        figures.insert(0, (f"{value:.4g}", f"best {result.monitor}, run {result.best}"))
+        if best.test:
+            name, value = next(iter(sorted(best.test.items())))
+            shown = f"{value:.2%}" if name == "accuracy" else f"{value:.4g}"
+            figures.insert(1, (shown, f"its test {name}"))
+    lost = sum(r.stopped_by == "diverged" for r in records)
+    if lost:
+        figures.append((str(lost), "diverged"))
+    page = fill_page(
+        title="sweep over " + (", ".join(plan.axes) or "seeds"),
+        verdict=f"{result.stopped_by.capitalize()}; compared by {result.monitor}.",
+        figures=figures,
+        plots=images,
+        table=f"<h2>Settings</h2><table><tr>{head}</tr>{body}</table>{rest}",
+        config=tables_to_toml(plan.tables),
+    )
+    write_atomically(folder.report, page.encode())
+
+
+def _plots(plan: Sweep, result: SweepResult) -> list[tuple[str, Any]]:
+    from jaxopt_lab.plots import axes_heat_map, axis_curve, parallel_coordinates, run_curves
+
+    there = [(i, r) for i, r in enumerate(result.runs) if r is not None and r.history]
+    if not there:
+        return []
+    higher = better(result.monitor) == "max"
+    base = {"score_name": result.monitor, "higher": higher}
+    sign = -1 if higher else 1
+    base["score"] = np.array([sign * score(r, result.monitor) for _, r in there])
+    columns = {name: _column([r.values[name] for _, r in there]) for name in plan.axes}
+    numeric = [name for name, values in columns.items() if values.dtype.kind in "fi"]
+    found = []
+    for name in numeric[:4]:
+        own = base | {"x": columns[name], "x_name": name}
+        others = [other for other in plan.axes if other != name]
+        if len(others) == 1:
+            words = np.array([_shown(v) for v in columns[others[0]].tolist()])
+            own |= {"line": words, "line_name": others[0]}
+        found.append((f"by_{name.replace('.', '_')}", axis_curve(own)))
+    if len(plan.axes) == 2:
+        x, y = sorted(plan.axes, key=lambda name: -len(np.unique(columns[name])))
+        own = {"x": columns[x], "y": columns[y], "x_name": x, "y_name": y}
+        found.append(("heat_map", axes_heat_map(base | own)))
+    if len(plan.axes) > 1:
+        found.append(("parallel_coordinates", parallel_coordinates(base | {"columns": columns})))
+    steps = EVAL_STEP if is_held_out(result.monitor) else STEP
+    nothing = np.zeros(0)
+    curves = {
+        "step": [_thinned(r.history.get(steps, nothing)) for _, r in there],
+        "value": [_thinned(r.history.get(result.monitor, nothing)) for _, r in there],
+    }
+    found.append(("run_curves", run_curves(base | curves)))
+    return found
+
+
+def _column(values: list[Any]) -> np.ndarray:
+    numbers = all(type(v) in (int, float) for v in values)
+    return np.array(values, float) if numbers else np.array([_shown(v) for v in values])
+
+
+def _thinned(values: np.ndarray, most: int = 500) -> np.ndarray:
+    return values[:: max(1, len(values) // most)]
+
+
+def _mean(values: list[float], *, percent: bool = False) -> str:
+    """The mean, and two digits of the standard deviation; a percentage in hundredths."""
+    finite = [v * (100 if percent else 1) for v in values if math.isfinite(v)]
+    if not finite:
+        return "-"
+    mean = float(np.mean(finite))
+    if len(finite) == 1:
+        return f"{mean:.2f}" if percent else f"{mean:.4g}"
+    spread = float(np.std(finite, ddof=1))
+    digits = 1 - math.floor(math.log10(spread)) if spread > 0 else 4
+    digits = min(max(digits, 0), 2 if percent else 8)
+    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """The last part of each path where it tells them apart."""
+    last = [path.rsplit(".", 1)[-1] for path in paths]
+    return [
+        path if last.count(short) > 1 else short for path, short in zip(paths, last, strict=True)
+    ]

@@ -1,0 +1,71 @@
+"""What is said before a run and after it."""
+
+from typing import Any
+
+import jax
+
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.core.types import Params
+from jaxopt_lab.engine import Experiment
+from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.terminal.progress import Progress
+
+
+def opening(
+    config: Config,
+    experiment: Experiment,
+    params: Params,
+    start: int,
+    how: str,
+    folder: RunFolder | None,
+) -> str:
+    """What is about to be trained, on what, and where it is written."""
+    parameters = sum(x.size for x in jax.tree.leaves(params))
+    held = len(experiment.validation["y"]) if experiment.validation else 0
+    lines = [
+        f"{config.data.source.name}: {len(experiment.train['y']):,} train, {held:,} validation, "
+        f"{len(experiment.test['y']):,} test; {parameters:,} parameters",
+        how + (f"; writing to {folder.path}" if folder else ""),
+    ]
+    if start:
+        lines.append(f"resuming at step {start:,} of {experiment.total_steps:,}")
+    return "\n".join(lines)
+
+
+def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | None) -> None:
+    """Print the closing table."""
+    rows = {}
+    test = summary["test"]
+    if test:
+        if "accuracy" in test:
+            rows["test accuracy"] = f"{test['accuracy']:.2%}"
+        rows["test loss"] = f"{test['loss']:.4f}"
+        if "robust_accuracy" in test:
+            rows["test accuracy, attacked"] = f"{test['robust_accuracy']:.2%}"
+    for name, found in summary.get("tests", {}).items():
+        if len(summary["tests"]) > 1:
+            kept = " (kept)" if name == summary["kept"] else ""
+            accuracy = f"{found['accuracy']:.2%}, " if "accuracy" in found else ""
+            rows[f"  {name}"] = f"{accuracy}loss {found['loss']:.4f}{kept}"
+    if "best_val_accuracy" in summary:
+        best = summary["best_val_accuracy"]
+        rows["best validation"] = f"{best:.2%} at step {summary['best_val_step']:,}"
+    rows["steps"] = f"{summary['steps']:,} ({summary['epochs']:g} epochs)"
+    if summary["steps_per_second"]:
+        rows["steps a second"] = f"{summary['steps_per_second']:,.4g}"
+    rows["compile"] = f"{summary['compile_seconds']:.1f} s"
+    rows["whole run"] = f"{summary['run_seconds']:.1f} s"
+    if folder:
+        rows["report"] = str(folder.report)
+    stopped_by = summary["stopped_by"]
+    result = f"test accuracy {test['accuracy']:.2%}" if "accuracy" in test else ""
+    result = result or (f"test loss {test['loss']:.4f}" if test else "")
+    title = {
+        "finished": f"finished: {result}",
+        "early_stopping": f"stopped early at step {summary['steps']:,}: {result}",
+        "interrupted": f"interrupted at step {summary['steps']:,}"
+        + (f"; continue with --resume {folder.path}" if folder else ""),
+        "diverged": f"diverged at or before step {summary['steps']:,}: the parameters are not "
+        "finite; try a smaller learning rate",
+    }[stopped_by]
+    terminal.closing_table(title, rows, good=stopped_by in ("finished", "early_stopping"))

@@ -1,0 +1,175 @@
+"""What a person sees while a run goes: a live bar on a terminal, plain lines elsewhere."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import rich.box
+import rich.console
+import rich.progress
+import rich.table
+import rich.text
+
+from jaxopt_lab.engine import Chunk
+
+# Plain lines a run, where there is no terminal to draw on.
+PLAIN_LINES = 20
+
+
+class Progress:
+    """Draws a run. `console` may be given for tests; `show=False` draws nothing."""
+
+    def __init__(self, *, show: bool = True, console: rich.console.Console | None = None):
+        self.console = console or rich.console.Console(quiet=not show)
+        self._bar: rich.progress.Progress | None = None
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False)
+
+    @contextlib.contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """A spinner beside `text` while the block runs."""
+        if self.console.is_terminal:
+            with self.console.status(text):
+                yield
+        else:
+            self.say(text)
+            yield
+
+    def training(self, start: int, total: int, steps_per_epoch: int) -> "Bar":
+        """The bar of a run from step `start` to `total`."""
+        return Bar(self.console, start, total, steps_per_epoch)
+
+    def sweeping(self, work: int, monitor: str) -> "SweepBar":
+        """The bar of a sweep of so many steps, all runs together."""
+        return SweepBar(self.console, work, monitor)
+
+    def closing_table(self, title: str, rows: dict[str, str], *, good: bool = True) -> None:
+        """The verdict: a title and a table of names and values."""
+        self.console.print(rich.text.Text(title, style="bold green" if good else "bold yellow"))
+        table = rich.table.Table(
+            show_header=False,
+            box=rich.box.ROUNDED if self.console.is_terminal else rich.box.ASCII,
+        )
+        table.add_column(style="dim")
+        table.add_column(justify="left", overflow="fold")
+        for name, value in rows.items():
+            table.add_row(rich.text.Text(name), rich.text.Text(value))
+        self.console.print(table)
+
+    def columns(
+        self,
+        title: str,
+        names: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        footer: Sequence[str] | None = None,
+    ) -> None:
+        """A table with a header."""
+        box = rich.box.SIMPLE_HEAD if self.console.is_terminal else rich.box.ASCII
+        table = rich.table.Table(
+            title=rich.text.Text(title, style="bold"),
+            title_justify="left",
+            box=box,
+            show_footer=footer is not None,
+        )
+        for i, name in enumerate(names):
+            number = footer is not None and i == len(names) - 1
+            end = footer[i] if footer else ""
+            table.add_column(name, end, justify="right" if number else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*map(rich.text.Text, row))
+        self.console.print(table)
+
+
+class _LiveBar:
+    """A bar with a line of figures on a terminal, plain lines elsewhere; a context manager."""
+
+    def __init__(self, console: rich.console.Console, lead: str, work: int, done: int = 0):
+        """Begin at `done` of `work`; `lead` is the column before the bar, in rich's markup."""
+        self.console, self.work = console, work
+        self._next_line = 0.0
+        self._bar = rich.progress.Progress(
+            rich.progress.TextColumn(lead),
+            rich.progress.BarColumn(bar_width=None),
+            self.counting(),
+            rich.progress.TextColumn("{task.fields[figures]}"),
+            rich.progress.TimeRemainingColumn(compact=True),
+            console=console,
+            expand=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=work, completed=done, figures="", lead="")
+
+    @staticmethod
+    def counting() -> rich.progress.ProgressColumn:
+        """The column behind the bar."""
+        return rich.progress.MofNCompleteColumn()
+
+    def __enter__(self):
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def _show(self, done: int, figures: str, plain: str, lead: str = "") -> None:
+        """Draw the bar at `done`; where there is no terminal, a plain line now and then."""
+        self._bar.update(self._task, completed=done, figures=figures, lead=lead)
+        if not self.console.is_terminal and (done >= self._next_line or done == self.work):
+            self._next_line = done + self.work / PLAIN_LINES
+            self.console.print(plain, highlight=False, markup=False, soft_wrap=True)
+
+
+class SweepBar(_LiveBar):
+    """One bar for all runs of a sweep: steps of all runs, the best so far, time left."""
+
+    def __init__(self, console: rich.console.Console, work: int, monitor: str):
+        super().__init__(console, "[bold]sweep", work)
+        self.monitor, self._done = monitor, 0
+        self._next_line = work / PLAIN_LINES
+        self._bar.update(self._task, figures="compiling ...")
+
+    @staticmethod
+    def counting() -> rich.progress.ProgressColumn:
+        return rich.progress.TaskProgressColumn()
+
+    def update(self, chunk: Chunk, best: float | None) -> None:
+        """Show a chunk of some of the runs, and the monitor's best yet."""
+        steps = chunk.count * len(chunk.steps)
+        self._done = min(self._done + steps, self.work)
+        # Of now: an average would show a compilation for long.
+        rate = steps / max(chunk.seconds + chunk.evaluation_seconds, 1e-9)
+        shown = "" if best is None else f"best {self.monitor} {best:.4g}  "
+        figures = f"{shown}{rate:,.0f} steps/s"
+        self._show(self._done, figures, f"sweep {self._done / self.work:.0%}  {figures}")
+
+
+class Bar(_LiveBar):
+    """One run's bar: epoch, step, loss, rate, validation accuracy, steps a second, time left."""
+
+    def __init__(self, console: rich.console.Console, start: int, total: int, steps_per_epoch: int):
+        super().__init__(console, "[bold]epoch {task.fields[lead]}", total, start)
+        self.start, self.total, self.steps_per_epoch = start, total, steps_per_epoch
+        self._seconds = 0.0
+        self._accuracy: float | None = None
+
+    def update(self, chunk: Chunk) -> None:
+        """Show the run after a chunk."""
+        step = int(chunk.steps[0])
+        if step == chunk.start:
+            return
+        row = {name: values[0, step - chunk.start - 1] for name, values in chunk.rows.items()}
+        if chunk.evaluation and "val_accuracy" in chunk.evaluation:
+            self._accuracy = float(chunk.evaluation["val_accuracy"][0])
+        self._seconds += chunk.seconds
+        rate = (step - self.start) / max(self._seconds, 1e-9)
+        epochs = -(-self.total // self.steps_per_epoch)
+        epoch = f"{min(epochs, step // self.steps_per_epoch + 1)}/{epochs}"
+        parts = [f"loss {row['loss']:.4g}"]
+        if "learning_rate" in row:
+            parts.append(f"lr {row['learning_rate']:.2e}")
+        if self._accuracy is not None:
+            parts.append(f"val acc {self._accuracy:.1%}")
+        parts.append(f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.2f} steps/s")
+        figures = "  ".join(parts)
+        self._show(step, figures, f"epoch {epoch}  step {step}/{self.total}  {figures}", epoch)

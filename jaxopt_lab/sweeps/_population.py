@@ -1,0 +1,192 @@
+"""Many runs of one structure as a program."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxopt_lab.core.metrics import HELD_OUT
+from jaxopt_lab.core.tree import all_finite, stack, take
+from jaxopt_lab.core.types import ModelState, Params
+from jaxopt_lab.engine import (
+    CAPACITY,
+    Experiment,
+    Finish,
+    TrainState,
+    batch_shapes,
+    candidates,
+    make_run_steps,
+    replicated,
+    statistics_of,
+    with_evaluation,
+)
+from jaxopt_lab.sweeps._runs_at_once import runs_at_once
+from jaxopt_lab.sweeps.placement import over_runs, run_bytes, spread
+
+Values = tuple[jax.Array, ...]
+
+
+class Variants(Protocol):
+    """Runs of one structure that differ in numbers."""
+
+    @property
+    def values(self) -> Sequence[np.ndarray]:
+        """The numbers that differ: of each one value a run, (R,)."""
+        ...
+
+    def first(self) -> Experiment:
+        """The experiment of the first run, in plain numbers."""
+        ...
+
+    def experiment(self, values: Values) -> Experiment:
+        """The experiment of the run with these values, which may be traced."""
+        ...
+
+    def init(self, values: Values) -> TrainState:
+        """The first state of the run with these values."""
+        ...
+
+
+class Wave(NamedTuple):
+    """The state of runs that go together.
+
+    Attributes:
+      runs: their indices among the variants.
+      stacked: their values and states, leading axis of runs, padded to a multiple of the devices.
+    """
+
+    runs: tuple[int, ...]
+    stacked: tuple[Values, TrainState]
+
+    @property
+    def own(self) -> tuple[Values, TrainState]:
+        """The values and states of the runs, leading axis of runs, without the padding."""
+        return take(self.stacked, slice(len(self.runs)))
+
+
+class Population:
+    """Variants as a `Program`, their runs dealt to the devices of a mesh.
+
+    Its state is a `Wave`. Each function is compiled when it is first called with so many runs.
+    """
+
+    def __init__(self, variants: Variants, mesh: Mesh, vectorize: Literal["auto", "vmap", "map"]):
+        self.variants, self.mesh = variants, mesh
+        self.experiment = experiment = variants.first()
+        self.shapes = jax.eval_shape(experiment.init, jax.random.key(0))
+        self._batch = batch_shapes(experiment.train, experiment.batch_size)
+        self.at_once = runs_at_once(vectorize, experiment.step, self.shapes, self._batch)
+        self.most = min(CAPACITY, experiment.evaluate_every, experiment.total_steps)
+        self._data = replicated(experiment.train, mesh)
+        held_out = experiment.validation
+        self._validation = held_out and replicated(experiment.batches(held_out), mesh)
+        self._init = self._over(lambda values: (values, variants.init(values)), once=True)
+        self._run_steps = self._over(self._steps_of_one, donate=True)
+        self._evaluate = self._over(self._evaluation_of_one)
+        self._kept = self._over(self._kept_of_one, once=True)
+        self._test = self._over(self._test_of_one, once=True)
+
+    @property
+    def how(self) -> str:
+        """What a device does with its runs, in words."""
+        words = {None: "vmap", 1: "one after another"}
+        return words.get(self.at_once, f"vmap of {self.at_once}")
+
+    @property
+    def bytes_each(self) -> int:
+        """What one run takes of a device, roughly."""
+        return run_bytes(self.shapes, self._batch)
+
+    def start(self, runs: Sequence[int] = (0,)) -> Wave:
+        """As of `Program`."""
+        values = tuple(column[list(runs)] for column in self.variants.values)
+        return Wave(tuple(runs), self._init(spread(values, self.mesh)))
+
+    def wave_of(self, runs: Sequence[int], stacked: Any) -> Wave:
+        """The wave of these runs, from their values and states on a leading axis."""
+        return Wave(tuple(runs), spread(stacked, self.mesh))
+
+    def advance(
+        self, state: Wave, start: int, count: int
+    ) -> tuple[Wave, dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """As of `Program`."""
+        runs = len(state.runs)
+        stacked, rows, steps, alive = self._run_steps(
+            state.stacked, self._data, np.int32(start), np.int32(count)
+        )
+        rows = {name: np.asarray(values)[:runs, :count] for name, values in rows.items()}
+        steps, alive = np.asarray(steps)[:runs], np.asarray(alive)[:runs]
+        return state._replace(stacked=stacked), rows, steps, alive
+
+    def evaluate(self, state: Wave) -> tuple[Wave, dict[str, np.ndarray]]:
+        """As of `Program`."""
+        if self._validation is None:
+            return state, {}
+        values, states = state.stacked
+        evaluation, measured = self._evaluate(state.stacked, self._validation)
+        stacked = (values, states._replace(evaluation=evaluation))
+        measured = {k: np.asarray(v)[: len(state.runs)] for k, v in measured.items()}
+        return state._replace(stacked=stacked), measured
+
+    def finish(self, state: Wave) -> list[Finish]:
+        """As of `Program`; what a run keeps is on the host."""
+        (values, states), count = state.stacked, len(state.runs)
+        params, model_state = self._kept(state.stacked), states.model_state
+        kept = self.experiment.kept
+        if jax.tree.leaves(model_state) and kept != "last":
+            model_state = self._statistics(states, params, count)
+        batches = replicated(self.experiment.batches(self.experiment.test), self.mesh)
+        tests = self._test((values, params, model_state), batches)
+        params, model_state, tests = jax.tree.map(
+            lambda x: np.asarray(x[:count]), (params, model_state, tests)
+        )
+        return [
+            Finish(
+                take(params, i),
+                take(model_state, i),
+                kept,
+                {kept: {name: float(column[i]) for name, column in tests.items()}},
+            )
+            for i in range(count)
+        ]
+
+    def _over(self, function: Callable[..., Any], **how: bool) -> Callable[..., Any]:
+        return over_runs(function, self.mesh, self.at_once, **how)
+
+    def _steps_of_one(self, own, data, start, count):
+        values, state = own
+        experiment = self.variants.experiment(values)
+        run_steps = make_run_steps(
+            experiment.step, experiment.batch_size, self.most, bootstrap=experiment.bootstrap
+        )
+        state, rows = run_steps(state, data, start, count)
+        alive = jnp.isfinite(rows["loss"][count - 1]) | all_finite(state.params)
+        return (values, state), rows, state.step, alive
+
+    def _evaluation_of_one(self, own, validation):
+        values, state = own
+        experiment = self.variants.experiment(values)
+        params = experiment.eval_params(state.opt_state, state.params)
+        evaluate = experiment.evaluator(True, experiment.forward)
+        measured = evaluate(params, state.model_state, validation)
+        measured = {f"{HELD_OUT}{name}": value for name, value in measured.items()}
+        return with_evaluation(state, measured).evaluation, measured
+
+    def _kept_of_one(self, own):
+        values, state = own
+        return candidates(self.variants.experiment(values), state)[self.experiment.kept]
+
+    def _test_of_one(self, own, test):
+        values, params, model_state = own
+        experiment = self.variants.experiment(values)
+        return experiment.evaluator(True, experiment.forward)(params, model_state, test)
+
+    def _statistics(self, states: TrainState, params: Params, count: int) -> ModelState:
+        """Batch statistics of the kept parameters, run by run."""
+        found = [
+            statistics_of(self.experiment, take(states, i), take(params, i)) for i in range(count)
+        ]
+        return spread(stack(found), self.mesh)

@@ -1,0 +1,108 @@
+"""Runs on devices: what lies where, and how many runs fit."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.tree import size_bytes
+from jaxopt_lab.engine import jit_once
+from jaxopt_lab.engine.devices import RUN
+from jaxopt_lab.sweeps._in_blocks import in_blocks
+
+# Of a device's memory, the share that a sweep may plan to fill: estimates are rough.
+SHARE = 0.6
+
+
+def spread(tree: Any, mesh: Mesh) -> Any:
+    """Arrays with a leading axis of runs, padded with copies of the first and dealt to devices."""
+    devices = mesh.shape[RUN]
+
+    def padded(x):
+        rest = -len(x) % devices
+        filler = jnp.broadcast_to(x[:1], (rest, *x.shape[1:])) if rest else None
+        return x if filler is None else jnp.concatenate([jnp.asarray(x), filler])
+
+    return jax.device_put(jax.tree.map(padded, tree), NamedSharding(mesh, PartitionSpec(RUN)))
+
+
+def over_runs(
+    function: Callable[..., Any],
+    mesh: Mesh,
+    at_once: int | None = None,
+    *,
+    donate: bool = False,
+    once: bool = False,
+) -> Callable[..., Any]:
+    """`function(own, *shared)` of one run as a jitted `(stacked, *shared)` of many.
+
+    No run sees another, and no device waits for another: there are no collectives.
+
+    Args:
+      function: pure; `own` is what belongs to the run, `shared` is the same for all.
+      mesh: from `engine.device_mesh`; `stacked` comes from `spread`, `shared` from
+        `engine.replicated`.
+      at_once: how many runs of a device are vectorized, block after block, from `runs_at_once`;
+        None for all of them.
+      donate: whether `function` gives `(own, ...)`, of which the new `own` takes the memory of the
+        old one.
+      once: whether it is called once, so that what its compilation takes counts.
+
+    Returns:
+      The function; results have the leading axis of runs.
+    """
+    by_run = PartitionSpec(RUN)
+
+    def local(stacked, *shared):
+        return in_blocks(lambda own: function(own, *shared), stacked, at_once, in_place=donate)
+
+    def many(stacked, *shared):
+        # Each device has its own program. Left to `jit`, a decision that the runs of a vmap take
+        # together, such as whether any of them renews its factors, would wait for other devices.
+        specs = (by_run, *(PartitionSpec() for _ in shared))
+        dealt = partial(jax.shard_map, mesh=mesh, in_specs=specs, out_specs=by_run)
+        return dealt(local, check_vma=False)(stacked, *shared)
+
+    jit = jit_once if once else jax.jit
+    donated = (0,) if donate else ()
+    return jit(many, out_shardings=NamedSharding(mesh, by_run), donate_argnums=donated)
+
+
+def free_bytes(device: Any) -> int:
+    """What a sweep may plan to use of a device's memory; CPU devices share the host's."""
+    stats = device.memory_stats()
+    if stats and "bytes_limit" in stats:
+        return int(SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        free = 2**32
+    return int(SHARE * free / len(jax.local_devices()))
+
+
+def run_bytes(state: Any, batch: Any) -> int:
+    """A rough bound on what one run takes: its state before and after a step, gradients and
+    updates, and activations of a batch."""
+    return 4 * size_bytes(state) + 32 * size_bytes(batch)
+
+
+def wave_size(runs: int, bytes_each: int, mesh: Mesh) -> int:
+    """How many of the runs go at once: all, or the largest equal waves that fit.
+
+    Raises:
+      InputError: where a device cannot hold one run.
+    """
+    free = min(free_bytes(device) for device in mesh.devices.flat)
+    at_once = free // max(bytes_each, 1) * mesh.shape[RUN]
+    if at_once < 1:
+        raise InputError(
+            f"one run takes about {bytes_each / 2**20:,.0f} MiB and a device has "
+            f"{free / 2**20:,.0f} MiB free: lower data.batch_size or the model's width"
+        )
+    waves = -(-runs // at_once)
+    return -(-runs // waves)
