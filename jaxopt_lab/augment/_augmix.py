@@ -6,12 +6,11 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import to_bytes
-from jaxopt_lab.augment._one_of import Operation, deal, dealt, places, seated, switched
-from jaxopt_lab.augment._op import Op
-from jaxopt_lab.augment._pixels import unit
 from jaxopt_lab.augment.geometry import rotate, shear_x, shear_y, translate
 from jaxopt_lab.augment.levels import autocontrast, equalize, posterize, solarize
+from jaxopt_lab.augment.one_of import Operation, deal, dealt, places, seated, switched
+from jaxopt_lab.augment.op import Op
+from jaxopt_lab.augment.pixels import to_bytes, unit
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Count, Positive, Range, checked
 

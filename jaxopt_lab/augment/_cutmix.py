@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._mixing import shares, soft
+from jaxopt_lab.augment.mixing import shares, soft
 from jaxopt_lab.core.ranges import Positive, Probability, checked
 from jaxopt_lab.core.types import Batch
 

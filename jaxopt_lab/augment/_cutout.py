@@ -6,9 +6,8 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import like
-from jaxopt_lab.augment._op import Op
-from jaxopt_lab.augment._pixels import unit
+from jaxopt_lab.augment.op import Op
+from jaxopt_lab.augment.pixels import like, unit
 from jaxopt_lab.core.ranges import Count, Probability, Range, checked
 
 

@@ -2,8 +2,8 @@
 
 import jax
 
-from jaxopt_lab.augment._op import Op
 from jaxopt_lab.augment.geometry import Interpolation, rotate
+from jaxopt_lab.augment.op import Op
 from jaxopt_lab.core.ranges import NonNegative, Probability, checked
 
 

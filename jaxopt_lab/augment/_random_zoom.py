@@ -6,8 +6,8 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._op import Op
 from jaxopt_lab.augment.geometry import Interpolation, affine
+from jaxopt_lab.augment.op import Op
 from jaxopt_lab.core.ranges import Probability, Range, checked
 
 

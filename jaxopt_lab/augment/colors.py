@@ -7,7 +7,7 @@ The luma of RGB is ITU-R 601's; of an image with another number of channels it i
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import on_floats
+from jaxopt_lab.augment.pixels import on_floats
 
 
 def brightness(image: jax.Array, factor: jax.typing.ArrayLike) -> jax.Array:

@@ -11,7 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import full_scale
+from jaxopt_lab.augment.pixels import full_scale
 
 Interpolation = Literal["bilinear", "nearest"]
 

@@ -13,8 +13,7 @@ from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.control import learning_rate_scale, place_of
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.types import Params, Schedule
-from jaxopt_lab.optimizers import schedule_free_average
-from jaxopt_lab.optimizers._from_optax import FromOptaxState
+from jaxopt_lab.optimizers import FromOptaxState, schedule_free_average
 from jaxopt_lab.schedules import cyclical_cycle_end, sgdr_cycle_end
 
 CYCLE_ENDS = {"sgdr": sgdr_cycle_end, "cyclical": cyclical_cycle_end}

@@ -3,18 +3,17 @@
 import jax
 import optax
 
-from jaxopt_lab.control._monitor import Mode
-from jaxopt_lab.control._norm import scaled
 from jaxopt_lab.control._place import placed
-from jaxopt_lab.control._plateau import (
-    Factor,
+from jaxopt_lab.control.monitor import Mode
+from jaxopt_lab.control.norm import scaled
+from jaxopt_lab.control.plateau import (
     Measurements,
     Rule,
     ThresholdMode,
     init_plateau,
     make_observe,
 )
-from jaxopt_lab.core.ranges import NonNegative, Positive, checked
+from jaxopt_lab.core.ranges import NonNegative, OpenDecay, Positive, checked
 
 
 @placed("updates")
@@ -22,7 +21,7 @@ from jaxopt_lab.core.ranges import NonNegative, Positive, checked
 def reduce_on_plateau(
     *,
     monitor: str = "val_loss",
-    factor: Factor = 0.1,
+    factor: OpenDecay = 0.1,
     patience: Measurements = 10,
     mode: Mode = "min",
     threshold: NonNegative = 1e-4,

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control._params import after_step
 from jaxopt_lab.control._place import placed
+from jaxopt_lab.control.params import after_step
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.types import Params
 

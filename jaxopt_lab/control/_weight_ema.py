@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control._params import after_step, average
 from jaxopt_lab.control._place import placed
-from jaxopt_lab.control._select import copied
+from jaxopt_lab.control.params import after_step, average
+from jaxopt_lab.control.states import copied
 from jaxopt_lab.core.ranges import Decay, checked
 from jaxopt_lab.core.tree import accumulator_dtype
 from jaxopt_lab.core.types import Params

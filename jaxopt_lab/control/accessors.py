@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.control._early_stopping import EarlyStoppingState
-from jaxopt_lab.control._plateau import PlateauState
 from jaxopt_lab.control._snapshots import SnapshotsState
 from jaxopt_lab.control._stochastic_weight_averaging import StochasticWeightAveragingState
 from jaxopt_lab.control._weight_ema import WeightEmaState
+from jaxopt_lab.control.plateau import PlateauState
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Params
 

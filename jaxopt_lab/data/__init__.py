@@ -3,11 +3,11 @@
 from jaxopt_lab.data._breast_cancer import breast_cancer
 from jaxopt_lab.data._cifar10 import cifar10
 from jaxopt_lab.data._cifar100 import cifar100
-from jaxopt_lab.data._dataset import Dataset
 from jaxopt_lab.data._diabetes import diabetes
 from jaxopt_lab.data._digits import digits
 from jaxopt_lab.data._fashion_mnist import fashion_mnist
 from jaxopt_lab.data._mnist import mnist
+from jaxopt_lab.data.dataset import Dataset
 
 DATASETS = {
     f.__name__: f

@@ -2,9 +2,9 @@
 
 import os
 
-from jaxopt_lab.data._cifar import Layout, load_cifar
-from jaxopt_lab.data._dataset import Dataset
-from jaxopt_lab.data._locate import Published
+from jaxopt_lab.data.cifar import Layout, load_cifar
+from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.locate import Published
 
 _LAYOUT = Layout(
     published=Published(

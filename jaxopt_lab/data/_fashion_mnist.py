@@ -2,9 +2,9 @@
 
 import os
 
-from jaxopt_lab.data._dataset import Dataset
-from jaxopt_lab.data._idx import load_idx
-from jaxopt_lab.data._locate import Published
+from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.idx import load_idx
+from jaxopt_lab.data.locate import Published
 
 _PUBLISHED = Published(
     name="fashion_mnist",

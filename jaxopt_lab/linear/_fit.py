@@ -9,11 +9,11 @@ import numpy as np
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, NonNegative, Positive, Probability, Range, checked
-from jaxopt_lab.linear._hinge_dual import hinge_dual
-from jaxopt_lab.linear._least_squares import reduced
-from jaxopt_lab.linear._prepare import centred, check_data, check_strength, is_concrete, uncentred
-from jaxopt_lab.linear._smooth_risk import smooth_risk
+from jaxopt_lab.linear.hinge_dual import hinge_dual
+from jaxopt_lab.linear.least_squares import reduced
 from jaxopt_lab.linear.model import LinearModel
+from jaxopt_lab.linear.prepare import centred, check_data, check_strength, is_concrete, uncentred
+from jaxopt_lab.linear.smooth_risk import smooth_risk
 
 Loss = Literal["squared", "logistic", "softmax", "squared_hinge", "hinge"]
 Penalty = Literal["none", "l1", "l2", "elastic_net"]

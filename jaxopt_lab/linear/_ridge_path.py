@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.ranges import checked
-from jaxopt_lab.linear._least_squares import decompose, filtered
-from jaxopt_lab.linear._prepare import centred, check_data, check_strength, uncentred
+from jaxopt_lab.linear.least_squares import decompose, filtered
 from jaxopt_lab.linear.model import LinearModel
+from jaxopt_lab.linear.prepare import centred, check_data, check_strength, uncentred
 
 
 @checked

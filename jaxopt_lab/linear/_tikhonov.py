@@ -7,9 +7,9 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import checked
-from jaxopt_lab.linear._least_squares import Method, least_squares
-from jaxopt_lab.linear._prepare import centred, check_data, uncentred
+from jaxopt_lab.linear.least_squares import Method, least_squares
 from jaxopt_lab.linear.model import LinearModel
+from jaxopt_lab.linear.prepare import centred, check_data, uncentred
 
 
 @checked

@@ -2,7 +2,7 @@
 
 import jax
 
-from jaxopt_lab.losses._targets import targets
+from jaxopt_lab.losses.targets import targets
 
 
 def squared_error(outputs: jax.Array, labels: jax.Array) -> jax.Array:

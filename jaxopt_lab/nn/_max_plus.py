@@ -11,7 +11,7 @@ from jax import lax
 
 from jaxopt_lab.core.ranges import Count
 from jaxopt_lab.core.tree import accumulator_dtype
-from jaxopt_lab.nn._checked_module import CheckedModule
+from jaxopt_lab.nn.checked_module import CheckedModule
 from jaxopt_lab.nn.initializers import Initializer
 
 

@@ -4,8 +4,8 @@ import flax.linen as nn
 import jax
 
 from jaxopt_lab.core.ranges import Count
-from jaxopt_lab.nn._checked_module import CheckedModule
 from jaxopt_lab.nn._dense import Dense
+from jaxopt_lab.nn.checked_module import CheckedModule
 from jaxopt_lab.nn.initializers import Initializer, glorot_uniform
 
 

@@ -1,18 +1,16 @@
 """Adadelta."""
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.core.ranges import LearningRate, Positive, Range, checked
+from jaxopt_lab.core.ranges import LearningRate, OpenDecay, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers._moments import moving_average
-
-OpenDecay = Annotated[float, Range(0, 1, low_open=True, high_open=True)]
+from jaxopt_lab.optimizers.moments import moving_average
 
 
 class AdadeltaState(NamedTuple):

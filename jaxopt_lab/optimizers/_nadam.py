@@ -1,6 +1,5 @@
 """Nadam: Adam with Nesterov's momentum."""
 
-import math
 from typing import NamedTuple
 
 import jax
@@ -12,7 +11,7 @@ from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers._moments import bias_correction, moving_average
+from jaxopt_lab.optimizers.moments import bias_correction, momentum_at, moving_average
 
 
 class NadamState(NamedTuple):
@@ -22,11 +21,6 @@ class NadamState(NamedTuple):
     product: jax.Array
     mean: Params
     square: Params
-
-
-def momentum_at(b1: float | jax.Array, psi: float | jax.Array, t: jax.Array) -> jax.Array:
-    """mu_t, which rises from about b1 / 2 to b1 while t passes 1 / psi."""
-    return b1 * (1 - 0.5 * jnp.exp(math.log(0.96) * (t * psi)))
 
 
 @checked

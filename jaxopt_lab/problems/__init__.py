@@ -1,8 +1,8 @@
 """Analytic objectives with known minima."""
 
-from jaxopt_lab.problems._problem import Problem
 from jaxopt_lab.problems._quadratic import quadratic
 from jaxopt_lab.problems._rosenbrock import rosenbrock
+from jaxopt_lab.problems.problem import Problem
 
 PROBLEMS = {f.__name__: f for f in (quadratic, rosenbrock)}
 

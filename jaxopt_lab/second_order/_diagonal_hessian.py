@@ -11,8 +11,8 @@ from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg import diagonal, hutchinson_diag
-from jaxopt_lab.second_order._curvature import Curvature
-from jaxopt_lab.second_order._transformation import (
+from jaxopt_lab.second_order.curvature import Curvature
+from jaxopt_lab.second_order.transformation import (
     averaged,
     averaging_weight,
     by_curvature,

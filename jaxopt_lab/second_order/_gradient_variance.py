@@ -11,7 +11,7 @@ from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Probability, c
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.second_order._transformation import (
+from jaxopt_lab.second_order.transformation import (
     averaged,
     averaging_weight,
     by_curvature,

@@ -20,12 +20,12 @@ from jaxopt_lab.core.tree import (
 )
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg import cholesky_solve
-from jaxopt_lab.second_order._capture import find_layers
-from jaxopt_lab.second_order._curvature import read_curvature
-from jaxopt_lab.second_order._damping import Damping
 from jaxopt_lab.second_order._kron_factors import Kind, KronFactors
-from jaxopt_lab.second_order._periodically import periodically
-from jaxopt_lab.second_order._transformation import finite_direction
+from jaxopt_lab.second_order.capture import find_layers
+from jaxopt_lab.second_order.curvature import read_curvature
+from jaxopt_lab.second_order.damping import Damping
+from jaxopt_lab.second_order.periodically import periodically
+from jaxopt_lab.second_order.transformation import finite_direction
 
 NormConstraint = Annotated[float | None, Range(0, math.inf, low_open=True, high_open=True)]
 

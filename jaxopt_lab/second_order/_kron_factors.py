@@ -9,8 +9,8 @@ from jax import lax
 
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.tree import flatten_with_names, widen
-from jaxopt_lab.second_order._capture import Layer, find_layers, forward
-from jaxopt_lab.second_order._curvature import root_columns
+from jaxopt_lab.second_order.capture import Layer, find_layers, forward
+from jaxopt_lab.second_order.root_columns import root_columns
 
 Kind = Literal["mc", "ggn", "empirical"]
 
@@ -89,7 +89,7 @@ def kron_factors(
     )
     batch, key = outputs.shape[0], jax.random.fold_in(curvature.key, 1)
     if kind == "ggn":
-        columns = root_columns(curvature, outputs)
+        columns = root_columns(curvature.output_loss, outputs, curvature.batch["y"])
         slopes = jax.vmap(lambda column: backward(column)[0])(columns)
         signs = jax.random.rademacher(key, columns.shape[:2], outputs.dtype)
         sums = backward(jnp.einsum("kb,kb...->b...", signs, columns))[1]

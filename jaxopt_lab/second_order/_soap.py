@@ -10,9 +10,9 @@ from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.second_order._blocks import Blocks, finite_or_zeros
-from jaxopt_lab.second_order._periodically import periodically
-from jaxopt_lab.second_order._transformation import (
+from jaxopt_lab.second_order.blocks import Blocks, finite_or_zeros
+from jaxopt_lab.second_order.periodically import periodically
+from jaxopt_lab.second_order.transformation import (
     averaged,
     averaging_weight,
     finite_direction,

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxopt_lab.nn._convolution import canonical_convolution
+from jaxopt_lab.nn.convolution import canonical_convolution
 
 LABELS = ("NHWC", "HWIO", "NHWC")
 STEPS = 2  # in a scan

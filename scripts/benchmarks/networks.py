@@ -29,7 +29,7 @@ from peer_resnet import FlaxResNet20, torch_resnet20
 
 from jaxopt_lab.losses import softmax_cross_entropy
 from jaxopt_lab.nn import resnet
-from jaxopt_lab.nn._convolution import canonical_convolution
+from jaxopt_lab.nn.convolution import canonical_convolution
 
 BATCH = 128
 Turn = Callable[[], None]  # does its work once, and waits for it

@@ -11,8 +11,8 @@ import pytest
 from jax import lax
 
 from jaxopt_lab.engine._slow_in_loop import _equations, slow_in_loop
-from jaxopt_lab.nn._conv import Conv
-from jaxopt_lab.nn._convolution import canonical_convolution
+from jaxopt_lab.nn import Conv
+from jaxopt_lab.nn.convolution import canonical_convolution
 
 # Sums of at most a few thousand products of order 1, in float64.
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_lab.plots import PLOTS
-from jaxopt_lab.plots._curves import smoothed
+from jaxopt_lab.plots.curves import smoothed
 
 STEP = np.arange(1, 101)
 FULL = {

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment.corruptions._bilinear import bilinear
-from jaxopt_lab.augment.corruptions._bytes import Severity, from_bytes, truncated
-from jaxopt_lab.augment.corruptions._separable import gaussian_matrix, separable
+from jaxopt_lab.augment.corruptions.bilinear import bilinear
+from jaxopt_lab.augment.corruptions.separable import gaussian_matrix, separable
+from jaxopt_lab.augment.corruptions.severity import Severity, from_bytes, truncated
 from jaxopt_lab.core.ranges import checked
 
 

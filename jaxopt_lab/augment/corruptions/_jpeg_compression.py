@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.augment.corruptions._bytes import Severity, checked_bytes
+from jaxopt_lab.augment.corruptions.severity import Severity, checked_bytes
 from jaxopt_lab.core.ranges import checked
 
 # The standard's example tables (its annex K), by row, which every encoder scales by its quality.

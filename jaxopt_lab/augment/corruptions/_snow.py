@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment.corruptions._bytes import Severity, from_bytes, truncated
-from jaxopt_lab.augment.corruptions._motion import motion
-from jaxopt_lab.augment.corruptions._separable import separable, zoom_matrix
+from jaxopt_lab.augment.corruptions.motion import motion
+from jaxopt_lab.augment.corruptions.separable import separable, zoom_matrix
+from jaxopt_lab.augment.corruptions.severity import Severity, from_bytes, truncated
 from jaxopt_lab.core.ranges import checked
 
 

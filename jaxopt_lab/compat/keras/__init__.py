@@ -21,12 +21,12 @@ from jaxopt_lab.compat.keras._adadelta import Adadelta
 from jaxopt_lab.compat.keras._adagrad import Adagrad
 from jaxopt_lab.compat.keras._adam import Adam
 from jaxopt_lab.compat.keras._adamw import AdamW
-from jaxopt_lab.compat.keras._common import KerasState
 from jaxopt_lab.compat.keras._early_stopping import EarlyStopping
 from jaxopt_lab.compat.keras._nadam import Nadam
 from jaxopt_lab.compat.keras._reduce_lr_on_plateau import ReduceLROnPlateau
 from jaxopt_lab.compat.keras._rmsprop import RMSprop
 from jaxopt_lab.compat.keras._sgd import SGD
+from jaxopt_lab.compat.keras.optimizer import KerasState
 
 OPTIMIZERS = {f.__name__: f for f in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Nadam)}
 

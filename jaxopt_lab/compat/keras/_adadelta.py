@@ -3,10 +3,16 @@
 import optax
 
 from jaxopt_lab import optimizers
-from jaxopt_lab.compat.keras._common import Clip, Decoupled, Frequency, keras_optimizer
+from jaxopt_lab.compat.keras.optimizer import Clip, Decoupled, Frequency, keras_optimizer
 from jaxopt_lab.core.mask import Mask
-from jaxopt_lab.core.ranges import LearningRate, NonNegative, Positive, Probability, checked
-from jaxopt_lab.optimizers._adadelta import OpenDecay
+from jaxopt_lab.core.ranges import (
+    LearningRate,
+    NonNegative,
+    OpenDecay,
+    Positive,
+    Probability,
+    checked,
+)
 
 
 @checked

@@ -2,8 +2,8 @@
 
 import optax
 
-from jaxopt_lab.compat.keras._common import Clip, Decoupled, Frequency, keras_optimizer
-from jaxopt_lab.compat.keras._epsilon_hat import adam_with_epsilon_hat
+from jaxopt_lab.compat.keras.epsilon_hat import adam_with_epsilon_hat
+from jaxopt_lab.compat.keras.optimizer import Clip, Decoupled, Frequency, keras_optimizer
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, Probability, checked
 

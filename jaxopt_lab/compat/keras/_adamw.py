@@ -2,11 +2,11 @@
 
 import optax
 
-from jaxopt_lab.compat.keras._common import Clip, Frequency, keras_optimizer
-from jaxopt_lab.compat.keras._epsilon_hat import adam_with_epsilon_hat
+from jaxopt_lab.compat.keras.epsilon_hat import adam_with_epsilon_hat
+from jaxopt_lab.compat.keras.optimizer import Clip, Frequency, keras_optimizer
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, Probability, checked
-from jaxopt_lab.optimizers._weight_decay import WeightDecay
+from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
 @checked

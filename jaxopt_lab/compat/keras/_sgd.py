@@ -3,8 +3,8 @@
 import optax
 
 from jaxopt_lab import optimizers
-from jaxopt_lab.compat._rates import is_off
-from jaxopt_lab.compat.keras._common import Clip, Decoupled, Frequency, keras_optimizer
+from jaxopt_lab.compat.keras.optimizer import Clip, Decoupled, Frequency, keras_optimizer
+from jaxopt_lab.compat.rates import is_off
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Probability, checked
 

@@ -12,7 +12,7 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Decay, Positive, Range
 from jaxopt_lab.core.registry import lookup
 from jaxopt_lab.core.tree import accumulator_dtype
-from jaxopt_lab.nn._checked_module import CheckedModule
+from jaxopt_lab.nn.checked_module import CheckedModule
 from jaxopt_lab.nn.initializers import Initializer
 
 Average = Callable[[jax.Array], jax.Array]

@@ -10,7 +10,7 @@ import optax
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import ScalarOrSchedule
-from jaxopt_lab.optimizers._weight_decay import need_params
+from jaxopt_lab.optimizers.weight_decay import need_params
 
 
 class FromOptaxState(NamedTuple):

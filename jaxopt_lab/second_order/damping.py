@@ -10,7 +10,7 @@ import optax
 from jaxopt_lab.core.ranges import Range
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.linalg import Product
-from jaxopt_lab.second_order._curvature import Curvature
+from jaxopt_lab.second_order.curvature import Curvature
 
 Damping = Annotated[ScalarOrSchedule, Range(0, math.inf, low_open=True, high_open=True)]
 

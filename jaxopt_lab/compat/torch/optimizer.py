@@ -3,11 +3,11 @@
 import jax
 import optax
 
-from jaxopt_lab.compat._rates import is_off
+from jaxopt_lab.compat.rates import is_off
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import ScalarOrSchedule
-from jaxopt_lab.optimizers._weight_decay import need_params
+from jaxopt_lab.optimizers.weight_decay import need_params
 
 
 def torch_optimizer(

@@ -2,10 +2,10 @@
 
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._one_of import Operation
 from jaxopt_lab.augment.colors import brightness, contrast, saturation, sharpness
 from jaxopt_lab.augment.geometry import rotate, shear_x, shear_y, translate
 from jaxopt_lab.augment.levels import autocontrast, equalize, posterize, solarize
+from jaxopt_lab.augment.one_of import Operation
 
 
 def wide_operations(

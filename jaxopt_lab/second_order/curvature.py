@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.errors import ArgumentError, InputError
@@ -20,7 +19,9 @@ from jaxopt_lab.linalg import (
     hessian_operator,
     per_example_grads,
 )
+from jaxopt_lab.second_order._kron_factors import KronFactors, kron_factors
 from jaxopt_lab.second_order.labels import categorical
+from jaxopt_lab.second_order.root_columns import root_columns
 
 Matrix = Literal["hessian", "ggn", "mc", "empirical"]
 Fisher = Literal["ggn", "mc", "empirical"]
@@ -170,7 +171,7 @@ class Curvature:
 
             diag G = 1/B sum_i sum_k (J_i^T s_ik)^2,    H_i = sum_k s_ik s_ik^T
         """
-        columns = root_columns(self, self.outputs())
+        columns = root_columns(self.output_loss, self.outputs(), self.batch["y"])
 
         def along(variables, given):
             batch, column = given
@@ -182,10 +183,8 @@ class Curvature:
 
         return jax.lax.scan(add, optax.tree.zeros_like(self.variables), columns)[0]
 
-    def kron_factors(self, **options: Any) -> Any:
+    def kron_factors(self, **options: Any) -> KronFactors:
         """Kronecker factors of the layers' blocks: see `kron_factors`."""
-        from jaxopt_lab.second_order._kron_factors import kron_factors
-
         if self.subset is not None:
             options.setdefault("only", tuple(flatten_with_names(self.variables)))
         return kron_factors(self, **options)
@@ -206,22 +205,6 @@ class Curvature:
 
     def _draw(self, outputs: jax.Array) -> jax.Array:
         return jax.lax.stop_gradient(self.sample_label(self.key, outputs))
-
-
-def root_columns(curvature: Curvature, outputs: jax.Array) -> jax.Array:
-    """(K, B, ...): the columns of H^(1/2) of every sample, H the loss Hessian at its outputs."""
-    shape = outputs.shape
-
-    def root(z, label):
-        def loss(flat):
-            one = flat.reshape(1, *shape[1:]).astype(outputs.dtype)
-            return curvature.output_loss(one, label[None])[0]
-
-        values, vectors = jnp.linalg.eigh(jax.hessian(loss)(widen(z).reshape(-1)))
-        return vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
-
-    columns = jnp.moveaxis(jax.vmap(root)(outputs, curvature.batch["y"]), -1, 0)
-    return columns.reshape(-1, *shape).astype(outputs.dtype)
 
 
 def read_curvature(method: str, curvature: Curvature | None, grads: Params) -> Curvature:

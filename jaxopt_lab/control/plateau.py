@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.control._monitor import Mode, improves, measured, worst
-from jaxopt_lab.control._select import select
+from jaxopt_lab.control.monitor import Mode, improves, measured, worst
+from jaxopt_lab.control.states import select
 from jaxopt_lab.core.ranges import Range
 
-Factor = Annotated[float, Range(0, 1, low_open=True, high_open=True)]
 Measurements = Annotated[int, Range(0)]
 Rule = Literal["keras", "torch"]
 ThresholdMode = Literal["absolute", "relative"]

@@ -8,11 +8,11 @@ import flax.linen as nn
 import jax
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.nn._activations import activation
 from jaxopt_lab.nn._conv import Conv
 from jaxopt_lab.nn._dense import Dense
-from jaxopt_lab.nn._normalization import normalization
+from jaxopt_lab.nn.activations import activation
 from jaxopt_lab.nn.initializers import Initializer, initializer
+from jaxopt_lab.nn.normalizations import normalization
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
 
 Activation = Literal["relu", "leaky_relu", "prelu", "elu", "gelu", "silu", "tanh", "sigmoid"]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.schedules._of_step import LAST_STEP
+from jaxopt_lab.schedules.of_step import LAST_STEP
 
 NEVER = -1
 

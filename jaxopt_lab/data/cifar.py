@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.data._bounded import Readable, opened, read_exactly
-from jaxopt_lab.data._dataset import Dataset
-from jaxopt_lab.data._locate import Published, data_folder, not_found
+from jaxopt_lab.data.bounded import Readable, opened, read_exactly
+from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.locate import Published, data_folder, not_found
 
 _SIDE, _CHANNELS = 32, 3
 _PLANE = _SIDE * _SIDE

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxopt_lab.linear._accelerated import Optimum, accelerated, largest_eigenvalue, soft_threshold
+from jaxopt_lab.linear.accelerated import Optimum, accelerated, largest_eigenvalue, soft_threshold
 
 
 def hinge_dual(

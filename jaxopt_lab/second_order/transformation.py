@@ -11,7 +11,7 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import all_finite, cast_like, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
-from jaxopt_lab.second_order._curvature import read_curvature
+from jaxopt_lab.second_order.curvature import read_curvature
 
 Direction = Callable[..., tuple[Params, Any]]
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.nn._dropout import Dropout
-from jaxopt_lab.nn._layers import Layers, check_images
+from jaxopt_lab.nn.layers import Layers, check_images
 
 Shortcut = Literal["identity", "projection", "none"]
 

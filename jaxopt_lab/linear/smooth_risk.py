@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.linear._accelerated import Optimum, accelerated, largest_eigenvalue, soft_threshold
+from jaxopt_lab.linear.accelerated import Optimum, accelerated, largest_eigenvalue, soft_threshold
 
 # The slope of each loss in its output z, (N, K) for targets t, and a bound on its curvature.
 SLOPES: dict[str, tuple[Callable[[jax.Array, jax.Array], jax.Array], float]] = {

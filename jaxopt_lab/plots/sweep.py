@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from jaxopt_lab.plots._curves import TRAIN, VALIDATION
+from jaxopt_lab.plots.curves import TRAIN, VALIDATION
 
 # From good to bad; readable in print and for the color-blind.
 COLORS = "viridis_r"

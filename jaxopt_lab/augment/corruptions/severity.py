@@ -5,7 +5,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._pixels import unit
+from jaxopt_lab.augment.pixels import unit
 from jaxopt_lab.core.errors import InputError
 
 Severity = Literal[1, 2, 3, 4, 5]

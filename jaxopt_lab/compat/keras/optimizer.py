@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.compat._rates import inverse_time, is_off
+from jaxopt_lab.compat.rates import inverse_time, is_off
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Range
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
-from jaxopt_lab.optimizers._weight_decay import decay_rates, need_params
+from jaxopt_lab.optimizers.weight_decay import decay_rates, need_params
 
 Clip = Annotated[float | None, Range(0, math.inf, low_open=True)]
 Decoupled = Annotated[ScalarOrSchedule | None, Range(0, math.inf, high_open=True)]

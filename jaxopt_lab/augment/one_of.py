@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import like, to_bytes
-from jaxopt_lab.augment._op import Op
+from jaxopt_lab.augment.op import Op
+from jaxopt_lab.augment.pixels import like, to_bytes
 
 # What a policy chooses from: (image, signed strength) -> image, on bytes.
 Operation = Callable[[jax.Array, jax.Array], jax.Array]

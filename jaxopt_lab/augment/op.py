@@ -87,3 +87,12 @@ def batched(op: Op) -> Callable[[jax.Array, jax.Array], jax.Array]:
         return op.apply_batch(op.draw_batch(key, images.shape[0]), images)
 
     return apply
+
+
+def sometimes(f: Callable[[jax.Array], jax.Array], probability: float) -> Op:
+    """`f` on an image with a probability; otherwise the image as it is."""
+
+    def sample(key):
+        return jax.random.bernoulli(key, probability)
+
+    return Op(sample, lambda chosen, image: jnp.where(chosen, f(image), image))

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.data._bounded import opened, read_exactly
-from jaxopt_lab.data._dataset import Dataset
-from jaxopt_lab.data._locate import Published, data_folder, not_found
+from jaxopt_lab.data.bounded import opened, read_exactly
+from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.locate import Published, data_folder, not_found
 
 _UNSIGNED_BYTE = 0x08
 _SIDE = 28  # pixels

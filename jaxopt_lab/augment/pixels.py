@@ -1,4 +1,4 @@
-"""Between bytes and numbers in [0, 1]."""
+"""Pixels: from bytes to numbers in [0, 1], and back."""
 
 import functools
 from collections.abc import Callable
@@ -6,7 +6,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._pixels import unit
+
+def unit(images: jax.Array) -> jax.Array:
+    """Float32 in [0, 1] of uint8 images, or of float images that are there already."""
+    scale = 255.0 if images.dtype == jnp.uint8 else 1.0
+    return images.astype(jnp.float32) / scale
 
 
 def full_scale(value: jax.typing.ArrayLike, dtype: jax.typing.DTypeLike) -> jax.Array:

@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.compat._rates import is_off
-from jaxopt_lab.compat.torch._double import bias_correction
+from jaxopt_lab.compat.rates import is_off
+from jaxopt_lab.compat.torch.double import bias_correction
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
-from jaxopt_lab.optimizers._moments import moving_average
-from jaxopt_lab.optimizers._weight_decay import need_params
+from jaxopt_lab.optimizers.moments import moving_average
+from jaxopt_lab.optimizers.weight_decay import need_params
 
 
 class AdamState(NamedTuple):

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._pixels import unit
+from jaxopt_lab.augment.pixels import unit
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Batch
 
