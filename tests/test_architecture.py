@@ -34,7 +34,7 @@ ALLOWED["config"] = BELOW_CONFIG
 ALLOWED["run"] = BELOW_CONFIG | {"config"}
 ALLOWED["cli"] = {"core", "run", "config"}  # core for the error that it prints
 ALLOWED["__init__"] = {"run", "config"}
-PLOTS_ONLY = {"numpy", "matplotlib", "collections", "jaxopt_lab"}
+PLOTS_ONLY = {"numpy", "matplotlib", "jaxopt_lab"} | sys.stdlib_module_names
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 TABLES = {

@@ -11,6 +11,7 @@ from jaxopt_lab.control._stochastic_weight_averaging import StochasticWeightAver
 from jaxopt_lab.control._weight_ema import WeightEmaState
 from jaxopt_lab.control.plateau import PlateauState
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.tree import find_state, find_states
 from jaxopt_lab.core.types import Params
 
 
@@ -19,7 +20,7 @@ def can_stop(opt_state: Any) -> bool:
 
     A Python bool, from the state's structure alone: it costs nothing, inside `jit` too.
     """
-    return bool(_find(opt_state, EarlyStoppingState))
+    return bool(find_states(opt_state, EarlyStoppingState))
 
 
 def has_stopped(opt_state: Any) -> jax.Array:
@@ -28,7 +29,7 @@ def has_stopped(opt_state: Any) -> jax.Array:
     Returns:
       A bool scalar, or one a lane where the state is of a `vmap`; of several, whether any has.
     """
-    states = _find(opt_state, EarlyStoppingState)
+    states = find_states(opt_state, EarlyStoppingState)
     stopped = jnp.array(False)
     for state in states:
         stopped = stopped | state.stopped
@@ -41,7 +42,7 @@ def best_params(opt_state: Any) -> Params:
     Raises:
       InputError: where there is not exactly one `early_stopping`, or it keeps no parameters.
     """
-    state = _only(opt_state, "early_stopping", EarlyStoppingState)
+    state = find_state(opt_state, "early_stopping", EarlyStoppingState)
     if state.best_params is None:
         raise InputError("early_stopping(restore_best=False) keeps no best parameters")
     return state.best_params
@@ -57,7 +58,7 @@ def averaged_params(opt_state: Any) -> Params:
       InputError: where there is not exactly one of them.
     """
     kinds = (WeightEmaState, StochasticWeightAveragingState)
-    return _only(opt_state, "weight_ema or stochastic_weight_averaging", *kinds).average
+    return find_state(opt_state, "weight_ema or stochastic_weight_averaging", *kinds).average
 
 
 def snapshot_params(opt_state: Any) -> Params:
@@ -68,7 +69,7 @@ def snapshot_params(opt_state: Any) -> Params:
     Raises:
       InputError: where there is not exactly one `snapshots`.
     """
-    return _only(opt_state, "snapshots", SnapshotsState).params
+    return find_state(opt_state, "snapshots", SnapshotsState).params
 
 
 def snapshots_taken(opt_state: Any) -> jax.Array:
@@ -77,7 +78,7 @@ def snapshots_taken(opt_state: Any) -> jax.Array:
     Raises:
       InputError: where there is not exactly one `snapshots`.
     """
-    return _only(opt_state, "snapshots", SnapshotsState).taken
+    return find_state(opt_state, "snapshots", SnapshotsState).taken
 
 
 def learning_rate_scale(opt_state: Any) -> jax.Array:
@@ -86,24 +87,4 @@ def learning_rate_scale(opt_state: Any) -> jax.Array:
     Raises:
       InputError: where there is not exactly one `reduce_on_plateau` or `plateau_learning_rate`.
     """
-    return _only(opt_state, "reduce_on_plateau or plateau_learning_rate", PlateauState).scale
-
-
-def _find(opt_state: Any, *kinds: type) -> list[Any]:
-    """All states of these types, also those inside one another."""
-
-    def among(children):
-        leaves = jax.tree.leaves(children, is_leaf=lambda x: isinstance(x, kinds))
-        states = [leaf for leaf in leaves if isinstance(leaf, kinds)]
-        return [found for state in states for found in (state, *among(tuple(state)))]
-
-    return among((opt_state,))
-
-
-def _only(opt_state: Any, control: str, *kinds: type) -> Any:
-    states = _find(opt_state, *kinds)
-    if len(states) != 1:
-        text = "no" if not states else f"{len(states)} of"
-        one = "" if not states else "; there must be one"
-        raise InputError(f"the optimizer's state has {text} {control}{one}")
-    return states[0]
+    return find_state(opt_state, "reduce_on_plateau or plateau_learning_rate", PlateauState).scale

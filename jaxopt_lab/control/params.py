@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import optax
 
 from jaxopt_lab.core.errors import InputError
@@ -23,8 +22,3 @@ def required(control: str, params: Any) -> Params:
 def after_step(control: str, params: Any, updates: Any) -> Params:
     """The parameters once these updates are applied, in their own dtypes."""
     return optax.apply_updates(required(control, params), updates)
-
-
-def average(old: jax.Array, new: jax.Array, weight: jax.Array) -> jax.Array:
-    """`(1 - w) old + w new` in the dtype of `old`; exactly `new` where w is 1."""
-    return ((1 - weight) * old + weight * new.astype(old.dtype)).astype(old.dtype)

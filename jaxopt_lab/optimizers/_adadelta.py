@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.ranges import LearningRate, OpenDecay, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers.moments import moving_average
 
 
 class AdadeltaState(NamedTuple):

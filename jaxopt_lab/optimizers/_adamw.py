@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import bias_correction, moving_average
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.optimizers._adam import AdamState
-from jaxopt_lab.optimizers.moments import bias_correction, moving_average
 from jaxopt_lab.optimizers.weight_decay import WeightDecay, decay_rates, need_params
 
 

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import bias_correction, moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers.moments import bias_correction, momentum_at, moving_average
+from jaxopt_lab.optimizers.moments import momentum_at
 
 
 class NadamState(NamedTuple):

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
-from jaxopt_lab.optimizers.moments import moving_average
 
 
 class RMSpropState(NamedTuple):

@@ -1,6 +1,7 @@
 """Schedule-Free SGD."""
 
 import functools
+from typing import Any
 
 import optax
 
@@ -8,9 +9,9 @@ from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import LearningRate, OpenDecay, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.core.tree import cast_like, widen
+from jaxopt_lab.core.tree import cast_like, find_state, widen
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers.from_optax import FromOptaxState, from_optax
+from jaxopt_lab.optimizers.from_optax import from_optax
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
@@ -61,14 +62,19 @@ def schedule_free_sgd(
     return from_optax("schedule_free_sgd", learning_rate, build)
 
 
-def schedule_free_average(state: FromOptaxState, params: Params) -> Params:
+def schedule_free_average(state: Any, params: Params) -> Params:
     """The average x of a Schedule-Free method: what to evaluate and to keep.
 
     Args:
-      state: of `schedule_free_sgd` or `schedule_free_adamw`, after the update that gave `params`.
+      state: of `schedule_free_sgd` or `schedule_free_adamw`, or of a chain or wrapper with one of
+        them, after the update that gave `params`.
       params: y, the parameters that training holds.
 
     Returns:
       x = (y - (1 - b1) z) / b1, in the dtypes of `params`.
+
+    Raises:
+      InputError: where the state has no Schedule-Free method, or several.
     """
-    return cast_like(optax.contrib.schedule_free_eval_params(state.inner, widen(params)), params)
+    found = find_state(state, "Schedule-Free method", optax.contrib.ScheduleFreeState)
+    return cast_like(optax.contrib.schedule_free_eval_params(found, widen(params)), params)

@@ -2,6 +2,7 @@
 
 from jaxopt_lab.plots._batch_size_curve import batch_size_curve
 from jaxopt_lab.plots._descent_paths import descent_paths
+from jaxopt_lab.plots._figure_png import figure_png
 from jaxopt_lab.plots._image_grid import image_grid
 from jaxopt_lab.plots._range_test import range_test
 from jaxopt_lab.plots._regularization_path import regularization_path
@@ -33,6 +34,7 @@ __all__ = [
     "axis_curve",
     "batch_size_curve",
     "descent_paths",
+    "figure_png",
     "image_grid",
     "learning_rate_curve",
     "loss_curve",

@@ -23,6 +23,7 @@ from jaxopt_lab.second_order._shampoo import scale_by_shampoo, shampoo
 from jaxopt_lab.second_order._soap import scale_by_soap, soap
 from jaxopt_lab.second_order.curvature import Curvature
 from jaxopt_lab.second_order.labels import bernoulli, categorical, normal
+from jaxopt_lab.second_order.noise import noise_scale
 
 SECOND_ORDER = {
     f.__name__: f
@@ -56,6 +57,7 @@ __all__ = [
     "natural_gradient",
     "newton",
     "newton_cg",
+    "noise_scale",
     "normal",
     "scale_by_block_natural_gradient",
     "scale_by_diagonal_hessian",

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Momentum, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import (
@@ -241,8 +242,7 @@ def _averaged(weight, moments, new, decay):
     def average(old, sample):
         # Of a layer whose bias is masked: without the last row and column.
         sample = sample[tuple(map(slice, old.shape))]
-        mixed = keep * old + (1 - keep) * sample
-        return jnp.where(keep < 1, mixed, old).astype(old.dtype)
+        return jnp.where(keep < 1, moving_average(keep, old, sample), old)
 
     layers = {n: tuple(map(average, moments.layers[n], pair)) for n, pair in new.layers.items()}
     diagonal = {n: average(moments.diagonal[n], d) for n, d in new.diagonal.items()}

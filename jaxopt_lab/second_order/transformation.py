@@ -79,21 +79,6 @@ def with_learning_rate(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def averaging_weight(decay: jax.typing.ArrayLike, count: jax.Array) -> jax.Array:
-    """The w of `a <- a + w (x - a)` at the `count`-th x, from 1.
-
-    So a is the moving average with this decay, divided by what it has seen.
-    """
-    share = jnp.asarray(1 - decay, jnp.float32)
-    seen = -jnp.expm1(count.astype(jnp.float32) * jnp.log1p(-share))
-    return jnp.where(count == 1, 1.0, share / seen)
-
-
-def averaged(average: Params, new: Params, weight: jax.Array) -> Params:
-    """`a + w (x - a)`, leaf by leaf."""
-    return jax.tree.map(lambda a, x: a + weight * (x - a), average, new)
-
-
 def need_small(method: str, params: Params, limit: int, remedy: str) -> None:
     """Hold a method that forms a matrix to small problems.
 

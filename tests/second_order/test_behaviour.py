@@ -259,12 +259,28 @@ def test_the_gradient_noise_scale_of_known_noise():
     np.testing.assert_allclose(so.gradient_noise_scale(state), 4.0, rtol=0.15)
 
 
+@pytest.mark.usefixtures("x64")
+def test_the_noise_scale_of_two_sums_is_that_of_the_covariance():
+    rng = np.random.default_rng(0)
+    rows = 0.5 + rng.standard_normal((9, 7))  # (samples, parameters)
+    grads = {"w": jnp.asarray(rows[:, :6].reshape(9, 2, 3)), "b": jnp.asarray(rows[:, 6:])}
+    sums = jax.tree.map(lambda g: g.sum(0), grads)
+    mean = sum(rows) / 9
+    trace = sum((row - mean) @ (row - mean) for row in rows) / 8
+    expected = trace / (mean @ mean - trace / 9)
+    np.testing.assert_allclose(so.noise_scale(sums, (rows**2).sum(), 9), expected, rtol=1e-12)
+    # One sample shows no noise; around a mean of zero nothing but noise shows.
+    assert so.noise_scale({"w": jnp.ones(3)}, jnp.asarray(3.0), 1) == 0
+    assert so.noise_scale({"w": jnp.zeros(3)}, jnp.asarray(6.0), 2) == jnp.inf
+    assert so.noise_scale({"w": jnp.zeros(3)}, jnp.zeros([]), 2) == 0
+
+
 def test_the_noise_scale_needs_one_gradient_variance():
     params = {"w": jnp.ones(2)}
     one = so.gradient_variance(0.1)
-    with pytest.raises(InputError, match="has 0 gradient_variance"):
+    with pytest.raises(InputError, match="has no gradient_variance"):
         so.gradient_noise_scale(optax.sgd(0.1).init(params))
-    with pytest.raises(InputError, match="has 2 gradient_variance"):
+    with pytest.raises(InputError, match="has 2 of gradient_variance"):
         so.gradient_noise_scale(optax.chain(one, one).init(params))
 
 

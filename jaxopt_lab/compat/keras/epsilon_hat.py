@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import bias_correction, moving_average
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
-from jaxopt_lab.optimizers.moments import bias_correction, moving_average
 
 
 class EpsilonHatState(NamedTuple):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.compat.rates import inverse_time, is_off
+from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Range
@@ -100,9 +101,7 @@ def keras_optimizer(
             need_params(name, params)
             theta = jax.tree.map(lambda p, u: p + u, widen(params), u)
             mu = jnp.where(state.count == 0, 0.0, ema_momentum)
-            average = jax.tree.map(
-                lambda a, p: (mu * a + (1 - mu) * p).astype(a.dtype), state.average, theta
-            )
+            average = jax.tree.map(lambda a, p: moving_average(mu, a, p), state.average, theta)
             if ema_overwrite_frequency is not None:
                 now = jnp.asarray(count) % ema_overwrite_frequency == 0
                 u = jax.tree.map(

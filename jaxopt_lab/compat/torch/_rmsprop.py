@@ -6,11 +6,11 @@ import optax
 
 from jaxopt_lab.compat.rates import is_off
 from jaxopt_lab.compat.torch.optimizer import torch_optimizer
+from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.optimizers import RMSpropState
-from jaxopt_lab.optimizers.moments import moving_average
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 

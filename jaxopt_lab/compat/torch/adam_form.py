@@ -7,11 +7,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.compat.rates import is_off
-from jaxopt_lab.compat.torch.double import bias_correction
+from jaxopt_lab.core.averages import exact_bias_correction, moving_average
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
-from jaxopt_lab.optimizers.moments import moving_average
 from jaxopt_lab.optimizers.weight_decay import need_params
 
 
@@ -50,7 +49,7 @@ def torch_adam(
         del extra
         eta = value_at(lr, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
-        c1, c2 = bias_correction(b1, count), bias_correction(b2, count)
+        c1, c2 = exact_bias_correction(b1, count), exact_bias_correction(b2, count)
         g = widen(grads)
         m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
         v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
