@@ -14,7 +14,7 @@ def random_rotate(
     interpolation: Interpolation = "bilinear",
     fill: Probability = 0.0,
 ) -> Op:
-    """Turn about the centre by a random angle.
+    """Turn about the center by a random angle.
 
     For images whose upright is only roughly kept; small angles for digits, where 6 is not 9.
 

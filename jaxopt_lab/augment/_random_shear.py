@@ -15,7 +15,7 @@ def random_shear(
     interpolation: Interpolation = "bilinear",
     fill: Probability = 0.0,
 ) -> Op:
-    """Shear about the centre along both axes.
+    """Shear about the center along both axes.
 
     The slant of handwriting is a shear along x.
 

@@ -18,7 +18,7 @@ def random_zoom(
     interpolation: Interpolation = "bilinear",
     fill: Probability = 0.0,
 ) -> Op:
-    """Enlarge or shrink about the centre by a random factor, equally often.
+    """Enlarge or shrink about the center by a random factor, equally often.
 
     For objects that come at several sizes.
 

@@ -57,7 +57,7 @@ def saturation(image: jax.Array, factor: jax.typing.ArrayLike) -> jax.Array:
 def sharpness(image: jax.Array, factor: jax.typing.ArrayLike) -> jax.Array:
     """Blend with a smoothed image s: x <- s + factor (x - s), clipped.
 
-    s is the 3x3 mean with weight 5 at the centre; the border is not smoothed.
+    s is the 3x3 mean with weight 5 at the center; the border is not smoothed.
 
     Args:
       image: (H, W, C), uint8 or float32 in [0, 1].

@@ -37,7 +37,7 @@ _CLASSES = (
 
 
 def cifar10(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
-    """CIFAR-10: 32x32 colour photographs of ten classes, 50,000 to train and 10,000 to test.
+    """CIFAR-10: 32x32 color photographs of ten classes, 50,000 to train and 10,000 to test.
 
     The usual measure of a convolutional network, its augmentation and its schedule.
 

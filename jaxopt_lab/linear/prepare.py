@@ -1,4 +1,4 @@
-"""Data as a solver wants it: checked, in one dtype, centred."""
+"""Data as a solver wants it: checked, in one dtype, centered."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def check_strength(method: str, lam: Any, dtype: Any, *, many: bool = False) -> 
     return jnp.where(lam >= 0, lam, jnp.nan)
 
 
-def centred(x: jax.Array, intercept: bool) -> tuple[jax.Array, jax.Array]:
+def centered(x: jax.Array, intercept: bool) -> tuple[jax.Array, jax.Array]:
     """Columns without their mean, and the mean; as they are, and zero, without an intercept.
 
     What is left of an unpenalized intercept: at the optimum it is `mean(y) - mean(X) w`.
@@ -82,7 +82,7 @@ def centred(x: jax.Array, intercept: bool) -> tuple[jax.Array, jax.Array]:
     return x - mean[None] - rest[None], mean + rest
 
 
-def uncentred(w: jax.Array, X_mean: jax.Array, y_mean: jax.Array, shape: tuple) -> LinearModel:
+def uncentered(w: jax.Array, X_mean: jax.Array, y_mean: jax.Array, shape: tuple) -> LinearModel:
     """The model on the data as given; `w` is (d, T), `shape` that of y without its rows."""
     intercept = y_mean - X_mean @ w
     return LinearModel(w.reshape(len(w), *shape), intercept.reshape(shape))

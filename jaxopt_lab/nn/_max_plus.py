@@ -80,7 +80,7 @@ class MaxPlus(CheckedModule):
 
 
 class MaxPlusConv(CheckedModule):
-    """A convolution of the max-plus algebra: morphological dilation by learnt shapes.
+    """A convolution of the max-plus algebra: morphological dilation by learned shapes.
 
     In morphological networks; max pooling is the case of all weights zero. Erosion is its negative
     of the negative.

@@ -10,7 +10,7 @@ from jaxopt_lab.nn.initializers import Initializer, glorot_uniform
 
 
 class Maxout(CheckedModule):
-    """The largest of several affine maps, a learnt convex activation and its dense layer in one.
+    """The largest of several affine maps, a learned convex activation and its dense layer in one.
 
     In place of a dense layer and its activation; made for dropout.
 

@@ -9,7 +9,7 @@ from jaxopt_lab.core.registry import lookup
 
 
 def prelu(x: jax.Array) -> jax.Array:
-    """A leaky ReLU whose slope is learnt, one of a layer, at first 0.25.
+    """A leaky ReLU whose slope is learned, one of a layer, at first 0.25.
 
     Inside a compact method: the slope is a parameter of the module whose method calls it.
 

@@ -65,7 +65,7 @@ class BatchNorm(_Normalization):
     Args:
       momentum: share that a running statistic keeps in one step, in [0, 1).
       epsilon: > 0, added to the variance.
-      use_scale, use_bias: whether there is a learnt scale, a learnt bias, each (C,) float32.
+      use_scale, use_bias: whether there is a learned scale, a learned bias, each (C,) float32.
       scale_init, bias_init: their `init(key, shape, dtype)`.
 
     Call:
@@ -136,7 +136,7 @@ class GroupNorm(_Grouped):
     Args:
       groups: divides C; None takes the most that divide it, up to 32 and of 2 channels or more.
       epsilon: > 0, added to the variance, which is the biased one.
-      use_scale, use_bias: whether there is a learnt scale, a learnt bias, each (C,) float32.
+      use_scale, use_bias: whether there is a learned scale, a learned bias, each (C,) float32.
       scale_init, bias_init: their `init(key, shape, dtype)`.
 
     Call:
@@ -180,7 +180,7 @@ class LayerNorm(_Grouped):
 
     Args:
       epsilon: > 0, added to the variance, which is the biased one.
-      use_scale, use_bias: whether there is a learnt scale, a learnt bias, each (C,) float32.
+      use_scale, use_bias: whether there is a learned scale, a learned bias, each (C,) float32.
       scale_init, bias_init: their `init(key, shape, dtype)`.
 
     Call:
@@ -213,7 +213,7 @@ class InstanceNorm(_Grouped):
 
     Args:
       epsilon: > 0, added to the variance, which is the biased one.
-      use_scale, use_bias: whether there is a learnt scale, a learnt bias, each (C,) float32.
+      use_scale, use_bias: whether there is a learned scale, a learned bias, each (C,) float32.
       scale_init, bias_init: their `init(key, shape, dtype)`.
 
     Call:

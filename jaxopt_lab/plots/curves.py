@@ -20,8 +20,6 @@ def loss_curve(history: History) -> Figure:
 
     Returns:
       A figure; it holds an empty axis where no column is there.
-
-    Reference: none.
     """
     figure, axes = _figure("loss")
     values = np.concatenate([history.get(k, np.zeros(0)) for k in ("loss", "val_loss")])
@@ -42,8 +40,6 @@ def accuracy_curve(history: History) -> Figure:
 
     Returns:
       A figure.
-
-    Reference: none.
     """
     figure, axes = _figure("accuracy")
     _training(axes, history, "accuracy")
@@ -60,8 +56,6 @@ def learning_rate_curve(history: History) -> Figure:
 
     Returns:
       A figure.
-
-    Reference: none.
     """
     figure, axes = _figure("learning rate")
     if "learning_rate" in history:

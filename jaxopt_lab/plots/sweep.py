@@ -24,8 +24,6 @@ def axis_curve(sweep: Mapping[str, object]) -> Figure:
 
     Returns:
       A figure; values of x that hold a diverged run are marked at the top.
-
-    Reference: none.
     """
     figure, axes = _figure(str(sweep.get("x_name", "")), str(sweep.get("score_name", "")))
     x, score = _column(sweep, "x"), _column(sweep, "score")
@@ -73,8 +71,6 @@ def axes_heat_map(sweep: Mapping[str, object]) -> Figure:
 
     Returns:
       A figure; a cell without a finite score is left white and says "x".
-
-    Reference: none.
     """
     figure = Figure(figsize=(6.4, 4.4), dpi=144, layout="constrained")
     axes = figure.add_subplot()
@@ -127,7 +123,7 @@ def parallel_coordinates(sweep: Mapping[str, object]) -> Figure:
         a higher score is better.
 
     Returns:
-      A figure; runs that diverged are dashed and grey.
+      A figure; runs that diverged are dashed and gray.
 
     Reference: Inselberg, 1985, The plane with parallel coordinates.
     """
@@ -176,8 +172,6 @@ def run_curves(sweep: Mapping[str, object]) -> Figure:
 
     Returns:
       A figure; the best run is drawn thick.
-
-    Reference: none.
     """
     figure, axes = _figure("step", str(sweep.get("score_name", "")))
     step, value = sweep.get("step", ()), sweep.get("value", ())
@@ -247,7 +241,7 @@ def _shades(score: np.ndarray, higher: bool) -> np.ndarray:
 
 
 def _color(shade: float):
-    """Bright for the best, dark for the worst, grey for those without a score."""
+    """Bright for the best, dark for the worst, gray for those without a score."""
     return "0.75" if shade > 1 else colormaps["viridis"](0.9 * (1 - shade))
 
 

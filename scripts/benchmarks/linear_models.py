@@ -5,7 +5,7 @@ Compilation is excluded and every result waited for; each library gets float32 d
     python scripts/benchmarks/linear_models.py [--quick]
 
 What makes the difference on CPU:
-- A ridge is bound by the Gram matrix: BLAS computes half of it, XLA all. Centring and refinement,
+- A ridge is bound by the Gram matrix: BLAS computes half of it, XLA all. Centering and refinement,
   which scikit-learn's Cholesky does not have, read X five times more.
 - `A.T @ r` takes 10 times as long as `r @ A`, which reads A in its own order.
 - A path is bound by the QR; with R in hand, 100 lambdas are one small product.

@@ -218,8 +218,8 @@ def test_plasma_is_a_diamond_square_fractal():
     rng = np.random.default_rng(0)
     expected, step, wobble = np.zeros((count, size, size)), size, 100.0
 
-    def put(i, j, neighbours):
-        mean = sum(expected[:, a % size, b % size] for a, b in neighbours) / 4
+    def put(i, j, neighbors):
+        mean = sum(expected[:, a % size, b % size] for a, b in neighbors) / 4
         expected[:, i, j] = mean + wobble * rng.uniform(-wobble, wobble, count)
 
     while step > 1:

@@ -10,7 +10,7 @@ from jaxopt_lab.core.ranges import checked
 
 @checked
 def glass_blur(key: jax.Array, image: jax.Array, *, severity: Severity) -> jax.Array:
-    """Blur, move every pixel to a neighbour's place, and blur again.
+    """Blur, move every pixel to a neighbor's place, and blur again.
 
     What lies behind frosted glass. The two first rows and columns stay.
 

@@ -13,7 +13,7 @@ def bilinear(
 
     Args:
       x: (H, W, C).
-      rows, columns: (H, W), any real numbers; pixel centres are the integers.
+      rows, columns: (H, W), any real numbers; pixel centers are the integers.
       mode: "reflect" does not repeat the border pixel, "symmetric" does.
     """
 

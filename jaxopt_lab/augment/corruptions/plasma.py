@@ -8,7 +8,7 @@ def plasma(key: jax.Array, height: int, width: int, decay: float) -> jax.Array:
     """The diamond-square fractal, (height, width) in [0, 1]; smoother with a larger `decay`.
 
     On a torus whose side is a power of two: each level puts a point in the middle of four, then one
-    between each two, each the mean of its four neighbours plus a uniform number whose range falls
+    between each two, each the mean of its four neighbors plus a uniform number whose range falls
     by decay^2 from level to level.
     """
     levels = max(1, (max(height, width) - 1).bit_length())
