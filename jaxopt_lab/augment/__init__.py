@@ -1,4 +1,9 @@
-"""Augmentation on the device: `(key, image) -> image`, pure and keyed."""
+"""Augmentation on the device: `(key, image) -> image`, pure and keyed.
+
+Operations are deterministic (`geometry.py`, `levels.py`, `colors.py`); `random_*` and the policies
+draw their arguments. Mixers and attacks take a batch. Imports `core`, `linalg`, `problems` and
+`losses` at most. Begin with `op.py`: what an augmentation is, of one image and of a batch.
+"""
 
 from jaxopt_lab.augment._augmix import augmix
 from jaxopt_lab.augment._cutmix import cutmix

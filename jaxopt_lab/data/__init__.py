@@ -1,4 +1,8 @@
-"""Standard archives to arrays: read where they lie, checked, never downloaded."""
+"""Standard archives to arrays: read where they lie, checked, never downloaded.
+
+Imports `core`, `linalg`, `problems` and `losses` at most. Begin with `dataset.py`, what a reader
+gives, then `_digits.py`; `bounded.py` holds what a damaged or hostile file can cost.
+"""
 
 from jaxopt_lab.data._breast_cancer import breast_cancer
 from jaxopt_lab.data._cifar10 import cifar10

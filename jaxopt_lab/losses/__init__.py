@@ -2,7 +2,8 @@
 
 A loss or a metric is `(outputs, labels) -> one float32 value a sample`, a penalty
 `params -> one float32 value`; `jensen_shannon` compares outputs with each other,
-`expected_calibration_error` is one value of a whole data set.
+`expected_calibration_error` is one value of a whole data set. Imports `core` only. Begin with
+`targets.py`: the forms that labels come in.
 """
 
 from jaxopt_lab.losses._accuracy import accuracy

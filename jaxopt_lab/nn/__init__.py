@@ -1,4 +1,9 @@
-"""Networks as Flax modules: `apply(variables, x, train=...)`."""
+"""Networks as Flax modules: `apply(variables, x, train=...)`.
+
+Layers, normalizations, initializers, and models built of them by name. Imports `core`, `linalg`,
+`problems` and `losses` at most. Begin with `_mlp.py`, a model, and `layers.py`, the choices that
+all models share; `convolution.py` makes gradients of convolutions fast in a loop on CPU.
+"""
 
 from jaxopt_lab.nn._autoencoder import autoencoder
 from jaxopt_lab.nn._cnn import cnn

@@ -1,4 +1,8 @@
-"""First-order optimizers, one `GradientTransformationExtraArgs` a file."""
+"""First-order optimizers, one `GradientTransformationExtraArgs` a file, with its `scale_by_*`.
+
+The methods of the course are written out, equation beside code; modern ones come from optax through
+`from_optax.py`. Imports `core`, `linalg`, `problems` and `losses` at most. Begin with `_adam.py`.
+"""
 
 from jaxopt_lab.optimizers._adabelief import adabelief
 from jaxopt_lab.optimizers._adadelta import AdadeltaState, adadelta, scale_by_adadelta

@@ -1,4 +1,7 @@
-"""Arrays in, a matplotlib `Figure` out."""
+"""Arrays in, a matplotlib `Figure` out; `figure_png` makes bytes of it.
+
+Imports NumPy and matplotlib only. Begin with `curves.py`.
+"""
 
 from jaxopt_lab.plots._batch_size_curve import batch_size_curve
 from jaxopt_lab.plots._descent_paths import descent_paths

@@ -1,4 +1,7 @@
-"""Analytic objectives with known minima."""
+"""Analytic objectives with known minima, for tests, plots and lectures.
+
+Imports `core` only. Begin with `problem.py`: what an objective brings beside its loss.
+"""
 
 from jaxopt_lab.problems._quadratic import quadratic
 from jaxopt_lab.problems._rosenbrock import rosenbrock

@@ -1,7 +1,9 @@
 """Second order: curvature as an argument of ordinary transformations.
 
 Each optimizer of the table is `scale_by_<name>`, which turns a gradient into a direction, followed
-by a learning rate. Those that need the extra `curvature` of `update` say so.
+by a learning rate. Those that need the extra `curvature` of `update` say so. Imports `core`,
+`linalg`, `problems` and `losses` at most. Begin with `curvature.py`, then `_newton.py`; K-FAC is
+`capture.py`, `_kron_factors.py`, `_kfac.py`, in this order.
 """
 
 from jaxopt_lab.second_order._block_natural_gradient import (

@@ -1,4 +1,18 @@
-"""The Dense and Conv layers inside a model: their inputs, and their outputs made to move."""
+"""The Dense and Conv layers inside a model: their inputs, and the slopes at their outputs.
+
+Layout. A batch has B samples. A layer has I weights a unit and O units, and its output has the axes
+T between them: a convolution's pixels, the further axes of a Dense layer, or none:
+
+    input    (B, *S, C)    of a Dense layer (B, *T, I)
+    patches  (B, *T, I)    what a unit sees at each position
+    output   (B, *T, O)
+    rows     (B T, I)      patches, a row for each sample and position
+
+1. `find_layers` traces the model without computing, and lists the layers by their kernels' names.
+2. `forward` runs the model with a perturbation (B, *T, O) added to each layer's output, and brings
+   out each layer's input. At a perturbation of zero the gradient by it is the gradient by the
+   output.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -24,7 +38,7 @@ class Window:
     padding: tuple[tuple[int, int], ...]
 
     def patches(self, x: jax.Array) -> jax.Array:
-        """(B, *S, C) -> (B, *T, K C): what each position of the output sees.
+        """(B, *S, C) -> (B, *T, I), I = window times C: what each position of the output sees.
 
         By slices: XLA's own patches are a grouped convolution, which is slow on CPU.
         """
@@ -39,7 +53,7 @@ class Window:
                 rest //= size
             start = (0, *offsets, 0)
             limit = (len(x), *(o + m + 1 for o, m in zip(offsets, last, strict=True)), x.shape[-1])
-            taps.append(lax.slice(x, start, limit, (1, *self.strides, 1)))
+            taps.append(lax.slice(x, start, limit, (1, *self.strides, 1)))  # (B, *T, C)
         return jnp.concatenate(taps, -1)
 
 
@@ -68,13 +82,13 @@ class Layer:
 
     @property
     def positions(self) -> int:
-        """Outputs of a unit in a batch: samples times positions."""
+        """B T: outputs of a unit in a batch."""
         return math.prod(self.output.shape[:-1])
 
     def rows(self, x: jax.Array) -> jax.Array:
-        """(positions, I): what a unit sees, in the order of the kernel's elements."""
-        seen = x if self.window is None else self.window.patches(x)
-        return seen.reshape(-1, seen.shape[-1])
+        """(B, *S, C) -> (B T, I): what a unit sees, in the order of the kernel's elements."""
+        patches = x if self.window is None else self.window.patches(x)  # (B, *T, I)
+        return patches.reshape(-1, patches.shape[-1])
 
 
 def find_layers(curvature: Any) -> dict[str, Layer]:
@@ -102,12 +116,12 @@ def forward(
     perturbations: dict[str, jax.Array],
     changed: dict[str, jax.Array],
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Outputs of the model, and the input of every layer.
+    """Outputs of the model (B, ...), and the input (B, *S, C) of every layer.
 
     Args:
       curvature: a `Curvature`.
       layers: of `find_layers`.
-      perturbations: by layer, added to its output.
+      perturbations: by layer (B, *T, O), added to its output.
       changed: parameters, by name, that replace those of the same name.
     """
     names = {layer.path: name for name, layer in layers.items()}
@@ -152,11 +166,11 @@ def _layer(module, x, y, leaves) -> tuple[str, Layer] | None:
     prefix = next((p for p in prefixes if f"{p}kernel" in leaves), None)
     if prefix is None or getattr(module, "weight_standardization", "none") != "none":
         return None
-    own = module.get_variable("params", "kernel")
+    held = module.get_variable("params", "kernel")
     kernel = leaves[f"{prefix}kernel"].shape
     window = _window(module, x) if isinstance(module, nn.Conv) else None
     plain = isinstance(module, nn.Dense) or window is not None
-    if not plain or own is None or own.shape != kernel:
+    if not plain or held is None or held.shape != kernel:
         return None
     bias = f"{prefix}bias" if module.use_bias else None
     output = jax.ShapeDtypeStruct(y.shape, y.dtype)

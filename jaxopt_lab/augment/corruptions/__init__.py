@@ -1,7 +1,8 @@
 """Corruptions of test images, `(key, image, *, severity) -> image`: the fifteen of CIFAR-10-C.
 
 For measuring what a trained network bears, not for training it: one uint8 image in and out, of any
-size; a batch through `jax.vmap`. Lengths in pixels are those published for 32 by 32.
+size; a batch through `jax.vmap`. Lengths in pixels are those published for 32 by 32. Imports `core`
+and `augment.pixels`. Begin with `severity.py`, then `_brightness.py`.
 """
 
 from jaxopt_lab.augment.corruptions._brightness import brightness
