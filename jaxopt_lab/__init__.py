@@ -1,6 +1,6 @@
 """The optimization of deep networks in JAX, from ridge regression to K-FAC.
 
-Compose the transformations of `jaxopt_lab.optimizers` and its neighbours with `optax.chain`, or
+Compose the transformations of `jaxopt_lab.optimizers` and its neighbors with `optax.chain`, or
 train from one TOML file with `train(load_config(path))`.
 """
 

@@ -1,4 +1,9 @@
-"""Augmentation on the device: `(key, image) -> image`, pure and keyed."""
+"""Augmentation on the device: `(key, image) -> image`, pure and keyed.
+
+Operations are deterministic (`geometry.py`, `levels.py`, `colors.py`); `random_*` and the policies
+draw their arguments. Mixers and attacks take a batch. Imports `core`, `linalg`, `problems` and
+`losses` at most. Begin with `op.py`: what an augmentation is, of one image and of a batch.
+"""
 
 from jaxopt_lab.augment._augmix import augmix
 from jaxopt_lab.augment._cutmix import cutmix
@@ -7,7 +12,6 @@ from jaxopt_lab.augment._fgsm import fgsm
 from jaxopt_lab.augment._gaussian_blur import gaussian_blur
 from jaxopt_lab.augment._gaussian_noise import gaussian_noise
 from jaxopt_lab.augment._mixup import mixup
-from jaxopt_lab.augment._op import Op, batched, compose, per_batch
 from jaxopt_lab.augment._pgd import pgd
 from jaxopt_lab.augment._rand_augment import rand_augment
 from jaxopt_lab.augment._random_affine import random_affine
@@ -23,6 +27,7 @@ from jaxopt_lab.augment._views import views
 from jaxopt_lab.augment.colors import brightness, contrast, grayscale, hue, saturation, sharpness
 from jaxopt_lab.augment.geometry import affine, rotate, shear_x, shear_y, translate
 from jaxopt_lab.augment.levels import autocontrast, equalize, gamma, invert, posterize, solarize
+from jaxopt_lab.augment.op import Op, batched, compose, per_batch
 from jaxopt_lab.augment.random_colors import (
     random_brightness,
     random_contrast,

@@ -1,4 +1,19 @@
-"""AugMix."""
+"""AugMix.
+
+Layout. A batch has N images (N, H, W, C), and each has `width` chains: N width chains, those of an
+image side by side. A chain has a depth, the number of its operations. Under `vmap` a branch would
+compute all its sides, so chains are dealt out to equal runs of places, and what differs between
+chains becomes a slice:
+
+1. Deal the chains to as many runs as there are depths, the deepest first: `place` (N width,).
+2. Seat the images at their chains' places, as bytes: x (places, H, W, C).
+3. Step j: the places whose depth is above j are the first ones. Deal these out to the operations,
+   and compute each operation for its part only.
+4. Bring the chains back from their places: (N, width, H, W, C).
+5. Mix: the chains with Dirichlet weights (N, width), their sum with the image by a share (N,).
+
+Of one image, and with `exact_iid` of each, all operations are computed and one is chosen.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -6,12 +21,11 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import to_bytes
-from jaxopt_lab.augment._one_of import Operation, deal, dealt, places, seated, switched
-from jaxopt_lab.augment._op import Op
-from jaxopt_lab.augment._pixels import unit
 from jaxopt_lab.augment.geometry import rotate, shear_x, shear_y, translate
 from jaxopt_lab.augment.levels import autocontrast, equalize, posterize, solarize
+from jaxopt_lab.augment.one_of import Operation, deal, dealt, places, seated, switched
+from jaxopt_lab.augment.op import Op
+from jaxopt_lab.augment.pixels import to_bytes, unit
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Count, Positive, Range, checked
@@ -83,9 +97,9 @@ def augmix(
         return weight, jax.random.beta(blend, alpha, alpha, shape, jnp.float32)
 
     def mixed(shares, chains, images):
-        weight, blend = shares
+        weight, blend = shares  # (..., width), (...)
         blend = blend[..., None, None, None]
-        chain = jnp.einsum("...i,...ihwc->...hwc", weight, unit(chains))
+        chain = jnp.einsum("...i,...ihwc->...hwc", weight, unit(chains))  # (..., H, W, C)
         return jnp.clip((1 - blend) * unit(images) + blend * chain, 0, 1)
 
     def sample(key):
@@ -126,12 +140,12 @@ def augmix(
         n = images.shape[0]
         if n == 0:
             return unit(images)
-        x, done = to_bytes(images)[seated(place, depths) // width], []
+        x, done = to_bytes(images)[seated(place, depths) // width], []  # (places, H, W, C)
         for j, (which, how) in enumerate(steps):
             here = active(j, width * n)
-            done.append(x[here:])
+            done.append(x[here:])  # chains that end before step j
             x = dealt(OPERATIONS, which, how, x[:here])
-        x = jnp.concatenate([x, *reversed(done)])[place]
+        x = jnp.concatenate([x, *reversed(done)])[place]  # (N width, H, W, C)
         return mixed(share, x.reshape(n, width, *images.shape[1:]), images)
 
     return Op(sample, apply) if exact_iid else Op(sample, apply, sample_batch, apply_images)

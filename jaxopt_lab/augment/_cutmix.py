@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._mixing import shares, soft
+from jaxopt_lab.augment.mixing import shares, soft
 from jaxopt_lab.core.ranges import Positive, Probability, checked
 from jaxopt_lab.core.types import Batch
 
@@ -19,7 +19,7 @@ def cutmix(
     For natural images whose class shows in many places: no pixel is averaged or lost.
 
         lambda ~ Beta(alpha, alpha),    j = a permutation of the batch
-        box of height floor(H sqrt(1 - lambda)) and width floor(W sqrt(1 - lambda)), its centre
+        box of height floor(H sqrt(1 - lambda)) and width floor(W sqrt(1 - lambda)), its center
         uniform over the pixels, clipped at the border
         x_i <- x_j(i) in the box,    a = area of the clipped box / (H W)
         y_i <- (1 - a) y_i + a y_j(i)

@@ -6,9 +6,8 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import like
-from jaxopt_lab.augment._op import Op
-from jaxopt_lab.augment._pixels import unit
+from jaxopt_lab.augment.op import Op
+from jaxopt_lab.augment.pixels import like, unit
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, Probability, Range, checked
 
@@ -20,7 +19,7 @@ def cutout(
     *,
     fill: Annotated[float | None, Range(0, 1)] | Sequence[Probability] = None,
 ) -> Op:
-    """Blank a square whose centre is uniform over the pixels; the border clips it.
+    """Blank a square whose center is uniform over the pixels; the border clips it.
 
     After crop and flip on small natural images: 16 for CIFAR-10, 8 for CIFAR-100.
 
@@ -44,13 +43,13 @@ def cutout(
     def sample(key):
         return jax.random.uniform(key, (2,))
 
-    def apply(centre, image):
+    def apply(center, image):
         if fill is None:
             blank = like(unit(image).mean((0, 1), keepdims=True), image)
         else:
             blank = like(jnp.asarray(fill, jnp.float32), image)
         size = jnp.array(image.shape[:2])
-        start = jnp.floor(centre * size).astype(int) - length // 2
+        start = jnp.floor(center * size).astype(int) - length // 2
         return jnp.where(box(image, start, start + length), blank, image)
 
     return Op(sample, apply)

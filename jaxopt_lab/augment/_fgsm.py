@@ -5,8 +5,8 @@ from typing import Annotated
 
 import jax
 
-from jaxopt_lab.augment._gradient_sign import LossFn, gradient_sign
-from jaxopt_lab.augment._pixels import unit
+from jaxopt_lab.augment.gradient_sign import LossFn, gradient_sign
+from jaxopt_lab.augment.pixels import unit
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.types import Batch
 

@@ -5,8 +5,8 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import on_floats
-from jaxopt_lab.augment._op import Op
+from jaxopt_lab.augment.op import Op
+from jaxopt_lab.augment.pixels import on_floats
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Range, checked
 

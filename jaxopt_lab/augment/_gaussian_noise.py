@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import on_floats
-from jaxopt_lab.augment._op import Op
+from jaxopt_lab.augment.op import Op
+from jaxopt_lab.augment.pixels import on_floats
 from jaxopt_lab.core.ranges import NonNegative, checked
 
 

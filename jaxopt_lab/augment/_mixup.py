@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import jax
 
-from jaxopt_lab.augment._mixing import shares, soft
+from jaxopt_lab.augment.mixing import shares, soft
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Positive, checked
 from jaxopt_lab.core.types import Batch

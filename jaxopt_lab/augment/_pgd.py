@@ -6,8 +6,8 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._gradient_sign import LossFn, gradient_sign
-from jaxopt_lab.augment._pixels import unit
+from jaxopt_lab.augment.gradient_sign import LossFn, gradient_sign
+from jaxopt_lab.augment.pixels import unit
 from jaxopt_lab.core.ranges import Count, Range, checked
 from jaxopt_lab.core.types import Batch
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import jax
 
-from jaxopt_lab.augment._one_of import one_of
-from jaxopt_lab.augment._op import Op, compose
-from jaxopt_lab.augment._wide_operations import wide_operations
+from jaxopt_lab.augment.one_of import one_of
+from jaxopt_lab.augment.op import Op, compose
+from jaxopt_lab.augment.wide_operations import wide_operations
 from jaxopt_lab.core.ranges import Count, Range, checked
 
 

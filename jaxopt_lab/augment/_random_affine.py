@@ -6,8 +6,8 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._op import Op
 from jaxopt_lab.augment.geometry import Interpolation, affine, rotation
+from jaxopt_lab.augment.op import Op
 from jaxopt_lab.core.ranges import NonNegative, Probability, Range, checked
 
 
@@ -21,11 +21,11 @@ def random_affine(
     interpolation: Interpolation = "bilinear",
     fill: Probability = 0.0,
 ) -> Op:
-    """Turn, move, zoom and shear about the centre, all in one interpolation.
+    """Turn, move, zoom and shear about the center, all in one interpolation.
 
     Blurs less, and is faster, than one op after the other.
 
-        source = R(angle) [[1, slope], [0, 1]] (centre offset) / factor - translation
+        source = R(angle) [[1, slope], [0, 1]] (center offset) / factor - translation
 
     Args:
       max_angle: in degrees, >= 0; angle ~ U(-max_angle, max_angle).

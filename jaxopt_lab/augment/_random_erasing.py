@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.augment._cutout import box
-from jaxopt_lab.augment._dtypes import full_scale, like
-from jaxopt_lab.augment._op import Op
+from jaxopt_lab.augment.op import Op
+from jaxopt_lab.augment.pixels import full_scale, like
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Probability, Range, checked
 

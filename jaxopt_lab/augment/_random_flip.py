@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._op import Op
+from jaxopt_lab.augment.op import Op
 from jaxopt_lab.core.ranges import Probability, checked
 
 

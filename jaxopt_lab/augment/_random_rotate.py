@@ -2,8 +2,8 @@
 
 import jax
 
-from jaxopt_lab.augment._op import Op
 from jaxopt_lab.augment.geometry import Interpolation, rotate
+from jaxopt_lab.augment.op import Op
 from jaxopt_lab.core.ranges import NonNegative, Probability, checked
 
 
@@ -14,7 +14,7 @@ def random_rotate(
     interpolation: Interpolation = "bilinear",
     fill: Probability = 0.0,
 ) -> Op:
-    """Turn about the centre by a random angle.
+    """Turn about the center by a random angle.
 
     For images whose upright is only roughly kept; small angles for digits, where 6 is not 9.
 

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._op import Op
 from jaxopt_lab.augment.geometry import Interpolation, affine
+from jaxopt_lab.augment.op import Op
 from jaxopt_lab.core.ranges import NonNegative, Probability, checked
 
 
@@ -15,7 +15,7 @@ def random_shear(
     interpolation: Interpolation = "bilinear",
     fill: Probability = 0.0,
 ) -> Op:
-    """Shear about the centre along both axes.
+    """Shear about the center along both axes.
 
     The slant of handwriting is a shear along x.
 

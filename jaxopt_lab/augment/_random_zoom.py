@@ -6,8 +6,8 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._op import Op
 from jaxopt_lab.augment.geometry import Interpolation, affine
+from jaxopt_lab.augment.op import Op
 from jaxopt_lab.core.ranges import Probability, Range, checked
 
 
@@ -18,7 +18,7 @@ def random_zoom(
     interpolation: Interpolation = "bilinear",
     fill: Probability = 0.0,
 ) -> Op:
-    """Enlarge or shrink about the centre by a random factor, equally often.
+    """Enlarge or shrink about the center by a random factor, equally often.
 
     For objects that come at several sizes.
 

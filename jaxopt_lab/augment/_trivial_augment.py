@@ -2,9 +2,9 @@
 
 import jax
 
-from jaxopt_lab.augment._one_of import one_of
-from jaxopt_lab.augment._op import Op
-from jaxopt_lab.augment._wide_operations import wide_operations
+from jaxopt_lab.augment.one_of import one_of
+from jaxopt_lab.augment.op import Op
+from jaxopt_lab.augment.wide_operations import wide_operations
 from jaxopt_lab.core.ranges import checked
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._op import Op, batched
-from jaxopt_lab.augment._pixels import unit
+from jaxopt_lab.augment.op import Op, batched
+from jaxopt_lab.augment.pixels import unit
 from jaxopt_lab.core.ranges import Count, checked
 
 

@@ -7,7 +7,7 @@ The luma of RGB is ITU-R 601's; of an image with another number of channels it i
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import on_floats
+from jaxopt_lab.augment.pixels import on_floats
 
 
 def brightness(image: jax.Array, factor: jax.typing.ArrayLike) -> jax.Array:
@@ -57,7 +57,7 @@ def saturation(image: jax.Array, factor: jax.typing.ArrayLike) -> jax.Array:
 def sharpness(image: jax.Array, factor: jax.typing.ArrayLike) -> jax.Array:
     """Blend with a smoothed image s: x <- s + factor (x - s), clipped.
 
-    s is the 3x3 mean with weight 5 at the centre; the border is not smoothed.
+    s is the 3x3 mean with weight 5 at the center; the border is not smoothed.
 
     Args:
       image: (H, W, C), uint8 or float32 in [0, 1].

@@ -1,6 +1,6 @@
 """Images moved, turned, resized and sheared, by pulling each pixel from where it came.
 
-A pixel's centre lies at its index + 1/2. Values between centres are interpolated, with taps clamped
+A pixel's center lies at its index + 1/2. Values between centers are interpolated, with taps clamped
 at the edge; a pixel whose source lies outside the image is filled. uint8 results are truncated, as
 Pillow does. Coordinates are float32, or float64 under `jax_enable_x64`; they are kept as
 displacements from the pixel itself, which in float32 loses less than the coordinate does.
@@ -11,7 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._dtypes import full_scale
+from jaxopt_lab.augment.pixels import full_scale
 
 Interpolation = Literal["bilinear", "nearest"]
 
@@ -23,14 +23,14 @@ def affine(
     interpolation: Interpolation = "bilinear",
     fill: jax.typing.ArrayLike = 0.0,
 ) -> jax.Array:
-    """Pull every pixel through an affine map about the image's centre.
+    """Pull every pixel through an affine map about the image's center.
 
         out[x, y] = image[a x + b y + c, d x + e y + f]
 
     Args:
       image: (H, W, C), float32 or uint8.
       matrix: (2, 3) `[[a, b, c], [d, e, f]]`: from an output pixel to its source, x to the right
-        and y downward, in pixels from the centre.
+        and y downward, in pixels from the center.
       interpolation: "bilinear" or "nearest".
       fill: what stands where the source lies outside, in [0, 1].
 
@@ -66,7 +66,7 @@ def rotate(
     interpolation: Interpolation = "bilinear",
     fill: jax.typing.ArrayLike = 0.0,
 ) -> jax.Array:
-    """Turn an image counterclockwise about its centre.
+    """Turn an image counterclockwise about its center.
 
     Args:
       image: (H, W, C), float32 or uint8.
@@ -154,8 +154,8 @@ def translate(
     return _filled(image, _tap(image, row, column), inside, fill)
 
 
-def _inside(from_centre: jax.Array, size: int) -> jax.Array:
-    return (from_centre >= -size / 2) & (from_centre < size / 2)
+def _inside(from_center: jax.Array, size: int) -> jax.Array:
+    return (from_center >= -size / 2) & (from_center < size / 2)
 
 
 def _tap(image: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.augment._dtypes import on_bytes, on_floats
+from jaxopt_lab.augment.pixels import on_bytes, on_floats
 
 
 @on_bytes

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import jax
 
-from jaxopt_lab.augment._op import Op
-from jaxopt_lab.augment._sometimes import sometimes
 from jaxopt_lab.augment.colors import (
     brightness,
     contrast,
@@ -15,6 +13,7 @@ from jaxopt_lab.augment.colors import (
     saturation,
     sharpness,
 )
+from jaxopt_lab.augment.op import Op, sometimes
 from jaxopt_lab.core.ranges import Probability, Range, checked
 
 

@@ -6,9 +6,8 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment._op import Op
-from jaxopt_lab.augment._sometimes import sometimes
 from jaxopt_lab.augment.levels import autocontrast, equalize, gamma, invert, posterize, solarize
+from jaxopt_lab.augment.op import Op, sometimes
 from jaxopt_lab.core.ranges import Probability, Range, checked
 
 

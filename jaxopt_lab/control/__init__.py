@@ -4,6 +4,9 @@ The table's order is the order of a chain: those placed at "gradients" come befo
 those at "updates" after it, and each "wrapper" goes around all before it, so that early stopping
 sees every measurement and freezes everything. Each declares its place, what the program gives it
 and what it keeps, by `core.declare`.
+
+Imports `core`, `linalg`, `problems` and `losses` at most. Begin with `_clip_by_value.py`, a member,
+and `_early_stopping.py`, a wrapper; `accessors.py` reads their states.
 """
 
 from jaxopt_lab.control._add_gradient_noise import add_gradient_noise

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control._norm import factor_under, scaled, squared_norm
+from jaxopt_lab.control.norm import factor_under, scaled, squared_norm
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Positive, checked
 

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control._inner import inner_transformation
-from jaxopt_lab.control._monitor import Mode, improves, measured, worst
-from jaxopt_lab.control._params import required
-from jaxopt_lab.control._select import copied, select, zero_where
+from jaxopt_lab.control.monitor import Mode, improves, measured, worst
+from jaxopt_lab.control.params import required
+from jaxopt_lab.control.states import copied, inner_transformation, select, zero_where
 from jaxopt_lab.core.declare import Keeps, declare, reads
 from jaxopt_lab.core.ranges import NonNegative, Range, checked
 from jaxopt_lab.core.types import Params

@@ -4,10 +4,8 @@ from typing import Any, NamedTuple
 
 import optax
 
-from jaxopt_lab.control._inner import inner_transformation
-from jaxopt_lab.control._monitor import Mode
-from jaxopt_lab.control._plateau import (
-    Factor,
+from jaxopt_lab.control.monitor import Mode
+from jaxopt_lab.control.plateau import (
     Measurements,
     PlateauState,
     Rule,
@@ -15,9 +13,10 @@ from jaxopt_lab.control._plateau import (
     init_plateau,
     make_observe,
 )
+from jaxopt_lab.control.states import inner_transformation
 from jaxopt_lab.core.declare import declare, reads
 from jaxopt_lab.core.errors import ArgumentError
-from jaxopt_lab.core.ranges import NonNegative, Positive, checked
+from jaxopt_lab.core.ranges import NonNegative, OpenDecay, Positive, checked
 
 
 class PlateauLearningRateState(NamedTuple):
@@ -38,7 +37,7 @@ def plateau_learning_rate(
     inner: optax.GradientTransformation,
     *,
     monitor: str = "val_loss",
-    factor: Factor = 0.1,
+    factor: OpenDecay = 0.1,
     patience: Measurements = 10,
     mode: Mode = "min",
     threshold: NonNegative = 1e-4,

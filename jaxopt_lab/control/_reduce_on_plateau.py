@@ -3,10 +3,9 @@
 import jax
 import optax
 
-from jaxopt_lab.control._monitor import Mode
-from jaxopt_lab.control._norm import scaled
-from jaxopt_lab.control._plateau import (
-    Factor,
+from jaxopt_lab.control.monitor import Mode
+from jaxopt_lab.control.norm import scaled
+from jaxopt_lab.control.plateau import (
     Measurements,
     PlateauState,
     Rule,
@@ -15,7 +14,7 @@ from jaxopt_lab.control._plateau import (
     make_observe,
 )
 from jaxopt_lab.core.declare import declare, reads
-from jaxopt_lab.core.ranges import NonNegative, Positive, checked
+from jaxopt_lab.core.ranges import NonNegative, OpenDecay, Positive, checked
 
 
 @declare(
@@ -28,7 +27,7 @@ from jaxopt_lab.core.ranges import NonNegative, Positive, checked
 def reduce_on_plateau(
     *,
     monitor: str = "val_loss",
-    factor: Factor = 0.1,
+    factor: OpenDecay = 0.1,
     patience: Measurements = 10,
     mode: Mode = "min",
     threshold: NonNegative = 1e-4,

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control._inner import inner_transformation
-from jaxopt_lab.control._select import select, zero_where
+from jaxopt_lab.control.states import inner_transformation, select, zero_where
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.tree import all_finite

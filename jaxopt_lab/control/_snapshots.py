@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control._params import after_step
+from jaxopt_lab.control.params import after_step
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.tree import find_states

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control._params import after_step, average
-from jaxopt_lab.control._select import copied
+from jaxopt_lab.control.params import after_step
+from jaxopt_lab.control.states import copied
+from jaxopt_lab.core.averages import blend
 from jaxopt_lab.core.declare import Keeps, declare, reads
 from jaxopt_lab.core.ranges import Duration, Range, Steps, checked
 from jaxopt_lab.core.tree import accumulator_dtype
@@ -71,7 +72,7 @@ def stochastic_weight_averaging(
         count = jnp.asarray(optax.safe_increment(state.count))
         take = (count >= start) & ((count - start) % every == 0)
         weight = jnp.where(take, 1 / (state.averaged + 1), jnp.where(state.averaged == 0, 1.0, 0.0))
-        averages = jax.tree.map(lambda a, p: average(a, p, weight), state.average, new)
+        averages = jax.tree.map(lambda a, p: blend(a, p, weight), state.average, new)
         return updates, StochasticWeightAveragingState(count, state.averaged + take, averages)
 
     return optax.GradientTransformationExtraArgs(init, update)

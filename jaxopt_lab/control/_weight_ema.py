@@ -1,31 +1,18 @@
 """The moving average of the parameters."""
 
-import math
-from numbers import Real
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control._params import after_step, average
-from jaxopt_lab.control._select import copied
+from jaxopt_lab.control.params import after_step
+from jaxopt_lab.control.states import copied
+from jaxopt_lab.core.averages import blend, exact_bias_correction
 from jaxopt_lab.core.declare import Keeps, declare, reads
 from jaxopt_lab.core.ranges import Decay, checked
 from jaxopt_lab.core.tree import accumulator_dtype
 from jaxopt_lab.core.types import Params
-
-
-def _seen(decay: jax.typing.ArrayLike, steps: jax.Array) -> jax.Array:
-    """`1 - decay^steps`, by a logarithm in double precision.
-
-    In float32 1 - 0.9999 is off by a part in 10,000.
-    """
-    if isinstance(decay, Real):
-        logarithm = math.log(decay) if float(decay) > 0 else -math.inf
-    else:
-        logarithm = jnp.log(jnp.asarray(decay, jnp.float32))
-    return -jnp.expm1(steps.astype(jnp.float32) * logarithm)
 
 
 class WeightEmaState(NamedTuple):
@@ -79,9 +66,9 @@ def weight_ema(
         count = jnp.asarray(optax.safe_increment(state.count))
         weight = jnp.asarray(1 - decay, jnp.float32)
         if debias:
-            weight = weight / _seen(decay, count)
+            weight = weight / exact_bias_correction(decay, count)
         weight = jnp.where(count == 1, 1.0, weight)
-        averages = jax.tree.map(lambda a, p: average(a, p, weight), state.average, new)
+        averages = jax.tree.map(lambda a, p: blend(a, p, weight), state.average, new)
         return updates, WeightEmaState(count, averages)
 
     return optax.GradientTransformationExtraArgs(init, update)

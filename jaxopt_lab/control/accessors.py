@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.control._early_stopping import EarlyStoppingState
-from jaxopt_lab.control._plateau import PlateauState
 from jaxopt_lab.control._snapshots import SnapshotsState
 from jaxopt_lab.control._stochastic_weight_averaging import StochasticWeightAveragingState
 from jaxopt_lab.control._weight_ema import WeightEmaState
+from jaxopt_lab.control.plateau import PlateauState
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.tree import find_states
+from jaxopt_lab.core.tree import find_state, find_states
 from jaxopt_lab.core.types import Params
 
 
@@ -42,7 +42,7 @@ def best_params(opt_state: Any) -> Params:
     Raises:
       InputError: where there is not exactly one `early_stopping`, or it keeps no parameters.
     """
-    state = _only(opt_state, "early_stopping", EarlyStoppingState)
+    state = find_state(opt_state, "early_stopping", EarlyStoppingState)
     if state.best_params is None:
         raise InputError("early_stopping(restore_best=False) keeps no best parameters")
     return state.best_params
@@ -58,7 +58,7 @@ def averaged_params(opt_state: Any) -> Params:
       InputError: where there is not exactly one of them.
     """
     kinds = (WeightEmaState, StochasticWeightAveragingState)
-    return _only(opt_state, "weight_ema or stochastic_weight_averaging", *kinds).average
+    return find_state(opt_state, "weight_ema or stochastic_weight_averaging", *kinds).average
 
 
 def snapshot_params(opt_state: Any) -> Params:
@@ -69,7 +69,7 @@ def snapshot_params(opt_state: Any) -> Params:
     Raises:
       InputError: where there is not exactly one `snapshots`.
     """
-    return _only(opt_state, "snapshots", SnapshotsState).params
+    return find_state(opt_state, "snapshots", SnapshotsState).params
 
 
 def snapshots_taken(opt_state: Any) -> jax.Array:
@@ -78,7 +78,7 @@ def snapshots_taken(opt_state: Any) -> jax.Array:
     Raises:
       InputError: where there is not exactly one `snapshots`.
     """
-    return _only(opt_state, "snapshots", SnapshotsState).taken
+    return find_state(opt_state, "snapshots", SnapshotsState).taken
 
 
 def learning_rate_scale(opt_state: Any) -> jax.Array:
@@ -87,13 +87,4 @@ def learning_rate_scale(opt_state: Any) -> jax.Array:
     Raises:
       InputError: where there is not exactly one `reduce_on_plateau` or `plateau_learning_rate`.
     """
-    return _only(opt_state, "reduce_on_plateau or plateau_learning_rate", PlateauState).scale
-
-
-def _only(opt_state: Any, control: str, *kinds: type) -> Any:
-    states = find_states(opt_state, *kinds)
-    if len(states) != 1:
-        text = "no" if not states else f"{len(states)} of"
-        one = "" if not states else "; there must be one"
-        raise InputError(f"the optimizer's state has {text} {control}{one}")
-    return states[0]
+    return find_state(opt_state, "reduce_on_plateau or plateau_learning_rate", PlateauState).scale

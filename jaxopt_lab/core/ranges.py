@@ -52,6 +52,7 @@ class Duration:
 LearningRate = Annotated[ScalarOrSchedule, Range(0, math.inf, low_open=True, high_open=True)]
 Momentum = Annotated[ScalarOrSchedule, Range(0, 1, high_open=True)]
 Decay = Annotated[float, Range(0, 1, high_open=True)]
+OpenDecay = Annotated[float, Range(0, 1, low_open=True, high_open=True)]
 Positive = Annotated[float, Range(0, math.inf, low_open=True, high_open=True)]
 NonNegative = Annotated[float, Range(0, math.inf, high_open=True)]
 Probability = Annotated[float, Range(0, 1)]

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.errors import InputError
+
 
 def cast_floating(tree: Any, dtype: Any) -> Any:
     """Floating leaves as `dtype`, all others as they are."""
@@ -51,22 +53,41 @@ def flatten_with_names(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
-def find_states(tree: Any, *kinds: type) -> list[Any]:
-    """All nodes of these types, such as an optimizer's states, also those inside one another."""
-
-    def among(children: Any) -> list[Any]:
-        nodes = jax.tree.leaves(children, is_leaf=lambda x: isinstance(x, kinds))
-        states = [node for node in nodes if isinstance(node, kinds)]
-        return [found for state in states for found in (state, *among(tuple(state)))]
-
-    return among((tree,))
-
-
-def stack(trees: Sequence[Any]) -> Any:
-    """Trees of one structure as one, each leaf with a new leading axis."""
+def stack_trees(trees: Sequence[Any]) -> Any:
+    """Trees of one structure as one, the leaves stacked along a new first axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def take(tree: Any, index: Any) -> Any:
-    """`leaf[index]` of every leaf: one of what was stacked, or with a slice some of them."""
+    """`leaf[index]` of every leaf: a number takes a member of `stack_trees`, a slice several."""
     return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def find_states(tree: Any, *types: type) -> list[Any]:
+    """All nodes of the tree of these `NamedTuple` types, those inside one another too."""
+
+    def within(nodes):
+        leaves = jax.tree.leaves(nodes, is_leaf=lambda x: isinstance(x, types))
+        states = [leaf for leaf in leaves if isinstance(leaf, types)]
+        return [each for state in states for each in (state, *within(tuple(state)))]
+
+    return within((tree,))
+
+
+def find_state(opt_state: Any, name: str, *types: type) -> Any:
+    """The one node of these types in an optimizer's state.
+
+    Args:
+      opt_state: the state, of a chain, a wrapper or a method by itself.
+      name: what has such a state, for the message.
+      types: of the node.
+
+    Raises:
+      InputError: where there is none, or more than one.
+    """
+    states = find_states(opt_state, *types)
+    if len(states) != 1:
+        text = "no" if not states else f"{len(states)} of"
+        one = "" if not states else "; there must be one"
+        raise InputError(f"the optimizer's state has {text} {name}{one}")
+    return states[0]

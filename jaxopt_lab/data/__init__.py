@@ -1,13 +1,17 @@
-"""Standard archives to arrays: read where they lie, checked, never downloaded."""
+"""Standard archives to arrays: read where they lie, checked, never downloaded.
+
+Imports `core`, `linalg`, `problems` and `losses` at most. Begin with `dataset.py`, what a reader
+gives, then `_digits.py`; `bounded.py` holds what a damaged or hostile file can cost.
+"""
 
 from jaxopt_lab.data._breast_cancer import breast_cancer
 from jaxopt_lab.data._cifar10 import cifar10
 from jaxopt_lab.data._cifar100 import cifar100
-from jaxopt_lab.data._dataset import Dataset
 from jaxopt_lab.data._diabetes import diabetes
 from jaxopt_lab.data._digits import digits
 from jaxopt_lab.data._fashion_mnist import fashion_mnist
 from jaxopt_lab.data._mnist import mnist
+from jaxopt_lab.data.dataset import Dataset
 
 DATASETS = {
     f.__name__: f

@@ -3,8 +3,8 @@
 import numpy as np
 
 from jaxopt_lab.core.errors import require
-from jaxopt_lab.data._dataset import Dataset
-from jaxopt_lab.data._stratified import stratified
+from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.stratified import stratified
 
 _TEST_COUNT = 114
 

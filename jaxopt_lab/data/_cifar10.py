@@ -2,9 +2,9 @@
 
 import os
 
-from jaxopt_lab.data._cifar import Layout, load_cifar
-from jaxopt_lab.data._dataset import Dataset
-from jaxopt_lab.data._locate import Published
+from jaxopt_lab.data.cifar import Layout, load_cifar
+from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.locate import Published
 
 _LAYOUT = Layout(
     published=Published(
@@ -37,7 +37,7 @@ _CLASSES = (
 
 
 def cifar10(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
-    """CIFAR-10: 32x32 colour photographs of ten classes, 50,000 to train and 10,000 to test.
+    """CIFAR-10: 32x32 color photographs of ten classes, 50,000 to train and 10,000 to test.
 
     The usual measure of a convolutional network, its augmentation and its schedule.
 

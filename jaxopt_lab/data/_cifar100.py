@@ -4,9 +4,9 @@ import os
 from typing import Literal
 
 from jaxopt_lab.core.errors import ArgumentError
-from jaxopt_lab.data._cifar import Layout, load_cifar
-from jaxopt_lab.data._dataset import Dataset
-from jaxopt_lab.data._locate import Published
+from jaxopt_lab.data.cifar import Layout, load_cifar
+from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.locate import Published
 
 _LAYOUT = Layout(
     published=Published(
@@ -47,7 +47,7 @@ _CLASSES = {"fine": tuple(_FINE.split()), "coarse": tuple(_COARSE.split())}
 def cifar100(
     data_dir: str | os.PathLike[str] | None = None, labels: Literal["fine", "coarse"] = "fine"
 ) -> Dataset:
-    """CIFAR-100: 32x32 colour photographs of a hundred classes, 50,000 to train, 10,000 to test.
+    """CIFAR-100: 32x32 color photographs of a hundred classes, 50,000 to train, 10,000 to test.
 
     CIFAR-10's size with a tenth of the images a class: regularization counts for more.
 

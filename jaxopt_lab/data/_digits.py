@@ -3,14 +3,14 @@
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.data._dataset import Dataset
-from jaxopt_lab.data._stratified import stratified
+from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.stratified import stratified
 
 _TEST_COUNT = 360
 
 
 def digits() -> Dataset:
-    """Digits: 1,797 real 8x8 grey handwritten digits, 1,437 to train and 360 to test.
+    """Digits: 1,797 real 8x8 gray handwritten digits, 1,437 to train and 360 to test.
 
     They come with scikit-learn, so nothing is fetched: the data set for a first run, a test, a
     laptop. The values 0..16 become round(value * 255 / 16). The split is fixed and stratified:

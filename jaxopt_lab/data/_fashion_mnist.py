@@ -2,9 +2,9 @@
 
 import os
 
-from jaxopt_lab.data._dataset import Dataset
-from jaxopt_lab.data._idx import load_idx
-from jaxopt_lab.data._locate import Published
+from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.idx import load_idx
+from jaxopt_lab.data.locate import Published
 
 _PUBLISHED = Published(
     name="fashion_mnist",
@@ -48,7 +48,7 @@ _CLASSES = (
 
 
 def fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
-    """Fashion-MNIST: 28x28 grey pictures of clothes, 60,000 to train and 10,000 to test.
+    """Fashion-MNIST: 28x28 gray pictures of clothes, 60,000 to train and 10,000 to test.
 
     As quick as MNIST and harder: methods that tie there differ here.
 

@@ -2,9 +2,9 @@
 
 import os
 
-from jaxopt_lab.data._dataset import Dataset
-from jaxopt_lab.data._idx import load_idx
-from jaxopt_lab.data._locate import Published
+from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.idx import load_idx
+from jaxopt_lab.data.locate import Published
 
 _PUBLISHED = Published(
     name="mnist",
@@ -28,7 +28,7 @@ _FOLDERS = ("mnist", "MNIST", "MNIST/raw", "mnist/raw", "raw")
 
 
 def mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
-    """MNIST: 28x28 grey handwritten digits, 60,000 to train and 10,000 to test.
+    """MNIST: 28x28 gray handwritten digits, 60,000 to train and 10,000 to test.
 
     The first data set to try a method on; most networks exceed 98 % on it, so it tells few apart.
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.core.tree import stack, take
+from jaxopt_lab.core.tree import stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine._read_controls import read_controls
 from jaxopt_lab.engine.ensemble import Ensemble
@@ -100,7 +100,7 @@ def _members(experiment: Experiment, state: TrainState) -> tuple[Params, ModelSt
     if int(count) == 0:
         return None
     members = [take(stacked, i) for i in range(int(count))]
-    return stack([(p, statistics_of(experiment, state, p)) for p in members])
+    return stack_trees([(p, statistics_of(experiment, state, p)) for p in members])
 
 
 def _numbers(values: dict[str, jax.Array]) -> dict[str, float]:

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.types import Batch
-from jaxopt_lab.engine._permutation import permutation
 from jaxopt_lab.engine.keys import Stream, stream_key
+from jaxopt_lab.engine.permutation import permutation
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
 

@@ -1,6 +1,7 @@
 """Matrix-free linear algebra on pytrees: products, solves, spectra, and random estimates.
 
-An operator is a function `v -> A v` from a pytree to one of the same structure.
+An operator is a function `v -> A v` from a pytree to one of the same structure. Imports `core`
+only. Begin with `products.py`: what a Hessian, a Gauss-Newton matrix and a Fisher are here.
 """
 
 from jaxopt_lab.linalg._cg import CGResult, cg

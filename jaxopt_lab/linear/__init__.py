@@ -1,7 +1,8 @@
 """Linear models: closed forms, regularized empirical risk, and feature maps for them.
 
 A solver is `(X, y, ...) -> LinearModel`, or for `fit` a model with a certificate; `predict` gives
-its outputs, which `r2`, `losses.accuracy` and `losses.squared_error` score.
+its outputs, which `r2`, `losses.accuracy` and `losses.squared_error` score. Imports `core`,
+`linalg`, `problems` and `losses` at most. Begin with `model.py`, then `_ridge.py`.
 """
 
 from jaxopt_lab.linear._fit import Fit, fit

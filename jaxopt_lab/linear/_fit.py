@@ -9,11 +9,11 @@ import numpy as np
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, NonNegative, Positive, Probability, Range, checked
-from jaxopt_lab.linear._hinge_dual import hinge_dual
-from jaxopt_lab.linear._least_squares import reduced
-from jaxopt_lab.linear._prepare import centred, check_data, check_strength, is_concrete, uncentred
-from jaxopt_lab.linear._smooth_risk import smooth_risk
+from jaxopt_lab.linear.hinge_dual import hinge_dual
+from jaxopt_lab.linear.least_squares import reduced
 from jaxopt_lab.linear.model import LinearModel
+from jaxopt_lab.linear.prepare import centered, check_data, check_strength, is_concrete, uncentered
+from jaxopt_lab.linear.smooth_risk import smooth_risk
 
 Loss = Literal["squared", "logistic", "softmax", "squared_hinge", "hinge"]
 Penalty = Literal["none", "l1", "l2", "elastic_net"]
@@ -152,12 +152,12 @@ def _classes(y: jax.Array, loss: str, classes: int | None) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames=("loss", "intercept", "max_iterations"))
 def _solve(X, target, lasso, ridge, tolerance, loss, intercept, max_iterations):
-    A, X_mean = centred(X, intercept)
+    A, X_mean = centered(X, intercept)
     t = target.reshape(len(X), -1).astype(X.dtype)
     y_mean = jnp.zeros(t.shape[1], X.dtype)
     solver = functools.partial(smooth_risk, loss=loss, count=len(X), intercept=intercept)
     if loss == "squared":
-        t, y_mean = centred(t, intercept)
+        t, y_mean = centered(t, intercept)
         A, t = reduced(A, t)
         solver = functools.partial(solver, intercept=False)
     elif loss == "hinge":
@@ -174,5 +174,5 @@ def _solve(X, target, lasso, ridge, tolerance, loss, intercept, max_iterations):
         columns = jax.vmap(problem, in_axes=1)(t[:, :, None])
         w, b, optimum = columns[0][..., 0].T, columns[1][:, 0], columns[2]
     residual, iterations = optimum.residual.max(), optimum.iterations.max()
-    model = uncentred(w, X_mean, y_mean + b, jnp.shape(target)[1:])
+    model = uncentered(w, X_mean, y_mean + b, jnp.shape(target)[1:])
     return Fit(model, residual, iterations, residual <= tolerance)

@@ -3,8 +3,8 @@
 import jax
 
 from jaxopt_lab.core.ranges import checked
-from jaxopt_lab.linear._least_squares import Method
 from jaxopt_lab.linear._ridge import solve
+from jaxopt_lab.linear.least_squares import Method
 from jaxopt_lab.linear.model import LinearModel
 
 

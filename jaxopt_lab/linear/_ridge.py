@@ -7,10 +7,10 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import NonNegative, checked
-from jaxopt_lab.linear._least_squares import Method, least_squares
-from jaxopt_lab.linear._prepare import centred, check_data, check_strength, uncentred
 from jaxopt_lab.linear._ridge_path import ridge_path
+from jaxopt_lab.linear.least_squares import Method, least_squares
 from jaxopt_lab.linear.model import LinearModel
+from jaxopt_lab.linear.prepare import centered, check_data, check_strength, uncentered
 
 
 @declare(path=ridge_path)
@@ -65,6 +65,6 @@ def solve(
 
 @functools.partial(jax.jit, static_argnames=("intercept", "method"))
 def _solve(X, y, lam, intercept, method):
-    A, X_mean = centred(X, intercept)
-    t, y_mean = centred(y.reshape(len(y), -1).astype(X.dtype), intercept)
-    return uncentred(least_squares(A, t, lam, method), X_mean, y_mean, jnp.shape(y)[1:])
+    A, X_mean = centered(X, intercept)
+    t, y_mean = centered(y.reshape(len(y), -1).astype(X.dtype), intercept)
+    return uncentered(least_squares(A, t, lam, method), X_mean, y_mean, jnp.shape(y)[1:])

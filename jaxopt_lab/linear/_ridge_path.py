@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.ranges import checked
-from jaxopt_lab.linear._least_squares import decompose, filtered
-from jaxopt_lab.linear._prepare import centred, check_data, check_strength, uncentred
+from jaxopt_lab.linear.least_squares import decompose, filtered
 from jaxopt_lab.linear.model import LinearModel
+from jaxopt_lab.linear.prepare import centered, check_data, check_strength, uncentered
 
 
 @checked
@@ -19,7 +19,7 @@ def ridge_path(
 
     To choose lambda on a validation split, or to draw the coefficients against it.
 
-        w(lambda) = V diag(s / (s^2 + lambda)) U^T y,    X = U diag(s) V^T, centred
+        w(lambda) = V diag(s / (s^2 + lambda)) U^T y,    X = U diag(s) V^T, centered
 
     Where X is tall the SVD is that of R in X = Q R, a d x d matrix, and Q is not formed either:
     R's further columns, of `[X y]`, hold Q^T y. Measured on 20,000 x 500 in float32 on one core of
@@ -48,11 +48,11 @@ def ridge_path(
 
 @functools.partial(jax.jit, static_argnames="intercept")
 def _solve(X, y, lams, intercept):
-    A, X_mean = centred(X, intercept)
-    t, y_mean = centred(y.reshape(len(y), -1).astype(X.dtype), intercept)
+    A, X_mean = centered(X, intercept)
+    t, y_mean = centered(y.reshape(len(y), -1).astype(X.dtype), intercept)
     parts = decompose(A, t)
 
     def model(lam):
-        return uncentred(filtered(*parts, lam), X_mean, y_mean, jnp.shape(y)[1:])
+        return uncentered(filtered(*parts, lam), X_mean, y_mean, jnp.shape(y)[1:])
 
     return jax.vmap(model)(lams)

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import checked
-from jaxopt_lab.linear._least_squares import Method, least_squares
-from jaxopt_lab.linear._prepare import centred, check_data, uncentred
+from jaxopt_lab.linear.least_squares import Method, least_squares
 from jaxopt_lab.linear.model import LinearModel
+from jaxopt_lab.linear.prepare import centered, check_data, uncentered
 
 
 @checked
@@ -23,7 +23,7 @@ def tikhonov(
 ) -> LinearModel:
     """Linear regression with a quadratic penalty of any shape, in closed form.
 
-    For what is known of the coefficients beforehand: differences of neighbours penalized (a smooth
+    For what is known of the coefficients beforehand: differences of neighbors penalized (a smooth
     w), features in different units, some not penalized at all. Gamma = sqrt(lambda) I is `ridge`.
 
         minimize ||y - X w - b||^2 + ||Gamma w||^2
@@ -60,9 +60,9 @@ def tikhonov(
 
 @functools.partial(jax.jit, static_argnames=("intercept", "method"))
 def _solve(X, y, gamma, intercept, method):
-    A, X_mean = centred(X, intercept)
-    t, y_mean = centred(y.reshape(len(y), -1).astype(X.dtype), intercept)
+    A, X_mean = centered(X, intercept)
+    t, y_mean = centered(y.reshape(len(y), -1).astype(X.dtype), intercept)
     A = jnp.concatenate([A, gamma])
     t = jnp.concatenate([t, jnp.zeros((len(gamma), t.shape[1]), t.dtype)])
     zero = jnp.zeros([], X.dtype)
-    return uncentred(least_squares(A, t, zero, method), X_mean, y_mean, jnp.shape(y)[1:])
+    return uncentered(least_squares(A, t, zero, method), X_mean, y_mean, jnp.shape(y)[1:])

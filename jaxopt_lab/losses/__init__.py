@@ -4,6 +4,7 @@ A loss or a metric is `(outputs, labels) -> one float32 value a sample`, a penal
 `params -> one float32 value`; `jensen_shannon` compares outputs with each other,
 `expected_calibration_error` is one value of a whole data set. The samplers `categorical`, `normal`
 and `bernoulli` draw labels from the distributions that losses are the negative logarithm of.
+Imports `core` only. Begin with `targets.py`: the forms that labels come in.
 """
 
 from jaxopt_lab.losses._accuracy import accuracy

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.ranges import Positive, checked
-from jaxopt_lab.losses._targets import targets
+from jaxopt_lab.losses.targets import targets
 
 
 @checked

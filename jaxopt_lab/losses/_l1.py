@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import NonNegative, checked
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.losses._penalized import total
+from jaxopt_lab.losses.penalized import total
 
 
 @checked

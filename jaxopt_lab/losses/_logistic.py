@@ -3,8 +3,8 @@
 import jax
 
 from jaxopt_lab.core.declare import declare
-from jaxopt_lab.losses._targets import targets
 from jaxopt_lab.losses.samplers import bernoulli
+from jaxopt_lab.losses.targets import targets
 
 
 @declare(targets=("classes", "numbers"), sampler=bernoulli)

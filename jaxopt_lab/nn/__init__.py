@@ -1,6 +1,10 @@
-"""Networks as Flax modules: `apply(variables, x, train=...)`."""
+"""Networks as Flax modules: `apply(variables, x, train=...)`.
 
-from jaxopt_lab.nn._activations import activation
+Layers, normalizations, initializers, and models built of them by name. Imports `core`, `linalg`,
+`problems` and `losses` at most. Begin with `_mlp.py`, a model, and `layers.py`, the choices that
+all models share; `convolution.py` makes gradients of convolutions fast in a loop on CPU.
+"""
+
 from jaxopt_lab.nn._autoencoder import autoencoder
 from jaxopt_lab.nn._cnn import cnn
 from jaxopt_lab.nn._conv import Conv
@@ -13,16 +17,10 @@ from jaxopt_lab.nn._lsuv import lsuv
 from jaxopt_lab.nn._max_plus import MaxPlus, MaxPlusConv
 from jaxopt_lab.nn._maxout import Maxout
 from jaxopt_lab.nn._mlp import mlp
-from jaxopt_lab.nn._normalization import (
-    BatchNorm,
-    GroupNorm,
-    InstanceNorm,
-    LayerNorm,
-    normalization,
-)
 from jaxopt_lab.nn._plain import plain
 from jaxopt_lab.nn._resnet import resnet
 from jaxopt_lab.nn._wide_resnet import wide_resnet
+from jaxopt_lab.nn.activations import activation
 from jaxopt_lab.nn.initializers import (
     BY_NAME,
     delta_orthogonal,
@@ -33,6 +31,13 @@ from jaxopt_lab.nn.initializers import (
     he_uniform,
     initializer,
     orthogonal,
+)
+from jaxopt_lab.nn.normalizations import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    normalization,
 )
 from jaxopt_lab.nn.weight_standardization import scaled_standardize, standardize
 

@@ -7,7 +7,7 @@ import jax
 
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.nn._layers import Activation, Init, Layers, flat
+from jaxopt_lab.nn.layers import Activation, Init, Layers, flat
 
 
 class Autoencoder(nn.Module):

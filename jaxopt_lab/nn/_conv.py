@@ -8,8 +8,8 @@ from jax import lax
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.registry import nearest
-from jaxopt_lab.nn._checked_module import check_fields
-from jaxopt_lab.nn._convolution import canonical_convolution
+from jaxopt_lab.nn.checked_module import check_fields
+from jaxopt_lab.nn.convolution import canonical_convolution
 from jaxopt_lab.nn.weight_standardization import StandardizedKernel, WeightStandardization
 
 Backward = Literal["auto", "canonical", "xla"]

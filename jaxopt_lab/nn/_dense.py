@@ -2,7 +2,7 @@
 
 import flax.linen as nn
 
-from jaxopt_lab.nn._checked_module import check_fields
+from jaxopt_lab.nn.checked_module import check_fields
 from jaxopt_lab.nn.weight_standardization import StandardizedKernel, WeightStandardization
 
 

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.ranges import Decay
-from jaxopt_lab.nn._checked_module import CheckedModule
+from jaxopt_lab.nn.checked_module import CheckedModule
 
 
 class Dropout(CheckedModule):

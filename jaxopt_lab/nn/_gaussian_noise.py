@@ -5,7 +5,7 @@ import jax
 
 from jaxopt_lab.core.ranges import NonNegative
 from jaxopt_lab.core.tree import accumulator_dtype
-from jaxopt_lab.nn._checked_module import CheckedModule
+from jaxopt_lab.nn.checked_module import CheckedModule
 
 
 class GaussianNoise(CheckedModule):

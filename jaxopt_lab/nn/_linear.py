@@ -6,8 +6,8 @@ import jax
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._dense import Dense
-from jaxopt_lab.nn._layers import Init, flat
 from jaxopt_lab.nn.initializers import initializer
+from jaxopt_lab.nn.layers import Init, flat
 
 
 class Linear(nn.Module):

@@ -11,7 +11,7 @@ from jax import lax
 
 from jaxopt_lab.core.ranges import Count
 from jaxopt_lab.core.tree import accumulator_dtype
-from jaxopt_lab.nn._checked_module import CheckedModule
+from jaxopt_lab.nn.checked_module import CheckedModule
 from jaxopt_lab.nn.initializers import Initializer
 
 
@@ -80,7 +80,7 @@ class MaxPlus(CheckedModule):
 
 
 class MaxPlusConv(CheckedModule):
-    """A convolution of the max-plus algebra: morphological dilation by learnt shapes.
+    """A convolution of the max-plus algebra: morphological dilation by learned shapes.
 
     In morphological networks; max pooling is the case of all weights zero. Erosion is its negative
     of the negative.

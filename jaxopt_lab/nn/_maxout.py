@@ -4,13 +4,13 @@ import flax.linen as nn
 import jax
 
 from jaxopt_lab.core.ranges import Count
-from jaxopt_lab.nn._checked_module import CheckedModule
 from jaxopt_lab.nn._dense import Dense
+from jaxopt_lab.nn.checked_module import CheckedModule
 from jaxopt_lab.nn.initializers import Initializer, glorot_uniform
 
 
 class Maxout(CheckedModule):
-    """The largest of several affine maps, a learnt convex activation and its dense layer in one.
+    """The largest of several affine maps, a learned convex activation and its dense layer in one.
 
     In place of a dense layer and its activation; made for dropout.
 

@@ -10,10 +10,10 @@ from jaxopt_lab.core.ranges import Count, Decay, NonNegative, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._dropout import Dropout
 from jaxopt_lab.nn._gaussian_noise import GaussianNoise
-from jaxopt_lab.nn._layers import Activation, Init, Layers, flat
 from jaxopt_lab.nn._max_plus import MaxPlus
 from jaxopt_lab.nn._maxout import Maxout
 from jaxopt_lab.nn.initializers import initializer
+from jaxopt_lab.nn.layers import Activation, Init, Layers, flat
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
 
 Unit = Literal["dense", "maxout", "max_plus"]

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from jaxopt_lab.core.ranges import Count, Decay, Range, checked
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm
-from jaxopt_lab.nn._residual import ResNet, blocks_of, first_width
+from jaxopt_lab.nn.layers import Activation, Init, Layers, Norm
+from jaxopt_lab.nn.residual import ResNet, blocks_of, first_width
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Count, Decay, Range, checked
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm
-from jaxopt_lab.nn._residual import ResNet, blocks_of, first_width
+from jaxopt_lab.nn.layers import Activation, Init, Layers, Norm
+from jaxopt_lab.nn.residual import ResNet, blocks_of, first_width
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
 
 

@@ -7,7 +7,7 @@ from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Count, Decay, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._dropout import Dropout
-from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm, check_images
+from jaxopt_lab.nn.layers import Activation, Init, Layers, Norm, check_images
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
 
 

@@ -133,12 +133,12 @@ def orthogonal(scale: Positive = 1.0) -> Initializer:
 
 @checked
 def delta_orthogonal(scale: Positive = 1.0) -> Initializer:
-    """An orthogonal matrix at the centre of a convolution's window, zero around it.
+    """An orthogonal matrix at the center of a convolution's window, zero around it.
 
     A convolution so made keeps the length of every pixel's channels: plain ones of 10,000 layers
     train.
 
-        w[centre] = orthogonal (I, O),  w = 0 elsewhere
+        w[center] = orthogonal (I, O),  w = 0 elsewhere
 
     Args:
       scale: > 0, the gain; sqrt(2) for ReLU.
@@ -157,8 +157,8 @@ def delta_orthogonal(scale: Positive = 1.0) -> Initializer:
     draw = orthogonal(scale)
 
     def init(key, shape, dtype=jnp.float32):
-        centre = tuple((size - 1) // 2 for size in shape[:-2])
-        return jnp.zeros(shape, dtype).at[centre].set(draw(key, shape[-2:], dtype))
+        center = tuple((size - 1) // 2 for size in shape[:-2])
+        return jnp.zeros(shape, dtype).at[center].set(draw(key, shape[-2:], dtype))
 
     return init
 

@@ -13,7 +13,7 @@ from jaxopt_lab.core.tree import accumulator_dtype
 WeightStandardization = Literal["none", "standard", "scaled"]
 
 
-def _centred(kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _centered(kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
     """w - mean and the variance over the fan-in, float32 or wider."""
     axes = tuple(range(kernel.ndim - 1))
     w = kernel.astype(accumulator_dtype(kernel.dtype))
@@ -38,7 +38,7 @@ def standardize(kernel: jax.Array) -> jax.Array:
 
     Differs from: the paper's code takes the unbiased std, of n - 1; here the variance is 1.
     """
-    w, var = _centred(kernel)
+    w, var = _centered(kernel)
     # The root has no derivative at 0.
     std = jnp.where(var > 0, jnp.sqrt(jnp.where(var > 0, var, 1)), 0)
     return (w / (std + 1e-5)).astype(kernel.dtype)
@@ -55,14 +55,14 @@ def scaled_standardize(kernel: jax.Array, gain: jax.Array) -> jax.Array:
 
     Args:
       kernel: (..., I, O), floating; the last axis is the output unit.
-      gain: (O,), learnt.
+      gain: (O,), learned.
 
     Returns:
       The shape and dtype of `kernel`; of constant weights, zeros.
 
     Reference: Brock et al., 2021, https://arxiv.org/abs/2102.06171, eq. 1 and its code (1e-4).
     """
-    w, var = _centred(kernel)
+    w, var = _centered(kernel)
     fan_in = math.prod(kernel.shape[:-1])
     factor = lax.rsqrt(jnp.maximum(fan_in * var, 1e-4))
     return (w * (factor * gain.reshape(factor.shape))).astype(kernel.dtype)

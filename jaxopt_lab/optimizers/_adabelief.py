@@ -4,7 +4,7 @@ import optax
 
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.optimizers._from_optax import from_optax
+from jaxopt_lab.optimizers.from_optax import from_optax
 
 
 @checked

@@ -1,18 +1,16 @@
 """Adadelta."""
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.core.ranges import LearningRate, Positive, Range, checked
-from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.averages import moving_average
+from jaxopt_lab.core.ranges import LearningRate, OpenDecay, Positive, checked
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
-from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers._moments import moving_average
-
-OpenDecay = Annotated[float, Range(0, 1, low_open=True, high_open=True)]
+from jaxopt_lab.core.types import Params, ScalarOrSchedule
+from jaxopt_lab.optimizers.descent import factor_at
 
 
 class AdadeltaState(NamedTuple):
@@ -54,7 +52,29 @@ def adadelta(
     Differs from: the course's sums are moving averages, as in the paper. Keras has eta 1e-3 and
     epsilon 1e-7; PyTorch and optax have rho 0.9.
     """
+    return _adadelta(learning_rate, rho, eps)
 
+
+@checked
+def scale_by_adadelta(
+    rho: OpenDecay = 0.95, eps: Positive = 1e-6
+) -> optax.GradientTransformationExtraArgs:
+    """The direction of `adadelta`: g becomes d.
+
+    Args:
+      rho, eps: as of `adadelta`.
+
+    Returns:
+      A transformation; state `AdadeltaState(count, square, square_step)`.
+
+    Reference: `optax.scale_by_adadelta`.
+    """
+    return _adadelta(None, rho, eps)
+
+
+def _adadelta(
+    learning_rate: ScalarOrSchedule | None, rho: float, eps: float
+) -> optax.GradientTransformationExtraArgs:
     def init(params):
         zeros = zeros_accumulator
         return AdadeltaState(
@@ -63,7 +83,7 @@ def adadelta(
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
-        eta = value_at(learning_rate, state.count, learning_rate_scale)
+        factor = factor_at(learning_rate, state.count, learning_rate_scale)
 
         def square_step(x, e, g):
             return moving_average(rho, x, g * g * (x + eps) / (e + eps))  # d^2, without a root
@@ -76,7 +96,7 @@ def adadelta(
         g = widen(grads)
         e = jax.tree.map(lambda e, g: moving_average(rho, e, g * g), state.square, g)
         x = jax.tree.map(square_step, state.square_step, e, g)
-        updates = jax.tree.map(lambda x, e, g: -eta * step(x, e, g), x, e, g)
+        updates = jax.tree.map(lambda x, e, g: factor * step(x, e, g), x, e, g)
         count = optax.safe_increment(state.count)
         return cast_like(updates, grads), AdadeltaState(count, e, x)
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.ranges import LearningRate, NonNegative, Positive, checked
-from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
-from jaxopt_lab.core.types import Params
+from jaxopt_lab.core.types import Params, ScalarOrSchedule
+from jaxopt_lab.optimizers.descent import factor_at
 
 
 class AdagradState(NamedTuple):
@@ -48,17 +48,39 @@ def adagrad(
     Differs from: Keras and optax start at 0.1 with epsilon 1e-7; PyTorch has its epsilon, 1e-10,
     outside the root (`compat.torch.Adagrad`).
     """
+    return _adagrad(learning_rate, eps, initial_accumulator_value)
 
+
+@checked
+def scale_by_adagrad(
+    eps: Positive = 1e-8, initial_accumulator_value: NonNegative = 0.0
+) -> optax.GradientTransformationExtraArgs:
+    """The direction of `adagrad`: g becomes g / sqrt(G + eps).
+
+    Args:
+      eps, initial_accumulator_value: as of `adagrad`.
+
+    Returns:
+      A transformation; state `AdagradState(count, total)`.
+
+    Reference: `optax.scale_by_rss`.
+    """
+    return _adagrad(None, eps, initial_accumulator_value)
+
+
+def _adagrad(
+    learning_rate: ScalarOrSchedule | None, eps: float, initial_accumulator_value: float
+) -> optax.GradientTransformationExtraArgs:
     def init(params):
         total = jax.tree.map(lambda z: z + initial_accumulator_value, zeros_accumulator(params))
         return AdagradState(jnp.zeros([], jnp.int32), cast_like(total, zeros_accumulator(params)))
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
-        eta = value_at(learning_rate, state.count, learning_rate_scale)
+        factor = factor_at(learning_rate, state.count, learning_rate_scale)
         g = widen(grads)
         total = jax.tree.map(lambda s, g: s + g * g, state.total, g)
-        step = jax.tree.map(lambda s, g: -eta * g / jnp.sqrt(s + eps), total, g)
+        step = jax.tree.map(lambda s, g: factor * g / jnp.sqrt(s + eps), total, g)
         return cast_like(step, grads), AdagradState(optax.safe_increment(state.count), total)
 
     return optax.GradientTransformationExtraArgs(init, update)

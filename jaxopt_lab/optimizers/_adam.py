@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import bias_correction, moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
-from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
-from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers._moments import bias_correction, moving_average
+from jaxopt_lab.core.types import Params, ScalarOrSchedule
+from jaxopt_lab.optimizers.descent import factor_at
 
 
 class AdamState(NamedTuple):
@@ -53,20 +53,42 @@ def adam(
     Differs from: Keras adds its epsilon (1e-7) before the bias correction, which at t = 1 acts as
     one of 3e-6 (`compat.keras.Adam`); PyTorch and optax are as here.
     """
+    return _adam(learning_rate, b1, b2, eps)
 
+
+@checked
+def scale_by_adam(
+    b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8
+) -> optax.GradientTransformationExtraArgs:
+    """The direction of `adam` and `adamw`: g becomes m^ / (sqrt(v^) + eps).
+
+    Args:
+      b1, b2, eps: as of `adam`.
+
+    Returns:
+      A transformation; state `AdamState(count, mean, square)`.
+
+    Reference: `optax.scale_by_adam`.
+    """
+    return _adam(None, b1, b2, eps)
+
+
+def _adam(
+    learning_rate: ScalarOrSchedule | None, b1: float, b2: float, eps: float
+) -> optax.GradientTransformationExtraArgs:
     def init(params):
         zeros = zeros_accumulator
         return AdamState(jnp.zeros([], jnp.int32), mean=zeros(params), square=zeros(params))
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
-        eta = value_at(learning_rate, state.count, learning_rate_scale)
+        factor = factor_at(learning_rate, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
         c1, c2 = bias_correction(b1, count), bias_correction(b2, count)
         g = widen(grads)
         m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
         v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
-        step = jax.tree.map(lambda m, v: -eta * (m / c1) / (jnp.sqrt(v / c2) + eps), m, v)
+        step = jax.tree.map(lambda m, v: factor * (m / c1) / (jnp.sqrt(v / c2) + eps), m, v)
         return cast_like(step, grads), AdamState(count, m, v)
 
     return optax.GradientTransformationExtraArgs(init, update)

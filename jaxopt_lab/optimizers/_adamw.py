@@ -1,17 +1,15 @@
 """Adam with decoupled weight decay."""
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
-from jaxopt_lab.optimizers._adam import AdamState
-from jaxopt_lab.optimizers._moments import bias_correction, moving_average
-from jaxopt_lab.optimizers._weight_decay import WeightDecay, decay_rates, need_params
+from jaxopt_lab.core.tree import cast_like, widen
+from jaxopt_lab.optimizers._adam import scale_by_adam
+from jaxopt_lab.optimizers.weight_decay import WeightDecay, decay_rates, need_params
 
 
 @checked
@@ -56,27 +54,15 @@ def adamw(
     lambda is 1e-4, 4e-3 and 1e-2.
     """
 
-    def init(params):
-        zeros = zeros_accumulator
-        return AdamState(jnp.zeros([], jnp.int32), mean=zeros(params), square=zeros(params))
+    scale = scale_by_adam(b1, b2, eps)
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del extra
         need_params("adamw", params)
         eta = value_at(learning_rate, state.count, learning_rate_scale)
         decay = decay_rates(weight_decay, mask, params, state.count)
-        count = optax.safe_increment(state.count)
-        c1, c2 = bias_correction(b1, count), bias_correction(b2, count)
-        g, theta = widen(grads), widen(params)
-        m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
-        v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
-        step = jax.tree.map(
-            lambda m, v, p, lam: -eta * ((m / c1) / (jnp.sqrt(v / c2) + eps) + lam * p),
-            m,
-            v,
-            theta,
-            decay,
-        )
-        return cast_like(step, grads), AdamState(count, m, v)
+        direction, new = scale.update(widen(grads), state)
+        step = jax.tree.map(lambda d, p, lam: -eta * (d + lam * p), direction, widen(params), decay)
+        return cast_like(step, grads), new
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(scale.init, update)

@@ -10,7 +10,8 @@ from jaxopt_lab.core.ranges import LearningRate, Momentum, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
-from jaxopt_lab.core.types import Params
+from jaxopt_lab.core.types import Params, ScalarOrSchedule
+from jaxopt_lab.optimizers.descent import factor_at
 
 
 class MomentumState(NamedTuple):
@@ -52,17 +53,37 @@ def momentum(
     Differs from: `optax.sgd(momentum=)` and PyTorch's SGD are `rate_inside=False`; Keras' SGD is
     the default here.
     """
+    return _momentum(learning_rate, momentum, rate_inside)
 
+
+@checked
+def scale_by_momentum(momentum: Momentum = 0.9) -> optax.GradientTransformationExtraArgs:
+    """The velocity of `momentum` with `rate_inside=False`: g becomes m <- beta m + g.
+
+    Args:
+      momentum: as of `momentum`.
+
+    Returns:
+      A transformation; state `MomentumState(count, velocity)`.
+
+    Reference: `optax.trace`.
+    """
+    return _momentum(None, momentum, False)
+
+
+def _momentum(
+    learning_rate: ScalarOrSchedule | None, momentum: ScalarOrSchedule, rate_inside: bool
+) -> optax.GradientTransformationExtraArgs:
     def init(params):
         return MomentumState(jnp.zeros([], jnp.int32), zeros_accumulator(params))
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
-        eta = value_at(learning_rate, state.count, learning_rate_scale)
+        factor = factor_at(learning_rate, state.count, learning_rate_scale)
         decay = value_at(momentum, state.count)
-        inside, outside = (eta, 1.0) if rate_inside else (1.0, eta)
+        inside, outside = (-factor, -1.0) if rate_inside else (1.0, factor)
         velocity = jax.tree.map(lambda m, g: decay * m + inside * g, state.velocity, widen(grads))
-        step = jax.tree.map(lambda m: -outside * m, velocity)
+        step = jax.tree.map(lambda m: outside * m, velocity)
         return cast_like(step, grads), MomentumState(optax.safe_increment(state.count), velocity)
 
     return optax.GradientTransformationExtraArgs(init, update)

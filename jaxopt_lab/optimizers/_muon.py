@@ -9,8 +9,8 @@ from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.optimizers._from_optax import from_optax
-from jaxopt_lab.optimizers._weight_decay import WeightDecay
+from jaxopt_lab.optimizers.from_optax import from_optax
+from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
 @checked

@@ -1,18 +1,18 @@
 """Nadam: Adam with Nesterov's momentum."""
 
-import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import bias_correction, moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
-from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
-from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers._moments import bias_correction, moving_average
+from jaxopt_lab.core.types import Params, ScalarOrSchedule
+from jaxopt_lab.optimizers.descent import factor_at
+from jaxopt_lab.optimizers.moments import momentum_at
 
 
 class NadamState(NamedTuple):
@@ -22,11 +22,6 @@ class NadamState(NamedTuple):
     product: jax.Array
     mean: Params
     square: Params
-
-
-def momentum_at(b1: float | jax.Array, psi: float | jax.Array, t: jax.Array) -> jax.Array:
-    """mu_t, which rises from about b1 / 2 to b1 while t passes 1 / psi."""
-    return b1 * (1 - 0.5 * jnp.exp(math.log(0.96) * (t * psi)))
 
 
 @checked
@@ -67,7 +62,29 @@ def nadam(
     Differs from: the paper averages m with mu_t where this has b1, and multiplies v^ by b2;
     Keras and PyTorch are as here, Keras with psi 1. optax has no mu: its Nadam is psi -> infinity.
     """
+    return _nadam(learning_rate, b1, b2, eps, psi)
 
+
+@checked
+def scale_by_nadam(
+    b1: Decay = 0.9, b2: Decay = 0.999, eps: Positive = 1e-8, psi: NonNegative = 4e-3
+) -> optax.GradientTransformationExtraArgs:
+    """The direction of `nadam` and `nadamw`: g becomes m^ / (sqrt(v^) + eps).
+
+    Args:
+      b1, b2, eps, psi: as of `nadam`.
+
+    Returns:
+      A transformation; state `NadamState(count, product, mean, square)`.
+
+    Reference: `optax.scale_by_adam` with `nesterov=True` is this with psi -> infinity.
+    """
+    return _nadam(None, b1, b2, eps, psi)
+
+
+def _nadam(
+    learning_rate: ScalarOrSchedule | None, b1: float, b2: float, eps: float, psi: float
+) -> optax.GradientTransformationExtraArgs:
     def init(params):
         zeros = zeros_accumulator
         return NadamState(
@@ -79,7 +96,7 @@ def nadam(
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
-        eta = value_at(learning_rate, state.count, learning_rate_scale)
+        factor = factor_at(learning_rate, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
         t = jnp.asarray(count, jnp.float32)
         mu, next_mu = momentum_at(b1, psi, t), momentum_at(b1, psi, t + 1)
@@ -90,7 +107,7 @@ def nadam(
         m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
         v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
         step = jax.tree.map(
-            lambda g, m, v: -eta * (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps), g, m, v
+            lambda g, m, v: factor * (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps), g, m, v
         )
         return cast_like(step, grads), NadamState(count, product, m, v)
 

@@ -1,17 +1,15 @@
 """Nadam with decoupled weight decay."""
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
-from jaxopt_lab.optimizers._moments import bias_correction, moving_average
-from jaxopt_lab.optimizers._nadam import NadamState, momentum_at
-from jaxopt_lab.optimizers._weight_decay import WeightDecay, decay_rates, need_params
+from jaxopt_lab.core.tree import cast_like, widen
+from jaxopt_lab.optimizers._nadam import scale_by_nadam
+from jaxopt_lab.optimizers.weight_decay import WeightDecay, decay_rates, need_params
 
 
 @checked
@@ -59,35 +57,15 @@ def nadamw(
     Differs from: as `nadam` and `adamw`. PyTorch's is NAdam with `decoupled_weight_decay`.
     """
 
-    def init(params):
-        zeros = zeros_accumulator
-        return NadamState(
-            count=jnp.zeros([], jnp.int32),
-            product=jnp.ones([], jnp.float32),
-            mean=zeros(params),
-            square=zeros(params),
-        )
+    scale = scale_by_nadam(b1, b2, eps, psi)
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del extra
         need_params("nadamw", params)
         eta = value_at(learning_rate, state.count, learning_rate_scale)
         decay = decay_rates(weight_decay, mask, params, state.count)
-        count = optax.safe_increment(state.count)
-        t = jnp.asarray(count, jnp.float32)
-        mu, next_mu = momentum_at(b1, psi, t), momentum_at(b1, psi, t + 1)
-        product = (state.product * mu).astype(jnp.float32)
-        of_mean, of_grad = next_mu / (1 - product * next_mu), (1 - mu) / (1 - product)
-        c2 = bias_correction(b2, count)
-        g, theta = widen(grads), widen(params)
-        m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
-        v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
+        direction, new = scale.update(widen(grads), state)
+        step = jax.tree.map(lambda d, p, lam: -eta * (d + lam * p), direction, widen(params), decay)
+        return cast_like(step, grads), new
 
-        def step(g, m, v, p, lam):
-            direction = (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps)
-            return -eta * (direction + lam * p)
-
-        updates = jax.tree.map(step, g, m, v, theta, decay)
-        return cast_like(updates, grads), NadamState(count, product, m, v)
-
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(scale.init, update)

@@ -10,7 +10,8 @@ from jaxopt_lab.core.ranges import LearningRate, Momentum, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
-from jaxopt_lab.core.types import Params
+from jaxopt_lab.core.types import Params, ScalarOrSchedule
+from jaxopt_lab.optimizers.descent import factor_at
 
 
 class NesterovState(NamedTuple):
@@ -58,7 +59,30 @@ def nesterov(
     Keras is as here; PyTorch and optax apply eta to the velocity, which is the same while eta is
     constant (`compat.torch.SGD`).
     """
+    return _nesterov(learning_rate, momentum)
 
+
+@checked
+def scale_by_nesterov(momentum: Momentum = 0.9) -> optax.GradientTransformationExtraArgs:
+    """The direction of `nesterov` with the rate outside: g becomes g + beta' m, m <- beta m + g.
+
+    `nesterov` has eta inside its velocity; the two agree while eta is constant. As the velocity is
+    here without eta, `nesterov_iterate` does not apply.
+
+    Args:
+      momentum: as of `nesterov`.
+
+    Returns:
+      A transformation; state `NesterovState(count, beta, velocity)`.
+
+    Reference: `optax.trace` with `nesterov=True`.
+    """
+    return _nesterov(None, momentum)
+
+
+def _nesterov(
+    learning_rate: ScalarOrSchedule | None, momentum: ScalarOrSchedule
+) -> optax.GradientTransformationExtraArgs:
     def init(params):
         start = jnp.zeros([], jnp.int32)
         # A copy, as the number may be the caller's own array.
@@ -67,12 +91,12 @@ def nesterov(
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
-        eta = value_at(learning_rate, state.count, learning_rate_scale)
+        factor = factor_at(learning_rate, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
         next_beta = value_at(momentum, count)
         g = widen(grads)
-        velocity = jax.tree.map(lambda m, g: state.beta * m - eta * g, state.velocity, g)
-        step = jax.tree.map(lambda m, g: next_beta * m - eta * g, velocity, g)
+        velocity = jax.tree.map(lambda m, g: state.beta * m + factor * g, state.velocity, g)
+        step = jax.tree.map(lambda m, g: next_beta * m + factor * g, velocity, g)
         return cast_like(step, grads), NesterovState(count, next_beta, velocity)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import bias_correction
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.optimizers._from_optax import from_optax
-from jaxopt_lab.optimizers._moments import bias_correction
-from jaxopt_lab.optimizers._weight_decay import WeightDecay, decay_rates
+from jaxopt_lab.optimizers.from_optax import from_optax
+from jaxopt_lab.optimizers.weight_decay import WeightDecay, decay_rates
 
 
 @checked

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
-from jaxopt_lab.optimizers._moments import moving_average
+from jaxopt_lab.optimizers.descent import factor_at
 
 
 class RMSpropState(NamedTuple):
@@ -63,7 +64,33 @@ def rmsprop(
     Differs from: the course's table adds epsilon twice; PyTorch has it outside the root and eta
     outside the momentum (`compat.torch.RMSprop`). Keras and optax are as here.
     """
+    return _rmsprop(learning_rate, decay, eps, momentum, centered)
 
+
+@checked
+def scale_by_rmsprop(
+    decay: Decay = 0.9, eps: Positive = 1e-8, *, centered: bool = False
+) -> optax.GradientTransformationExtraArgs:
+    """The direction of `rmsprop`: g becomes g / sqrt(E + eps).
+
+    Args:
+      decay, eps, centered: as of `rmsprop`; for its momentum let `scale_by_momentum` follow.
+
+    Returns:
+      A transformation; state `RMSpropState(count, square, mean, None)`.
+
+    Reference: `optax.scale_by_rms`; centered, `optax.scale_by_stddev`.
+    """
+    return _rmsprop(None, decay, eps, None, centered)
+
+
+def _rmsprop(
+    learning_rate: ScalarOrSchedule | None,
+    decay: float,
+    eps: float,
+    momentum: ScalarOrSchedule | None,
+    centered: bool,
+) -> optax.GradientTransformationExtraArgs:
     def init(params):
         zeros = zeros_accumulator
         return RMSpropState(
@@ -75,7 +102,7 @@ def rmsprop(
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
-        eta = value_at(learning_rate, state.count, learning_rate_scale)
+        factor = factor_at(learning_rate, state.count, learning_rate_scale)
         g = widen(grads)
         square = jax.tree.map(lambda e, g: moving_average(decay, e, g * g), state.square, g)
         spread, mean, velocity = square, None, None
@@ -83,13 +110,13 @@ def rmsprop(
             mean = jax.tree.map(lambda m, g: moving_average(decay, m, g), state.mean, g)
             # Never below 0 but by rounding.
             spread = jax.tree.map(lambda e, m: jnp.maximum(e - m * m, 0), square, mean)
-        step = jax.tree.map(lambda e, g: eta * g / jnp.sqrt(e + eps), spread, g)
+        step = jax.tree.map(lambda e, g: factor * g / jnp.sqrt(e + eps), spread, g)
         if momentum is not None:
             beta = value_at(momentum, state.count)
-            velocity = jax.tree.map(lambda w, s: beta * w + s, state.velocity, step)
-            step = velocity
-        updates = jax.tree.map(lambda s: -s, step)
+            # The step is minus what the equation adds to w.
+            velocity = jax.tree.map(lambda w, s: beta * w - s, state.velocity, step)
+            step = jax.tree.map(lambda w: -w, velocity)
         count = optax.safe_increment(state.count)
-        return cast_like(updates, grads), RMSpropState(count, square, mean, velocity)
+        return cast_like(step, grads), RMSpropState(count, square, mean, velocity)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -13,7 +13,7 @@ from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
-from jaxopt_lab.optimizers._weight_decay import need_params
+from jaxopt_lab.optimizers.weight_decay import need_params
 
 
 class SAMState(NamedTuple):

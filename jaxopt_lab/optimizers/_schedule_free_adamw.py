@@ -1,18 +1,17 @@
 """Schedule-Free AdamW."""
 
 import functools
-from typing import Annotated
 
 import optax
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.mask import Mask, full_mask
-from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
+from jaxopt_lab.core.ranges import Decay, LearningRate, OpenDecay, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.optimizers._from_optax import from_optax
 from jaxopt_lab.optimizers._schedule_free_average import schedule_free_average
-from jaxopt_lab.optimizers._weight_decay import WeightDecay
+from jaxopt_lab.optimizers.from_optax import from_optax
+from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
 @declare(eval_params=schedule_free_average)
@@ -20,7 +19,7 @@ from jaxopt_lab.optimizers._weight_decay import WeightDecay
 @renamed(beta1="b1", beta2="b2")
 def schedule_free_adamw(
     learning_rate: LearningRate = 2.5e-3,
-    b1: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.9,
+    b1: OpenDecay = 0.9,
     b2: Decay = 0.999,
     eps: Positive = 1e-8,
     weight_decay: WeightDecay = 0.0,

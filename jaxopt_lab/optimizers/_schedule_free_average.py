@@ -4,21 +4,23 @@ from typing import Any
 
 import optax
 
-from jaxopt_lab.core.tree import cast_like, find_states, widen
+from jaxopt_lab.core.tree import cast_like, find_state, widen
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers._from_optax import FromOptaxState
 
 
 def schedule_free_average(state: Any, params: Params) -> Params:
     """The average x of a Schedule-Free method: what to evaluate and to keep.
 
     Args:
-      state: of `schedule_free_sgd` or `schedule_free_adamw`, or of a chain that holds one of them,
-        after the update that gave `params`.
+      state: of `schedule_free_sgd` or `schedule_free_adamw`, or of a chain or wrapper with one of
+        them, after the update that gave `params`.
       params: y, the parameters that training holds.
 
     Returns:
       x = (y - (1 - b1) z) / b1, in the dtypes of `params`.
+
+    Raises:
+      InputError: where the state has no Schedule-Free method, or several.
     """
-    own = find_states(state, FromOptaxState)[0].inner
-    return cast_like(optax.contrib.schedule_free_eval_params(own, widen(params)), params)
+    found = find_state(state, "Schedule-Free method", optax.contrib.ScheduleFreeState)
+    return cast_like(optax.contrib.schedule_free_eval_params(found, widen(params)), params)

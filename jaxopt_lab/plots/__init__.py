@@ -1,13 +1,16 @@
-"""Arrays in, a matplotlib `Figure` out."""
+"""Arrays in, a matplotlib `Figure` out; `figure_png` makes bytes of it.
+
+Imports NumPy and matplotlib only. Begin with `curves.py`.
+"""
 
 from jaxopt_lab.plots._batch_size_curve import batch_size_curve
-from jaxopt_lab.plots._curves import accuracy_curve, learning_rate_curve, loss_curve
 from jaxopt_lab.plots._descent_paths import descent_paths
 from jaxopt_lab.plots._figure_png import figure_png
 from jaxopt_lab.plots._image_grid import image_grid
 from jaxopt_lab.plots._range_test import range_test
 from jaxopt_lab.plots._regularization_path import regularization_path
-from jaxopt_lab.plots._sweep import axes_heat_map, axis_curve, parallel_coordinates, run_curves
+from jaxopt_lab.plots.curves import accuracy_curve, learning_rate_curve, loss_curve
+from jaxopt_lab.plots.sweep import axes_heat_map, axis_curve, parallel_coordinates, run_curves
 
 PLOTS = {
     f.__name__: f

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxopt_lab.plots._curves import TRAIN, VALIDATION
+from jaxopt_lab.plots.curves import TRAIN, VALIDATION
 
 
 def batch_size_curve(scan: Mapping[str, object]) -> Figure:

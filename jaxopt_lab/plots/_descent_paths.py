@@ -7,7 +7,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Told apart by readers with any colour vision (Okabe and Ito), and on a pale ground.
+# Told apart by readers with any color vision (Okabe and Ito), and on a pale ground.
 COLORS = ("#555555", "#D55E00", "#E69F00", "#009E73", "#0072B2", "#CC2F8B")
 LEVELS = 18
 SMALLEST = 1e-10  # of the objective: below are float32's last digits
@@ -26,7 +26,7 @@ def descent_paths(surface: Mapping) -> Figure:
     Returns:
       A figure; its axes are empty where nothing is given.
 
-    Reference: Okabe and Ito, 2008, https://jfly.uni-koeln.de/color/ (the colours).
+    Reference: Okabe and Ito, 2008, https://jfly.uni-koeln.de/color/ (the colors).
     """
     figure = Figure(figsize=(12.8, 5.6), dpi=144, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(7, 5))

@@ -1,4 +1,4 @@
-"""A figure as a picture."""
+"""A figure as a file's bytes."""
 
 import io
 
@@ -6,7 +6,16 @@ from matplotlib.figure import Figure
 
 
 def figure_png(figure: Figure) -> bytes:
-    """The bytes of a PNG file of a figure, at its own size."""
+    """The figure as the bytes of a PNG file, in the figure's own resolution.
+
+    To be written whole, so that no reader finds half a picture, or set into a page.
+
+    Args:
+      figure: what a function of this family gives.
+
+    Returns:
+      The bytes.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

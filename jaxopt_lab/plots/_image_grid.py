@@ -15,8 +15,6 @@ def image_grid(grid: Mapping) -> Figure:
 
     Returns:
       A figure; it is empty where there are no images.
-
-    Reference: none.
     """
     images = np.asarray(grid.get("image", np.zeros((0, 0, 1, 1, 1))))
     rows, columns = images.shape[:2]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxopt_lab.plots._curves import TRAIN
+from jaxopt_lab.plots.curves import TRAIN
 
 COLORS = ("#E45756", "#54A24B", "#B279A2")
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxopt_lab.plots._curves import TRAIN, VALIDATION
+from jaxopt_lab.plots.curves import TRAIN, VALIDATION
 
 # Beyond these many lines the largest coefficients are drawn alone.
 MOST_LINES = 200

@@ -5,7 +5,7 @@ from typing import Annotated
 import jax.numpy as jnp
 
 from jaxopt_lab.core.ranges import Count, Positive, Range, checked
-from jaxopt_lab.problems._problem import Problem
+from jaxopt_lab.problems.problem import Problem
 
 Angle = Annotated[float, Range(-180, 180)]
 

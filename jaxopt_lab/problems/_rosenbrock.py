@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from jaxopt_lab.core.ranges import Positive, checked
-from jaxopt_lab.problems._problem import Problem
+from jaxopt_lab.problems.problem import Problem
 
 
 @checked

@@ -2,7 +2,8 @@
 
 The table holds those that a configuration names. `join` combines schedules, as several
 `[[schedule]]` of a configuration do; `sgdr_cycle_end` and `cyclical_cycle_end` take the arguments
-of `sgdr` and `cyclical` and say where their cycles end.
+of `sgdr` and `cyclical` and say where their cycles end. Imports `core`, `linalg`, `problems` and
+`losses` at most. Begin with `of_step.py`, then `_linear_decay.py`.
 """
 
 from jaxopt_lab.schedules._constant import constant

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from jaxopt_lab.core.ranges import Duration, Positive, Range, checked
 from jaxopt_lab.core.types import Schedule
-from jaxopt_lab.schedules._of_step import of_step
+from jaxopt_lab.schedules.of_step import of_step
 
 
 @checked

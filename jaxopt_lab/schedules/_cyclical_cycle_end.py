@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import jax
 
 from jaxopt_lab.core.ranges import Duration, Positive, Range, Steps, checked
-from jaxopt_lab.schedules._cycles import cycle_at
-from jaxopt_lab.schedules._of_step import as_step
+from jaxopt_lab.schedules.cycles import cycle_at
+from jaxopt_lab.schedules.of_step import as_step
 
 
 @checked

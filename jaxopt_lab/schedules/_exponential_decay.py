@@ -4,8 +4,8 @@ from typing import Annotated
 
 from jaxopt_lab.core.ranges import Positive, Range, Steps, checked
 from jaxopt_lab.core.types import Schedule
-from jaxopt_lab.schedules._of_step import of_step
-from jaxopt_lab.schedules._power import power
+from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.power import power
 
 
 @checked

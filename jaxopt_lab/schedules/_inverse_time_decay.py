@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.ranges import NonNegative, Positive, Steps, checked
 from jaxopt_lab.core.types import Schedule
-from jaxopt_lab.schedules._of_step import of_step
+from jaxopt_lab.schedules.of_step import of_step
 
 
 @checked

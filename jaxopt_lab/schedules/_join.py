@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Steps, checked
 from jaxopt_lab.core.types import Schedule
-from jaxopt_lab.schedules._of_step import of_step
+from jaxopt_lab.schedules.of_step import of_step
 
 
 @checked

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Duration, Positive, Range, Steps, checked
 from jaxopt_lab.core.types import Schedule
-from jaxopt_lab.schedules._of_step import of_step
-from jaxopt_lab.schedules._power import power
+from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.power import power
 
 
 @checked

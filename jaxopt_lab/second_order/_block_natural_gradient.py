@@ -11,10 +11,10 @@ from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, LearningRate, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.linalg import dense
-from jaxopt_lab.second_order._curvature import Curvature, Fisher
-from jaxopt_lab.second_order._damping import Damping
-from jaxopt_lab.second_order._fisher_solve import fisher_solve, matrix_solve
-from jaxopt_lab.second_order._transformation import by_curvature, with_learning_rate
+from jaxopt_lab.second_order.curvature import Curvature, Fisher
+from jaxopt_lab.second_order.damping import Damping
+from jaxopt_lab.second_order.fisher_solve import fisher_solve, matrix_solve
+from jaxopt_lab.second_order.transformation import by_curvature, with_learning_rate
 
 Blocks = Literal["layer", "leaf"]
 

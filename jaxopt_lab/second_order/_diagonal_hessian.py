@@ -6,16 +6,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, Probability, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg import diagonal, hutchinson_diag
-from jaxopt_lab.second_order._curvature import Curvature
-from jaxopt_lab.second_order._transformation import (
-    averaged,
-    averaging_weight,
+from jaxopt_lab.second_order.curvature import Curvature
+from jaxopt_lab.second_order.transformation import (
     by_curvature,
     need_small,
     with_learning_rate,
@@ -143,9 +142,9 @@ def scale_by_diagonal_hessian(
     def direction(g, state, curvature, extra):
         del extra
         count = jnp.asarray(optax.safe_increment(state.count))
-        mean = averaged(state.mean, g, averaging_weight(b1, count))
+        mean = step_toward(state.mean, g, averaging_weight(b1, count))
         new = jax.tree.map(lambda d: d**2 if squared else d, estimate(curvature))
-        average = averaged(state.curvature, new, averaging_weight(b2, count))
+        average = step_toward(state.curvature, new, averaging_weight(b2, count))
         found = jax.tree.map(lambda m, h: m / (size(h) + damping), mean, average)
         return found, DiagonalHessianState(count, mean, average)
 

@@ -6,16 +6,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.declare import declare
-from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Probability, checked
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.core.tree import find_states, zeros_accumulator
+from jaxopt_lab.core.tree import find_state, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.second_order._noise_scale import noise_to_signal
-from jaxopt_lab.second_order._transformation import (
-    averaged,
-    averaging_weight,
+from jaxopt_lab.second_order.noise import noise_to_signal
+from jaxopt_lab.second_order.transformation import (
     by_curvature,
     with_learning_rate,
 )
@@ -111,16 +109,16 @@ def scale_by_gradient_variance(
             spread = jax.tree.map(lambda x: x.var(0, ddof=1), grads)
             noise = sum(x.sum() for x in jax.tree.leaves(spread))
         square = sum((x.mean(0) ** 2).sum() for x in jax.tree.leaves(grads))
-        mean = averaged(state.mean, g, w1)
-        variance = averaged(state.variance, spread, w2)
+        mean = step_toward(state.mean, g, w1)
+        variance = step_toward(state.variance, spread, w2)
         found = jax.tree.map(lambda m, v: m / (v**power + eps), mean, variance)
         new = GradientVarianceState(
             count,
             mean,
             variance,
-            noise=averaged(state.noise, noise, w2),
+            noise=step_toward(state.noise, noise, w2),
             # The batch's own noise is in its mean's square.
-            signal=averaged(state.signal, square - noise / samples, w2),
+            signal=step_toward(state.signal, square - noise / samples, w2),
         )
         return found, new
 
@@ -132,9 +130,8 @@ def gradient_noise_scale(opt_state: Any) -> jax.Array:
 
         B_simple = tr(Sigma) / |G|^2
 
-    Batches much smaller average well: twice the batch is nearly twice the progress. Much larger
-    ones are wasted. From the averages that `gradient_variance` keeps, each without bias; infinite
-    where the gradient cannot be told from noise, 0 before the first step and for batches of one.
+    As `noise_scale`, from the averages that `gradient_variance` keeps, each without bias; 0 before
+    the first step and for batches of one.
 
     Args:
       opt_state: an optimizer's state, with one `gradient_variance` however deep in it.
@@ -147,10 +144,6 @@ def gradient_noise_scale(opt_state: Any) -> jax.Array:
 
     Reference: McCandlish et al., 2018, https://arxiv.org/abs/1812.06162, section 2.2.
     """
-    found = find_states(opt_state, GradientVarianceState)
-    if len(found) != 1:
-        raise InputError(
-            f"gradient_noise_scale: the optimizer's state has {len(found)} gradient_variance; "
-            "there must be one"
-        )
-    return noise_to_signal(found[0].noise, found[0].signal)
+
+    state = find_state(opt_state, "gradient_variance", GradientVarianceState)
+    return noise_to_signal(state.noise, state.signal)

@@ -1,4 +1,19 @@
-"""K-FAC: natural gradient with Kronecker-factored blocks."""
+"""K-FAC: natural gradient with Kronecker-factored blocks.
+
+Layout. A layer has I weights a unit (a convolution's: window times channels) and O units:
+
+    kernel  (..., O), as a matrix (I, O); with the bias as a last row (I + 1, O)
+    A       (I, I), with a bias (I + 1, I + 1)
+    G       (O, O)
+
+A step:
+
+    1. A and G of each layer, a diagonal for all other leaves    `kron_factors`, every factors_every
+    2. their moving averages                                     `_averaged`
+    3. the inverses of the damped averages                       `_inverses`, every `every`
+    4. u = A^-1 grad G^-1, of other leaves grad / (d + lambda)   `_preconditioned`
+    5. the norm constraint, the rate and the momentum            `kfac`
+"""
 
 import math
 from typing import Annotated, Any, NamedTuple
@@ -8,6 +23,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Momentum, Range, checked
 from jaxopt_lab.core.rates import value_at
@@ -21,12 +37,12 @@ from jaxopt_lab.core.tree import (
 )
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg import cholesky_solve
-from jaxopt_lab.second_order._capture import find_layers
-from jaxopt_lab.second_order._curvature import read_curvature
-from jaxopt_lab.second_order._damping import Damping
 from jaxopt_lab.second_order._kron_factors import Kind, KronFactors
-from jaxopt_lab.second_order._periodically import periodically
-from jaxopt_lab.second_order._transformation import finite_direction
+from jaxopt_lab.second_order.capture import find_layers
+from jaxopt_lab.second_order.curvature import read_curvature
+from jaxopt_lab.second_order.damping import Damping
+from jaxopt_lab.second_order.periodically import periodically
+from jaxopt_lab.second_order.transformation import finite_direction
 
 NormConstraint = Annotated[float | None, Range(0, math.inf, low_open=True, high_open=True)]
 
@@ -217,7 +233,7 @@ def scale_by_kfac(
 
 
 def _sides(params: Params, max_size: int) -> dict[str, tuple[int, int]]:
-    """By the names of what may be kernels of layers: the sides of A and G."""
+    """`{kernel: (I, O)}`, I with the bias: the sides of A and G of what may be layers' kernels."""
     leaves = flatten_with_names(params)
     sides = {}
     for name, kernel in leaves.items():
@@ -243,8 +259,7 @@ def _averaged(weight, moments, new, decay):
     def average(old, sample):
         # Of a layer whose bias is masked: without the last row and column.
         sample = sample[tuple(map(slice, old.shape))]
-        mixed = keep * old + (1 - keep) * sample
-        return jnp.where(keep < 1, mixed, old).astype(old.dtype)
+        return jnp.where(keep < 1, moving_average(keep, old, sample), old)
 
     layers = {n: tuple(map(average, moments.layers[n], pair)) for n, pair in new.layers.items()}
     diagonal = {n: average(moments.diagonal[n], d) for n, d in new.diagonal.items()}
@@ -253,7 +268,7 @@ def _averaged(weight, moments, new, decay):
 
 
 def _inverses(a: jax.Array, g: jax.Array, damping: jax.Array) -> Pair:
-    """Of both factors, each with its part of the square root of the damping."""
+    """Of A (I, I) and G (O, O), each with its part of the square root of the damping."""
     mean_a, mean_g = jnp.trace(a) / len(a), jnp.trace(g) / len(g)
     both = (mean_a > 0) & (mean_g > 0)
     pi = jnp.sqrt(jnp.where(both, mean_a, 1) / jnp.where(both, mean_g, 1))
@@ -276,10 +291,11 @@ def _preconditioned(grads, inverses, diagonal):
     updates = {}
     for name, (a, g) in inverses.items():
         kernel, bias = leaves[name], leaves.get(_bias_of(name))
-        rows = kernel.reshape(-1, kernel.shape[-1])
+        rows = kernel.reshape(-1, kernel.shape[-1])  # (I, O)
         if bias is not None:
-            rows = jnp.concatenate([rows, bias[None]])
+            rows = jnp.concatenate([rows, bias[None]])  # (I + 1, O)
         high = lax.Precision.HIGHEST
+        # (I, I) (I, O) (O, O) -> (I, O), each I one more with a bias.
         u = jnp.matmul(jnp.matmul(a, rows, precision=high), g, precision=high)
         updates[name] = u[: len(u) - (bias is not None)].reshape(kernel.shape)
         if bias is not None:

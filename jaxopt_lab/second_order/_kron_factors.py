@@ -1,4 +1,13 @@
-"""Kronecker factors of the Fisher, layer by layer."""
+"""Kronecker factors of the Fisher, layer by layer.
+
+Layout as in `capture.py`: B samples, T positions, I weights a unit, O units, K outputs a sample.
+
+1. Forward: the input of every layer, as rows a (B T, I), with a last column of ones for a bias.
+2. Backward from labels, or from each of the K columns of the root of the loss Hessian: the slopes
+   g (B, *T, O) at every layer's output, as rows (B T, O).
+3. A = a^T a / B (I, I) and G = g^T g / (B T) (O, O).
+4. Of other leaves the diagonal, from one gradient of the losses with random signs.
+"""
 
 from collections.abc import Collection
 from typing import Any, Literal, NamedTuple
@@ -9,8 +18,8 @@ from jax import lax
 
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.tree import flatten_with_names, widen
-from jaxopt_lab.second_order._capture import Layer, find_layers, forward
-from jaxopt_lab.second_order._curvature import root_columns
+from jaxopt_lab.second_order.capture import Layer, find_layers, forward
+from jaxopt_lab.second_order.root_columns import root_columns
 
 Kind = Literal["mc", "ggn", "empirical"]
 
@@ -89,8 +98,8 @@ def kron_factors(
     )
     batch, key = outputs.shape[0], jax.random.fold_in(curvature.key, 1)
     if kind == "ggn":
-        columns = root_columns(curvature, outputs)
-        slopes = jax.vmap(lambda column: backward(column)[0])(columns)
+        columns = root_columns(curvature.output_loss, outputs, curvature.batch["y"])  # (K, B, ...)
+        slopes = jax.vmap(lambda column: backward(column)[0])(columns)  # (K, B, *T, O) a layer
         signs = jax.random.rademacher(key, columns.shape[:2], outputs.dtype)
         sums = backward(jnp.einsum("kb,kb...->b...", signs, columns))[1]
     else:
@@ -99,7 +108,7 @@ def kron_factors(
             labels = curvature.sample_label(curvature.key, outputs)
         losses, of_outputs = jax.vjp(lambda z: curvature.output_loss(z, labels), outputs)
         (cotangent,) = of_outputs(jax.random.rademacher(key, (batch,), losses.dtype))
-        slopes, sums = backward(cotangent)
+        slopes, sums = backward(cotangent)  # (B, *T, O) a layer; a leaf's shape
     factors = {
         name: (_inputs_factor(layer, inputs[name], batch), _outputs_factor(layer, slopes[name]))
         for name, layer in layers.items()
@@ -113,12 +122,14 @@ def _square(rows):
 
 
 def _inputs_factor(layer: Layer, x, batch):
-    rows = widen(layer.rows(x))
+    """A from the layer's input (B, *S, C)."""
+    rows = widen(layer.rows(x))  # (B T, I)
     if layer.bias:
-        rows = jnp.concatenate([rows, jnp.ones((len(rows), 1), rows.dtype)], 1)
+        rows = jnp.concatenate([rows, jnp.ones((len(rows), 1), rows.dtype)], 1)  # (B T, I + 1)
     return _square(rows) / batch
 
 
 def _outputs_factor(layer: Layer, slopes):
-    rows = widen(slopes).reshape(-1, slopes.shape[-1])
+    """G from the slopes (B, *T, O), or (K, B, *T, O), whose squares add up."""
+    rows = widen(slopes).reshape(-1, slopes.shape[-1])  # (B T, O), or (K B T, O)
     return _square(rows) / layer.positions

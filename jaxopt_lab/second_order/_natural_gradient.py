@@ -12,10 +12,10 @@ from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Count, LearningRate, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.linalg import cg, dense
-from jaxopt_lab.second_order._curvature import Fisher
-from jaxopt_lab.second_order._damping import Damping, damped, levenberg_marquardt
-from jaxopt_lab.second_order._fisher_solve import matrix_solve, woodbury_solve
-from jaxopt_lab.second_order._transformation import (
+from jaxopt_lab.second_order.curvature import Fisher
+from jaxopt_lab.second_order.damping import Damping, damped, levenberg_marquardt
+from jaxopt_lab.second_order.fisher_solve import matrix_solve, woodbury_solve
+from jaxopt_lab.second_order.transformation import (
     by_curvature,
     finite_direction,
     need_small,

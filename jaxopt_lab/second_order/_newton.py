@@ -13,8 +13,8 @@ from jaxopt_lab.core.ranges import Count, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.types import ScalarOrSchedule
 from jaxopt_lab.linalg import dense
-from jaxopt_lab.second_order._fisher_solve import precise
-from jaxopt_lab.second_order._transformation import by_curvature, need_small, with_learning_rate
+from jaxopt_lab.second_order.fisher_solve import precise
+from jaxopt_lab.second_order.transformation import by_curvature, need_small, with_learning_rate
 
 Safeguard = Literal["absolute", "shift"]
 NoDamping = Annotated[ScalarOrSchedule, Range(0, math.inf, high_open=True)]

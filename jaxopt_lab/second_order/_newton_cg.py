@@ -12,8 +12,8 @@ from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg import cg
-from jaxopt_lab.second_order._damping import Damping, damped, levenberg_marquardt
-from jaxopt_lab.second_order._transformation import (
+from jaxopt_lab.second_order.damping import Damping, damped, levenberg_marquardt
+from jaxopt_lab.second_order.transformation import (
     by_curvature,
     finite_direction,
     with_learning_rate,

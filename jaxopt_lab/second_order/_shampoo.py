@@ -6,15 +6,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.second_order._blocks import Blocks, finite_or_zeros
-from jaxopt_lab.second_order._periodically import periodically
-from jaxopt_lab.second_order._transformation import (
-    averaged,
-    averaging_weight,
+from jaxopt_lab.second_order.blocks import Blocks, finite_or_zeros
+from jaxopt_lab.second_order.periodically import periodically
+from jaxopt_lab.second_order.transformation import (
     finite_direction,
     with_learning_rate,
 )
@@ -136,12 +135,12 @@ def scale_by_shampoo(
         g, finite = finite_or_zeros(grads)
         count = jnp.where(finite, optax.safe_increment(state.count), state.count)
         weight = jnp.where(finite, averaging_weight(b2, count), 0)
-        square = averaged(state.square, jax.tree.map(jnp.square, g), weight)
+        square = step_toward(state.square, jax.tree.map(jnp.square, g), weight)
         leaves = flatten_with_names(g)
         blocks = {name: Blocks(x.shape, block_size) for name, x in leaves.items()}
         cut = {name: blocks[name].cut(x) for name, x in leaves.items()}
         new = {name: blocks[name].squares(x) for name, x in cut.items()}
-        statistics = averaged(state.statistics, new, weight)
+        statistics = step_toward(state.statistics, new, weight)
 
         def take_roots():
             return {
@@ -159,7 +158,7 @@ def scale_by_shampoo(
             direction = jax.tree.map(_with_length_of, direction, g)
         direction = finite_direction(direction, g)
         weight = jnp.where(finite, averaging_weight(b1, count), 0)
-        mean = averaged(state.mean, direction, weight)
+        mean = step_toward(state.mean, direction, weight)
         return cast_like(mean, grads), ShampooState(count, mean, square, statistics, roots)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -6,15 +6,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.second_order._blocks import Blocks, finite_or_zeros
-from jaxopt_lab.second_order._periodically import periodically
-from jaxopt_lab.second_order._transformation import (
-    averaged,
-    averaging_weight,
+from jaxopt_lab.second_order.blocks import Blocks, finite_or_zeros
+from jaxopt_lab.second_order.periodically import periodically
+from jaxopt_lab.second_order.transformation import (
     finite_direction,
     with_learning_rate,
 )
@@ -128,12 +127,12 @@ def scale_by_soap(
         g, finite = finite_or_zeros(grads)
         count = jnp.where(finite, optax.safe_increment(state.count), state.count)
         first, second = (jnp.where(finite, averaging_weight(beta, count), 0) for beta in (b1, b2))
-        mean = averaged(state.mean, g, first)
+        mean = step_toward(state.mean, g, first)
         leaves = flatten_with_names(g)
         blocks = {name: Blocks(x.shape, block_size) for name, x in leaves.items()}
         cut = {name: blocks[name].cut(x) for name, x in leaves.items()}
         new = {name: blocks[name].squares(x) for name, x in cut.items()}
-        statistics = averaged(state.statistics, new, second)
+        statistics = step_toward(state.statistics, new, second)
         start = state.count == 0
         bases = periodically(
             ~start & (state.count % every == 0),
@@ -146,7 +145,7 @@ def scale_by_soap(
             b, forth = blocks[name], bases[name]
             back = jax.tree.map(jnp.matrix_transpose, forth)
             turned = b.times(cut[name], back)
-            square[name] = averaged(state.square[name], turned**2, second)
+            square[name] = step_toward(state.square[name], turned**2, second)
             scaled = b.times(b.cut(m), back) / (jnp.sqrt(square[name]) + eps)
             found.append(b.join(b.times(scaled, forth)))
         direction = finite_direction(jax.tree.structure(g).unflatten(found), g)

@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxopt_lab.core.metrics import HELD_OUT
-from jaxopt_lab.core.tree import all_finite, stack, take
+from jaxopt_lab.core.tree import all_finite, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine import (
     CAPACITY,
@@ -189,4 +189,4 @@ class Population:
         found = [
             statistics_of(self.experiment, take(states, i), take(params, i)) for i in range(count)
         ]
-        return spread(stack(found), self.mesh)
+        return spread(stack_trees(found), self.mesh)

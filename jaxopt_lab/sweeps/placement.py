@@ -13,7 +13,7 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import size_bytes
 from jaxopt_lab.engine import jit_once
 from jaxopt_lab.engine.devices import RUN
-from jaxopt_lab.sweeps._in_blocks import in_blocks
+from jaxopt_lab.sweeps.blocks import in_blocks
 
 # Of a device's memory, the share that a sweep may plan to fill: estimates are rough.
 SHARE = 0.6

@@ -18,9 +18,6 @@ import argparse
 import importlib
 import multiprocessing
 import os
-import random
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -30,10 +27,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageOps
+from racing import Turn, medians
 
 from jaxopt_lab import augment
-
-Run = Callable[[], Any]
 
 
 def peer(name: str) -> Any:
@@ -93,7 +89,7 @@ def pillow_batch(images: np.ndarray) -> np.ndarray:
     return np.stack([pillow_augmix(image) for image in images])
 
 
-def with_jax(f: Callable[..., Any], x: Any) -> Run:
+def with_jax(f: Callable[..., Any], x: Any) -> Turn:
     keys = [jax.random.key(i) for i in range(16)]
     compiled, calls = jax.jit(f), iter(range(10**9))
     return lambda: jax.block_until_ready(compiled(keys[next(calls) % 16], x))
@@ -103,14 +99,14 @@ def per_image(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda key, x: jax.vmap(f)(jax.random.split(key, x.shape[0]), x)
 
 
-def contestants(images: np.ndarray, pool: Any) -> dict[str, dict[str, Run]]:
+def contestants(images: np.ndarray, pool: Any) -> dict[str, dict[str, Turn]]:
     """`{task: {who: run}}`; ours comes first."""
     pix, augmax, keras, kornia = map(peer, ("dm_pix", "augmax", "keras", "kornia"))
     torch = peer("torch") if kornia else None
     x, floats = jnp.asarray(images), jnp.asarray(images, jnp.float32) / 255
     halves = np.array_split(images, 2)
     crop_flip = augment.compose(augment.random_crop(4), augment.random_flip())
-    tasks: dict[str, dict[str, Run]] = {
+    tasks: dict[str, dict[str, Turn]] = {
         "augmix": {
             "ours": with_jax(augment.batched(augment.augmix()), x),
             "ours, exact_iid": with_jax(augment.batched(augment.augmix(exact_iid=True)), x),
@@ -145,25 +141,16 @@ def contestants(images: np.ndarray, pool: Any) -> dict[str, dict[str, Run]]:
     return tasks
 
 
-def medians(runs: dict[str, Run], repeats: int) -> dict[str, float]:
-    """Seconds; the contestants take turns in random order, so that a busy moment hits all."""
-    order, names = random.Random(0), list(runs)
-    for name in list(names):
+def in_turn(runs: dict[str, Turn], repeats: int) -> dict[str, float]:
+    """Median seconds of each that works with what is installed."""
+    working = {}
+    for name, run in runs.items():
         try:
-            for _ in range(2):
-                runs[name]()
-        except Exception as error:  # a peer may not work with what is installed
+            run()
+            working[name] = run
+        except Exception as error:
             print(f"without {name}: {error!r}"[:200])
-            names.remove(name)
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(repeats):
-        order.shuffle(names)
-        for name in names:
-            time.sleep(0.02)
-            start = time.perf_counter()
-            runs[name]()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(taken) for name, taken in times.items()}
+    return medians(working, repeats, pause=0.02, shuffle=True)
 
 
 def steps(images: np.ndarray, repeats: int) -> None:
@@ -200,7 +187,7 @@ def steps(images: np.ndarray, repeats: int) -> None:
         )
         compiled = jax.jit(step)
         runs[name] = lambda compiled=compiled: jax.block_until_ready(compiled(state, batch))
-    t = medians(runs, repeats)
+    t = in_turn(runs, repeats)
     print(f"\na ResNet-20 step of 128: {1e3 * t['none']:.0f} ms")
     for name in list(t)[1:]:
         print(f"  {name:14} adds {100 * (t[name] / t['none'] - 1):5.1f} %")
@@ -217,7 +204,7 @@ def main() -> None:
         tasks = contestants(images, pool)
         print(f"jax {jax.__version__}, {jax.default_backend()}, batches of {given.batch}; images/s")
         for task, runs in tasks.items():
-            t = medians(runs, repeats)
+            t = in_turn(runs, repeats)
             print(f"\n{task}")
             for who, seconds in t.items():
                 ratio = f"{seconds / t['ours']:9.1f} x ours' time"

@@ -7,16 +7,15 @@ how long ours takes in a scan for each second that XLA's own takes outside a loo
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from racing import medians
 
-from jaxopt_lab.nn._convolution import canonical_convolution
+from jaxopt_lab.nn.convolution import canonical_convolution
 
 LABELS = ("NHWC", "HWIO", "NHWC")
 STEPS = 2  # in a scan
@@ -80,12 +79,6 @@ def in_scan(step: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(run)
 
 
-def seconds(function: Callable[..., Any], args: Any) -> float:
-    start = time.perf_counter()
-    jax.block_until_ready(function(*args))
-    return time.perf_counter() - start
-
-
 def measure(case: Case, order: int, batch: int, size: int, repeats: int) -> list[float]:
     """Milliseconds a step: XLA's own outside a loop, XLA's own in a scan, ours in a scan."""
     keys = jax.random.split(jax.random.key(0))
@@ -94,15 +87,10 @@ def measure(case: Case, order: int, batch: int, size: int, repeats: int) -> list
     args = (x, jax.random.normal(keys[1], shape))
     xla = gradient(lax.conv_general_dilated, case, order)
     ours = gradient(canonical_convolution, case, order)
-    functions = [jax.jit(xla), in_scan(xla), in_scan(ours)]
-    for function in functions:
-        jax.block_until_ready(function(*args))  # compiles
-    times: list[list[float]] = [[], [], []]
-    for _ in range(repeats):
-        for function, taken in zip(functions, times, strict=True):
-            taken.append(seconds(function, args))
-    outside, own, canonical = map(statistics.median, times)
-    return [1e3 * outside, 1e3 * own / STEPS, 1e3 * canonical / STEPS]
+    functions = {"outside": jax.jit(xla), "own": in_scan(xla), "ours": in_scan(ours)}
+    turns = {name: lambda f=f: jax.block_until_ready(f(*args)) for name, f in functions.items()}
+    t = medians(turns, repeats)
+    return [1e3 * t["outside"], 1e3 * t["own"] / STEPS, 1e3 * t["ours"] / STEPS]
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ Compilation is excluded and every result waited for; each library gets float32 d
     python scripts/benchmarks/linear_models.py [--quick]
 
 What makes the difference on CPU:
-- A ridge is bound by the Gram matrix: BLAS computes half of it, XLA all. Centring and refinement,
+- A ridge is bound by the Gram matrix: BLAS computes half of it, XLA all. Centering and refinement,
   which scikit-learn's Cholesky does not have, read X five times more.
 - `A.T @ r` takes 10 times as long as `r @ A`, which reads A in its own order.
 - A path is bound by the QR; with R in hand, 100 lambdas are one small product.
@@ -18,39 +18,20 @@ core: on a busy machine pin this one (`taskset -c 0`).
 
 import argparse
 import functools
-import statistics
-import time
 import warnings
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from racing import Turn, medians, show_times
 from sklearn import linear_model
 
 from jaxopt_lab import linear
 
-Run = Callable[[], Any]
 
-
-def medians(runs: dict[str, Run], repeats: int) -> dict[str, float]:
-    """Milliseconds; in turn, so that a busy moment hits all."""
-    for run in runs.values():
-        jax.block_until_ready(run())  # compiles
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            jax.block_until_ready(run())
-            times[name].append(time.perf_counter() - start)
-    return {name: 1e3 * statistics.median(taken) for name, taken in times.items()}
-
-
-def show(title: str, times: dict[str, float], base: str) -> None:
-    print(f"\n{title}")
-    for name, taken in times.items():
-        print(f"  {name:44}{taken:10.1f}{taken / times[base]:10.2f}", flush=True)
+def show(title: str, runs: dict[str, Turn], rounds: int) -> None:
+    turns = {name: lambda run=run: jax.block_until_ready(run()) for name, run in runs.items()}
+    show_times(title, medians(turns, rounds))
 
 
 def main() -> None:
@@ -70,7 +51,7 @@ def main() -> None:
     F = np.asfortranarray(X)
 
     lams = np.geomspace(1e-2, 1e4, 100).astype(np.float32)
-    runs: dict[str, Run] = {
+    runs: dict[str, Turn] = {
         "ridge": lambda: linear.ridge(X_, y_, 1.0),
         "ridge, svd": lambda: linear.ridge(X_, y_, 1.0, method="svd"),
         "ridge_path, 100 lambdas": lambda: linear.ridge_path(X_, y_, lams),
@@ -79,7 +60,7 @@ def main() -> None:
             linear_model.Ridge(1.0, solver="cholesky").fit(X, y) and None
         ),
     }
-    show("ridge", medians(runs, repeats), "ridge")
+    show("ridge", runs, repeats)
 
     lasso = functools.partial(linear.fit, X_, y_, loss="squared", penalty="l1", lam=0.05)
     runs = {
@@ -88,7 +69,7 @@ def main() -> None:
             linear_model.Lasso(0.05, tol=1e-6).fit(F, y) and None
         ),
     }
-    show("lasso", medians(runs, repeats), "fit, squared and l1")
+    show("lasso", runs, repeats)
     gap = np.abs(lasso().model.coef - linear_model.Lasso(0.05, tol=1e-6).fit(F, y).coef_).max()
     print(f"  largest difference of coefficients {gap:.1e}, {int(lasso().iterations)} iterations")
 
@@ -99,7 +80,7 @@ def main() -> None:
         runs[f"scikit-learn {solver}, tol 1e-6"] = lambda model=model: model.fit(X, label) and None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # L-BFGS stops short of its tolerance in float32
-        show("logistic regression", medians(runs, max(1, repeats // 3)), "fit, logistic and l2")
+        show("logistic regression", runs, max(1, repeats // 3))
         gap = np.abs(logistic().model.coef - model.fit(X, label).coef_[0]).max()
     print(
         f"  largest difference of coefficients {gap:.1e}, {int(logistic().iterations)} iterations"

@@ -9,15 +9,9 @@ Parts:
   norms    the same with each normalization, and with weight standardization
   kernel   the gradient of a 3x3 kernel: as the forward convolution that `nn.Conv` makes of it on
            CPU, against forms that are matrix products
-
-Each contender takes its turn in every round; a figure is the median over rounds.
 """
 
-import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -26,34 +20,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from peer_resnet import FlaxResNet20, torch_resnet20
+from racing import Turn, medians, parser_of, show_times
 
 from jaxopt_lab.losses import softmax_cross_entropy
 from jaxopt_lab.nn import resnet
-from jaxopt_lab.nn._convolution import canonical_convolution
+from jaxopt_lab.nn.convolution import canonical_convolution
 
 BATCH = 128
-Turn = Callable[[], None]  # does its work once, and waits for it
-
-
-def race(contenders: dict[str, Turn], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each, its first turn (compile, warm-up) not counted."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in contenders.values():
-        turn()
-    for _ in range(rounds):
-        for name, turn in contenders.items():
-            begin = time.perf_counter()
-            turn()
-            times[name].append(1e3 * (time.perf_counter() - begin))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def report(title: str, times: dict[str, float]) -> None:
-    print(f"\n{title}")
-    first = next(iter(times))
-    for name, value in times.items():
-        ratio = "" if name == first else f"   {value / times[first]:.2f}x the time of {first}"
-        print(f"  {name:<28}{value:>9,.1f} ms{ratio}", flush=True)
 
 
 def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +73,7 @@ def resnets(rounds: int) -> None:
         contenders["PyTorch eager"] = torch_turn()
     except ImportError:
         print("PyTorch: not installed, left out")
-    report("ResNet-20, forward and backward, batch 128", race(contenders, rounds))
+    show_times("ResNet-20, forward and backward, batch 128", medians(contenders, rounds))
 
 
 def norms(rounds: int) -> None:
@@ -108,7 +81,7 @@ def norms(rounds: int) -> None:
     contenders |= {f"norm {n}": jax_turn(resnet(10, norm=n)) for n in ("group", "instance")}
     standardized = resnet(10, norm="group", weight_standardization="standard")
     contenders["norm group, standardized"] = jax_turn(standardized)
-    report("ResNet-20 by normalization", race(contenders, rounds))
+    show_times("ResNet-20 by normalization", medians(contenders, rounds))
 
 
 def shifted(x: jax.Array) -> list[jax.Array]:
@@ -151,18 +124,14 @@ def kernels(rounds: int) -> None:
         for form in (as_convolution, as_a_product_a_tap, as_one_product):
             compiled = jax.jit(form)
             contenders[form.__name__] = lambda f=compiled, x=x, g=g: jax.block_until_ready(f(x, g))
-        report(f"{inputs} -> {features} channels, {size}x{size}", race(contenders, rounds))
+        show_times(f"{inputs} -> {features} channels, {size}x{size}", medians(contenders, rounds))
 
 
 PARTS = {"resnet": (resnets, 9), "norms": (norms, 5), "kernel": (kernels, 15)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all unless given")
-    parser.add_argument("--quick", action="store_true", help="two rounds")
+    parser = parser_of(__doc__, PARTS, "two rounds")
     options = parser.parse_args()
     print(f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, jax {jax.__version__}")
     for name in options.parts or PARTS:

@@ -16,15 +16,13 @@ What made the difference on CPU, where XLA writes one array a kernel:
 
 import argparse
 import functools
-import random
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from racing import Turn, medians
 
 from jaxopt_lab import optimizers
 
@@ -32,8 +30,6 @@ try:
     import torch  # pyright: ignore[reportMissingImports]
 except ImportError:
     torch = None
-
-Step = Callable[[], None]
 
 # Ours, optax's, PyTorch's, and how many arrays Adam's like read and write at least (g, theta and
 # the accumulators in; theta and the accumulators out).
@@ -82,7 +78,7 @@ def arrays(shapes: list[tuple[int, ...]]) -> dict[str, jax.Array]:
     }
 
 
-def jax_step(update: Callable[..., Any], state: Any, shapes: list[tuple[int, ...]]) -> Step:
+def jax_step(update: Callable[..., Any], state: Any, shapes: list[tuple[int, ...]]) -> Turn:
     grads, params = arrays(shapes), arrays(shapes)
     compiled = jax.jit(update, donate_argnums=(0, 1))
 
@@ -93,7 +89,7 @@ def jax_step(update: Callable[..., Any], state: Any, shapes: list[tuple[int, ...
     return step
 
 
-def with_transformation(tx: optax.GradientTransformation, shapes: list[tuple[int, ...]]) -> Step:
+def with_transformation(tx: optax.GradientTransformation, shapes: list[tuple[int, ...]]) -> Turn:
     def update(params, state, grads):
         updates, state = tx.update(grads, state, params)
         return optax.apply_updates(params, updates), state
@@ -101,7 +97,7 @@ def with_transformation(tx: optax.GradientTransformation, shapes: list[tuple[int
     return jax_step(update, jax.jit(tx.init)(arrays(shapes)), shapes)
 
 
-def traffic(accumulators: int, shapes: list[tuple[int, ...]]) -> Step:
+def traffic(accumulators: int, shapes: list[tuple[int, ...]]) -> Turn:
     def update(params, state, grads):
         params = jax.tree.map(lambda p, g: p - 1e-3 * g, params, grads)
         return params, jax.tree.map(lambda a: 0.9 * a, state)
@@ -110,7 +106,7 @@ def traffic(accumulators: int, shapes: list[tuple[int, ...]]) -> Step:
     return jax_step(update, state, shapes)
 
 
-def with_torch(method: Any, shapes: list[tuple[int, ...]]) -> Step | None:
+def with_torch(method: Any, shapes: list[tuple[int, ...]]) -> Turn | None:
     if torch is None:
         return None
     name, arguments = (method, {}) if isinstance(method, str) else method
@@ -119,27 +115,6 @@ def with_torch(method: Any, shapes: list[tuple[int, ...]]) -> Step | None:
         p.grad = torch.randn_like(p) * 0.1
     form = {"fused": True} if name in FUSED else {"foreach": True}
     return getattr(torch.optim, name)(params, **arguments, **form).step
-
-
-def medians(steps: dict[str, Step], repeats: int) -> dict[str, float]:
-    """Milliseconds; the contestants take turns, so that a busy moment hits all of them.
-
-    A random order in each turn, and a pause: PyTorch's threads spin for a while after their work.
-    """
-    order = random.Random(0)
-    names = list(steps)
-    for step in steps.values():
-        for _ in range(2):
-            step()
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(repeats):
-        order.shuffle(names)
-        for name in names:
-            time.sleep(0.005)
-            start = time.perf_counter()
-            steps[name]()
-            times[name].append(time.perf_counter() - start)
-    return {name: 1e3 * statistics.median(taken) for name, taken in times.items()}
 
 
 def main() -> None:
@@ -164,7 +139,9 @@ def main() -> None:
             other = with_torch(torchs, shapes)
             if other is not None:
                 steps["torch"] = other
-            t = medians(steps, repeats)
+            # A pause, because PyTorch's threads spin for a while after their work.
+            t = medians(steps, repeats, warmups=2, pause=0.005, shuffle=True)
+            t = {contender: 1e3 * taken for contender, taken in t.items()}
             missing = float("nan")
             row = [t["ours"], t["optax"], t.get("torch", missing), t["traffic"]]
             ratios = [t["ours"] / x for x in row[1:]]

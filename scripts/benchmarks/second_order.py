@@ -20,12 +20,9 @@ kfac-jax takes part where it is installed and runs with this version of JAX (0.0
 jax 0.8). It runs as its own users run it, one compiled call a step; ours run in a scan.
 """
 
-import argparse
 import functools
 import itertools
 import os
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,13 +30,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from racing import Turn, medians, parser_of, show_times
 
 from jaxopt_lab import data, losses, nn, optimizers, second_order
 
 TRIALS = 6
 CHECK = 10
 PERIOD = 20  # steps of a turn, and between inversions
-Turn = Callable[[], None]  # does its work once, and waits for it
 
 
 class Task(NamedTuple):
@@ -258,17 +255,9 @@ def peer(task: Task, every: int, factors_every: int, settings: dict[str, float])
     return None
 
 
-def race(contenders: dict[str, Turn], rounds: int) -> dict[str, float]:
-    """Median milliseconds of a step of each, its first turn (compile, warm-up) not counted."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in contenders.values():
-        turn()
-    for _ in range(rounds):
-        for name, turn in contenders.items():
-            begin = time.perf_counter()
-            turn()
-            times[name].append(1e3 * (time.perf_counter() - begin) / PERIOD)
-    return {name: statistics.median(values) for name, values in times.items()}
+def step_times(turns: dict[str, Turn], rounds: int) -> dict[str, float]:
+    """Median seconds of a step of each, from turns of a period."""
+    return {name: taken / PERIOD for name, taken in medians(turns, rounds).items()}
 
 
 def steps_to(curve: np.ndarray, target: float) -> float:
@@ -299,16 +288,18 @@ def to_a_loss(task: Task, steps: int, rounds: int) -> None:
         grids["kfac-jax"] = KFAC_GRID
     target = min(float(np.nanmin(curve)) for curve in found["adam"])
     best = {name: first_to(tried, target) for name, tried in found.items()}
-    times = race({name: turns[name](grids[name][i]) for name, i in best.items()}, rounds)
+    times = step_times({name: turns[name](grids[name][i]) for name, i in best.items()}, rounds)
     needed = {name: steps_to(found[name][i], target) for name, i in best.items()}
-    seconds = {name: needed[name] * times[name] / 1e3 for name in best}
+    seconds = {name: needed[name] * times[name] for name in best}
     print(f"  to a training loss of {target:.4f}, the lowest of Adam's in {steps} steps")
     for name, i in best.items():
         settings = ", ".join(f"{key} {value:g}" for key, value in grids[name][i].items())
         last = found[name][i][-1]
-        result = f"{needed[name]:>6.0f} steps {times[name]:>8.2f} ms each {seconds[name]:>8.1f} s"
+        result = (
+            f"{needed[name]:>6.0f} steps {1e3 * times[name]:>8.2f} ms each {seconds[name]:>8.1f} s"
+        )
         if needed[name] == float("inf"):
-            result = f"not in {steps} steps; {times[name]:.2f} ms each"
+            result = f"not in {steps} steps; {1e3 * times[name]:.2f} ms each"
         elif name != "adam":
             shares = needed[name] / needed["adam"], seconds[name] / seconds["adam"]
             result += f"   {shares[0]:.2f}x Adam's steps, {shares[1]:.2f}x its time"
@@ -332,25 +323,18 @@ def a_step(name: str, rounds: int, quick: bool) -> None:
         other = peer(sized, PERIOD, 5, settings)
         if other:
             contenders["kfac-jax"] = other.turn()
-        times = race(contenders, rounds)
-        print(f"\na step of the autoencoder, batch 1,000, {title}")
-        for contender, value in times.items():
-            ratio = f"   {value / times['adam']:.2f}x Adam's" if contender != "adam" else ""
-            print(f"  {contender:<10}{value:>9.2f} ms{ratio}", flush=True)
+        title = f"a step of the autoencoder, batch 1,000, {title}"
+        show_times(title, step_times(contenders, rounds))
 
 
 PARTS = ("autoencoder", "mlp", "step")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all unless given")
+    parser = parser_of(__doc__, PARTS, "40 steps and two rounds")
     parser.add_argument("--data", default="digits", choices=["digits", "mnist", "fashion_mnist"])
     parser.add_argument("--steps", type=int, default=1000, help="of every setting")
     parser.add_argument("--batch-size", type=int, default=500)
-    parser.add_argument("--quick", action="store_true", help="40 steps and two rounds")
     options = parser.parse_args()
     print(f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, jax {jax.__version__}")
     steps, rounds = (40, 2) if options.quick else (options.steps, 9)

@@ -12,19 +12,18 @@ Parts:
            own runs one after another, 256 runs against PyTorch
   cnn      16 runs of a small CNN against our own one after another, steady
   devices  one single-threaded CPU device against two, steady; on a GPU 256 runs against one
-
-Each figure is the median over rounds in which every contender takes its turn.
 """
 
 import argparse
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from racing import parser_of, race, seconds, show_rates, show_times
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 ROOT = pathlib.Path(__file__).parents[2]
@@ -34,11 +33,7 @@ CNN = ["model.channels=[8, 16]"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all unless given")
-    parser.add_argument("--quick", action="store_true", help="one round")
+    parser = parser_of(__doc__, PARTS, "one round")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -67,18 +62,6 @@ def worker(kind: str, runs: int, steps: int, *, flags: str = "", copies: int = 1
     return runs * steps / seconds
 
 
-def report(title: str, rounds: int, contenders: dict) -> None:
-    found = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, turn in contenders.items():
-            found[name].append(turn())
-    print(f"\n{title}")
-    ours = statistics.median(next(iter(found.values())))
-    for name, rates in found.items():
-        rate = statistics.median(rates)
-        print(f"  {name:<34}{rate:>12,.0f} steps/s   ours is {ours / rate:.2f}x", flush=True)
-
-
 def steady(rounds: int) -> None:
     both = DEVICES.format(2)
     contenders = {
@@ -87,7 +70,7 @@ def steady(rounds: int) -> None:
         "Keras on JAX, 2 processes": lambda: worker("keras", 4, 1900, copies=2),
         "PyTorch eager, 2 processes": lambda: worker("torch", 4, 950, copies=2),
     }
-    report("digits MLP, steady", rounds, contenders)
+    show_rates("digits MLP, steady", race(contenders, rounds))
 
 
 def devices(rounds: int) -> None:
@@ -95,7 +78,7 @@ def devices(rounds: int) -> None:
         f"{n} device{'s' * (n > 1)}": lambda n=n: worker("sweep", 32, 950, flags=DEVICES.format(n))
         for n in (2, 1)
     }
-    report("digits MLP, 32 runs, over CPU devices", rounds, contenders)
+    show_rates("digits MLP, 32 runs, over CPU devices", race(contenders, rounds))
 
 
 def cnn(rounds: int) -> None:
@@ -103,7 +86,7 @@ def cnn(rounds: int) -> None:
         "ours, 16 runs, 2 devices": lambda: worker("sweep_cnn", 16, 57, flags=DEVICES.format(2)),
         "ours, one after another": lambda: worker("single_cnn", 4, 114),
     }
-    report("digits CNN, steady", rounds, contenders)
+    show_rates("digits CNN, steady", race(contenders, rounds))
 
 
 def command(rounds: int) -> None:
@@ -138,16 +121,9 @@ def command(rounds: int) -> None:
         256: {"PyTorch eager, 2 processes": lambda: peer("torch_fresh", 256, 2)},
     }
     for runs, peers in parts.items():
-        found = {"ours, one program": []} | {name: [] for name in peers}
-        for _ in range(rounds):
-            found["ours, one program"].append(ours(runs))
-            for name, turn in peers.items():
-                found[name].append(turn())
-        print(f"\nwhole command, {runs} runs of {EPOCHS} epochs")
-        own = statistics.median(found["ours, one program"])
-        for name, seconds in found.items():
-            middle = statistics.median(seconds)
-            print(f"  {name:<34}{middle:>9.1f} s   {middle / own:.2f}x ours' time", flush=True)
+        contenders = {"ours, one program": lambda runs=runs: ours(runs), **peers}
+        title = f"whole command, {runs} runs of {EPOCHS} epochs"
+        show_times(title, race(contenders, rounds))
 
 
 PARTS = {"steady": steady, "command": command, "cnn": cnn, "devices": devices}
@@ -161,10 +137,7 @@ def _config(name: str, sets=()):
 
 def _timed(turn, runs: int, steps: int) -> float:
     turn(steps)
-    begin = time.perf_counter()
-    for _ in range(runs):
-        turn(steps)
-    return time.perf_counter() - begin
+    return seconds(lambda: [turn(steps) for _ in range(runs)])
 
 
 def _sweep(name: str, sets, runs: int, steps: int) -> float:

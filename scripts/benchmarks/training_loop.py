@@ -9,14 +9,10 @@ Parts:
   resnet   ResNet-20 at 32x32, batch 128, momentum, in one compiled loop, against the plain Flax
            loop with Flax's own convolutions; random images, since only time is measured
   start    seconds from the command to the first training step, with an empty and a full cache
-
-Each contender takes its turn in every round; a figure is the median over rounds.
 """
 
-import argparse
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from peer_resnet import FlaxResNet20
+from racing import medians, parser_of, show_rates
 
 from jaxopt_lab.config.build import build
 from jaxopt_lab.config.load import load_config
@@ -45,25 +42,10 @@ ROOT = pathlib.Path(__file__).parents[2]
 Contender = Callable[[int], None]  # takes that many steps, and waits for them
 
 
-def race(contenders: dict[str, Contender], steps: int, rounds: int) -> dict[str, float]:
-    """Median steps a second of each, its first turn (compile, warm-up) not counted."""
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in contenders.values():
-        turn(steps)
-    for _ in range(rounds):
-        for name, turn in contenders.items():
-            begin = time.perf_counter()
-            turn(steps)
-            rates[name].append(steps / (time.perf_counter() - begin))
-    return {name: statistics.median(values) for name, values in rates.items()}
-
-
-def report(title: str, rates: dict[str, float]) -> None:
-    ours = rates["ours"]
-    print(f"\n{title}")
-    for name, rate in rates.items():
-        ratio = "" if name == "ours" else f"   ours is {ours / rate:.2f}x"
-        print(f"  {name:<26}{rate:>10,.4g} steps/s{ratio}", flush=True)
+def race_steps(contenders: dict[str, Contender], steps: int, rounds: int) -> dict[str, float]:
+    """Median steps a second of each."""
+    turns = {name: partial(turn, steps) for name, turn in contenders.items()}
+    return {name: steps / taken for name, taken in medians(turns, rounds).items()}
 
 
 def mlp(quick: bool) -> None:
@@ -78,7 +60,7 @@ def mlp(quick: bool) -> None:
         except ImportError:
             print(f"{name}: not installed, left out")
     steps, rounds = (190, 3) if quick else (950, 7)
-    report("digits MLP, batch 64, Adam", race(contenders, steps, rounds))
+    show_rates("digits MLP, batch 64, Adam", race_steps(contenders, steps, rounds))
 
 
 def residual_network(quick: bool) -> None:
@@ -102,7 +84,7 @@ def residual_network(quick: bool) -> None:
         "Flax + optax loop": step_turn(plain_init, plain_step, data, 128),
     }
     steps, rounds = (2, 2) if quick else (5, 5)
-    report("ResNet-20, batch 128, in a compiled loop", race(contenders, steps, rounds))
+    show_rates("ResNet-20, batch 128, in a compiled loop", race_steps(contenders, steps, rounds))
 
 
 def start(quick: bool) -> None:
@@ -253,11 +235,7 @@ PARTS = {"mlp": mlp, "resnet": residual_network, "start": start}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all unless given")
-    parser.add_argument("--quick", action="store_true", help="fewer steps and rounds")
+    parser = parser_of(__doc__, PARTS, "fewer steps and rounds")
     options = parser.parse_args()
     print(f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, jax {jax.__version__}")
     for part in options.parts or PARTS:

@@ -112,7 +112,7 @@ def main() -> None:
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     for surface in TITLE:
-        draw(surface).savefig(folder / f"{surface}.png")
+        (folder / f"{surface}.png").write_bytes(plots.figure_png(draw(surface)))
         print(folder / f"{surface}.png")
 
 

@@ -72,14 +72,14 @@ def test_fgsm_moves_by_the_sign_of_a_known_gradient():
 def test_pgd_is_its_loop(steps):
     batch = make_batch(np.float32)
     x0 = np.asarray(batch["x"], np.float64)
-    centre = np.random.default_rng(2).uniform(-0.02, 0.02, SHAPE) + x0
+    center = np.random.default_rng(2).uniform(-0.02, 0.02, SHAPE) + x0
 
     def loss_fn(x):  # a hill inside the ball: steps overshoot its top and turn
-        return -(((x - centre.astype(np.float32)) * 10) ** 2).sum((1, 2, 3))
+        return -(((x - center.astype(np.float32)) * 10) ** 2).sum((1, 2, 3))
 
     x = x0
     for _ in range(steps):
-        x = np.clip(x + 0.013 * np.sign(centre - x), x0 - EPSILON, x0 + EPSILON)
+        x = np.clip(x + 0.013 * np.sign(center - x), x0 - EPSILON, x0 + EPSILON)
         x = np.clip(x, 0, 1)
     attack = pgd(EPSILON, 0.013, steps, random_start=False)
     found = jax.jit(lambda k, b: attack(k, b, loss_fn))(jax.random.key(0), batch)

@@ -89,7 +89,7 @@ def test_a_draw_can_be_applied_again():
 
 
 def test_one_pixel():
-    # Those that look at a pixel's place or at its neighbours.
+    # Those that look at a pixel's place or at its neighbors.
     sized = ("random_affine", "random_translate", "random_autocontrast")
     sized += ("random_equalize", "random_sharpness", "cutout", "random_erasing", "gaussian_blur")
     op = compose(random_crop(0), *map(make, sized))

@@ -15,10 +15,10 @@ from scipy import ndimage, stats
 
 from jaxopt_lab.augment import corruptions
 from jaxopt_lab.augment.corruptions import CORRUPTIONS
-from jaxopt_lab.augment.corruptions._bilinear import bilinear
-from jaxopt_lab.augment.corruptions._motion import motion
-from jaxopt_lab.augment.corruptions._plasma import plasma
-from jaxopt_lab.augment.corruptions._separable import gaussian_matrix
+from jaxopt_lab.augment.corruptions.bilinear import bilinear
+from jaxopt_lab.augment.corruptions.motion import motion
+from jaxopt_lab.augment.corruptions.plasma import plasma
+from jaxopt_lab.augment.corruptions.separable import gaussian_matrix
 
 COUNT = 40
 KEYLESS = {"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression"}
@@ -218,8 +218,8 @@ def test_plasma_is_a_diamond_square_fractal():
     rng = np.random.default_rng(0)
     expected, step, wobble = np.zeros((count, size, size)), size, 100.0
 
-    def put(i, j, neighbours):
-        mean = sum(expected[:, a % size, b % size] for a, b in neighbours) / 4
+    def put(i, j, neighbors):
+        mean = sum(expected[:, a % size, b % size] for a, b in neighbors) / 4
         expected[:, i, j] = mean + wobble * rng.uniform(-wobble, wobble, count)
 
     while step > 1:
@@ -368,7 +368,7 @@ def test_jpeg_compression_is_pillows(severity, shape):
 
 
 @pytest.mark.parametrize(
-    ("x", "severity", "message"),
+    ("image", "severity", "message"),
     [
         (jnp.zeros((4, 4, 3)), 1, "one .H, W, C. uint8 image, got .4, 4, 3. float32"),
         (jnp.zeros((2, 4, 4, 3), jnp.uint8), 1, "through jax.vmap"),

@@ -94,16 +94,16 @@ def test_cutout_is_a_clipped_square_around_a_uniform_pixel(fill):
     x, length = patches()[:1, :10, :12], 4
     op = augment.cutout(length, fill=fill)
     y = np.asarray(jax.jit(batched(op))(jax.random.key(0), np.repeat(x, N, 0)))
-    centres = np.floor(np.asarray(op.draw_batch(jax.random.key(0), N)) * [10, 12]).astype(int)
+    centers = np.floor(np.asarray(op.draw_batch(jax.random.key(0), N)) * [10, 12]).astype(int)
     blank = np.round(x[0].mean((0, 1))) if fill is None else 128
     for i in range(200):
         expected = x[0].copy()
-        top, left = np.maximum(centres[i] - 2, 0)
-        expected[top : centres[i, 0] + 2, left : centres[i, 1] + 2] = blank
+        top, left = np.maximum(centers[i] - 2, 0)
+        expected[top : centers[i, 0] + 2, left : centers[i, 1] + 2] = blank
         np.testing.assert_array_equal(y[i], expected)
-    # The border clips wherever the centre is nearer than its half: rows 0, 1, 9 and so the columns.
-    clipped = ~((centres[:, 0] >= 2) & (centres[:, 0] <= 8) & (centres[:, 1] >= 2))
-    clipped |= centres[:, 1] > 10
+    # The border clips wherever the center is nearer than its half: rows 0, 1, 9 and so the columns.
+    clipped = ~((centers[:, 0] >= 2) & (centers[:, 0] <= 8) & (centers[:, 1] >= 2))
+    clipped |= centers[:, 1] > 10
     share = 1 - (7 / 10) * (9 / 12)
     assert abs(clipped.mean() - share) < 5 * np.sqrt(share * (1 - share) / N)
 

@@ -142,7 +142,7 @@ def test_cutmix_pastes_a_box_and_its_exact_area(per_sample, shape):
 
 
 def test_cutmix_boxes_are_clipped_as_often_as_theory_says():
-    """Rows and columns of the box, by the definition summed over lambda and the centre."""
+    """Rows and columns of the box, by the definition summed over lambda and the center."""
     height, width, count = 8, 20, 20_000
     batch = identified((2, height, width, 1))
     swap = jax.vmap(lambda k: cutmix()(k, batch)["x"][0, :, :, 0])
@@ -155,9 +155,9 @@ def test_cutmix_boxes_are_clipped_as_often_as_theory_says():
         seen = np.floor(other * np.sqrt(1 - shares)) >= 1  # else the box is empty
         for s in range(1, length + 1):
             chance = ((side == s) & seen).mean() / length / 2  # half of the partners are another
-            for centre in range(length):
-                low = max(0, centre - s // 2)
-                high = min(length, centre - s // 2 + s)
+            for center in range(length):
+                low = max(0, center - s // 2)
+                high = min(length, center - s // 2 + s)
                 covered[high - low] += chance
                 touches += chance * np.array([low == 0, high == length])
         marked = pasted.any(axis)

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from references.network import START, loss
 
 from jaxopt_lab.compat import keras, torch
 from jaxopt_lab.core.errors import ArgumentError, InputError
+from jaxopt_lab.core.ranges import hints
 
 # Every structure: with all that a function can keep in its state.
 FULL = {
@@ -94,6 +96,16 @@ def test_injected_hyperparameters_and_donated_buffers(make):
     step(found, state)
     rate = state.hyperparams.get("learning_rate", state.hyperparams.get("lr"))
     assert rate.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("table", [keras.OPTIMIZERS, keras.CALLBACKS, torch.OPTIMIZERS])
+def test_every_argument_is_annotated_and_documented(table):
+    for function in table.values():
+        text = inspect.getdoc(function)
+        for name in inspect.signature(function).parameters:
+            assert name in hints(function)
+            assert re.search(rf"^  ([a-z_]+, )*{name}[:,]", text, re.MULTILINE), name
+        assert all(f"\n{section}:" in text for section in ("Args", "Returns", "Raises"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from references.network import CASES, difference, falling, path, recorded
 
 from jaxopt_lab import optimizers
 from jaxopt_lab.compat import keras, torch
-from jaxopt_lab.compat.torch._common import torch_optimizer
+from jaxopt_lab.compat.torch.optimizer import torch_optimizer
 
 
 def case(library, name, **wanted):

@@ -15,6 +15,7 @@ from jaxopt_lab.control import (
     stochastic_weight_averaging,
     weight_ema,
 )
+from jaxopt_lab.core.tree import take
 from jaxopt_lab.optimizers import sgd
 from jaxopt_lab.schedules import cyclical_cycle_end, sgdr, sgdr_cycle_end
 
@@ -103,7 +104,7 @@ def test_decay_may_be_swept():
 
     def final(decay):
         tx = optax.chain(sgd(0.1), weight_ema(decay, debias=True))
-        return averaged_params(jax.tree.map(lambda x: x[-1], walk(tx)[1]))
+        return averaged_params(take(walk(tx)[1], -1))
 
     loop = jnp.stack([final(float(d)) for d in decays])
     np.testing.assert_allclose(jax.vmap(final)(decays), loop, rtol=1e-5)
@@ -115,14 +116,14 @@ def test_snapshots_at_exact_steps():
     path, states = walk(tx)
     taken = snapshots_taken(states)
     assert np.flatnonzero(np.diff(taken, prepend=0)).tolist() == [4, 14, 34]
-    last = jax.tree.map(lambda x: x[-1], states)
+    last = take(states, -1)
     np.testing.assert_array_equal(snapshot_params(last), path[jnp.array([4, 14, 34])])
 
 
 def test_more_cycles_than_members_keep_the_last():
     tx = optax.chain(sgd(0.1), snapshots(cyclical_cycle_end(5), 3))  # 9, 19, 29, 39
     path, states = walk(tx)
-    last = jax.tree.map(lambda x: x[-1], states)
+    last = take(states, -1)
     assert int(snapshots_taken(last)) == 4
     np.testing.assert_array_equal(snapshot_params(last), path[jnp.array([39, 19, 29])])
 
@@ -130,7 +131,7 @@ def test_more_cycles_than_members_keep_the_last():
 def test_places_that_are_not_filled_hold_the_first_parameters():
     tx = optax.chain(sgd(0.1), snapshots(lambda step: step == 3, 3))
     path, states = walk(tx)
-    found = snapshot_params(jax.tree.map(lambda x: x[-1], states))
+    found = snapshot_params(take(states, -1))
     np.testing.assert_array_equal(found[0], path[3])
     np.testing.assert_array_equal(found[1:], [[0.5, -1.0, 2.0]] * 2)
 
@@ -138,7 +139,7 @@ def test_places_that_are_not_filled_hold_the_first_parameters():
 def test_snapshots_under_vmap_with_their_own_cycles():
     def last(length):
         tx = optax.chain(sgd(0.1), snapshots(cyclical_cycle_end(length), 2))
-        return snapshot_params(jax.tree.map(lambda x: x[-1], walk(tx)[1]))
+        return snapshot_params(take(walk(tx)[1], -1))
 
     loop = jnp.stack([last(n) for n in (3, 5, 8)])
     np.testing.assert_allclose(jax.vmap(last)(jnp.array([3, 5, 8])), loop, rtol=1e-6)

@@ -25,6 +25,7 @@ from flax import nnx
 
 from jaxopt_lab.control import CONTROLS
 from jaxopt_lab.core.declare import declared
+from jaxopt_lab.core.tree import stack_trees
 from jaxopt_lab.core.types import Metric
 from jaxopt_lab.optimizers import adam, momentum
 
@@ -84,7 +85,7 @@ def test_vmap_over_metrics_and_gradients_equals_a_loop(name):
 
     lanes = jnp.where(jnp.isnan(lanes[:, :1]), lanes.at[:, 0].set(5.0), lanes)
     one = jax.jit(final)
-    loop = jax.tree.map(lambda *x: jnp.stack(x), *[one(values) for values in lanes])
+    loop = stack_trees([one(values) for values in lanes])
     assert_trees_close(jax.jit(jax.vmap(final))(lanes), loop, 1e-5, 1e-6)
 
 

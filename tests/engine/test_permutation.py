@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxopt_lab.engine._permutation import permutation
+from jaxopt_lab.engine.permutation import permutation
 
 
 # 1,626 is the first count of two rounds, 65,537 the first that is left to JAX.

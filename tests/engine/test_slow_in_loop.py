@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from jaxopt_lab.engine.convolutions import slow_in_loop
-from jaxopt_lab.nn._conv import Conv
+from jaxopt_lab.nn import Conv
 
 KINDS = {
     "plain": {},

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_lab.nn._activations import ACTIVATIONS, activation
+from jaxopt_lab.nn.activations import ACTIVATIONS, activation
 
 RECORD = np.load(pathlib.Path(__file__).parents[1] / "references" / "layers_torch.npz")
 

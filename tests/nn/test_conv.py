@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxopt_lab.engine._slow_in_loop import _equations, slow_in_loop
-from jaxopt_lab.nn._conv import Conv
-from jaxopt_lab.nn._convolution import canonical_convolution
+from jaxopt_lab.core.tree import stack_trees
+from jaxopt_lab.engine.convolutions import _equations, slow_in_loop
+from jaxopt_lab.nn import Conv
+from jaxopt_lab.nn.convolution import canonical_convolution
 
 # Sums of at most a few thousand products of order 1, in float64.
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
@@ -219,14 +220,14 @@ def test_vmap_equals_a_loop(name, axes):
     gradient = _gradient(_layers(case)[0])
     alone = jax.jit(gradient)
     several = [_operands(case, seed) for seed in range(3)]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *several)
+    stacked = stack_trees(several)
     arguments = [stacked[i] if axes[i] == 0 else several[0][i] for i in range(2)]
     batched = jax.jit(jax.vmap(gradient, axes))(*arguments)
     one_by_one = [
         alone(several[s if axes[0] == 0 else 0][0], several[s if axes[1] == 0 else 0][1])
         for s in range(3)
     ]
-    _assert_equal(batched, jax.tree.map(lambda *leaves: jnp.stack(leaves), *one_by_one))
+    _assert_equal(batched, stack_trees(one_by_one))
 
 
 @pytest.mark.parametrize("name", ["explicit", "groups-in-blocks"])

@@ -46,13 +46,13 @@ def test_orthogonal_columns_or_rows():
 @pytest.mark.parametrize("shape", [(3, 3, 4, 6), (2, 5, 6, 4), (4, 6)])
 def test_delta_orthogonal_keeps_every_pixels_length(shape):
     kernel = delta_orthogonal()(jax.random.key(0), shape, jnp.float32)
-    centre = kernel[tuple((k - 1) // 2 for k in shape[:-2])]
-    assert jnp.count_nonzero(kernel) == jnp.count_nonzero(centre) == centre.size
+    center = kernel[tuple((k - 1) // 2 for k in shape[:-2])]
+    assert jnp.count_nonzero(kernel) == jnp.count_nonzero(center) == center.size
     x = jnp.asarray(np.random.default_rng(0).normal(size=(1, *(6,) * (len(shape) - 2), shape[-2])))
     layer = Conv(shape[-1], shape[:-2]) if len(shape) > 2 else Dense(shape[-1])
     y = layer.apply({"params": {"kernel": kernel, "bias": jnp.zeros(shape[-1])}}, x)
     # "SAME" padding keeps a pixel in its place: y = x w, of the length of x where I <= O
-    np.testing.assert_allclose(y, jnp.einsum("...i,io->...o", x, centre), atol=1e-5)
+    np.testing.assert_allclose(y, jnp.einsum("...i,io->...o", x, center), atol=1e-5)
     if shape[-2] <= shape[-1]:
         np.testing.assert_allclose((y**2).sum(-1), (x**2).sum(-1), rtol=1e-4)
 

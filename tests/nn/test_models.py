@@ -12,11 +12,11 @@ from cases import MODELS as CASES
 from jaxopt_lab import data, engine, losses, optimizers
 from jaxopt_lab.core.tree import cast_floating
 from jaxopt_lab.nn import MODELS, cnn, linear, mlp, plain, resnet, wide_resnet
-from jaxopt_lab.nn._activations import ACTIVATIONS
-from jaxopt_lab.nn._layers import Activation, Init, Layers, Norm
-from jaxopt_lab.nn._normalization import NORMALIZATIONS
-from jaxopt_lab.nn._residual import BasicBlock
+from jaxopt_lab.nn.activations import ACTIVATIONS
 from jaxopt_lab.nn.initializers import BY_NAME
+from jaxopt_lab.nn.layers import Activation, Init, Layers, Norm
+from jaxopt_lab.nn.normalizations import NORMALIZATIONS
+from jaxopt_lab.nn.residual import BasicBlock
 
 
 @pytest.fixture(params=MODELS, name="model")

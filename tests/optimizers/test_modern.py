@@ -8,6 +8,7 @@ import pytest
 from references.network import START, falling, loss
 
 from jaxopt_lab import optimizers
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.optimizers import (
     muon,
     prodigy,
@@ -50,6 +51,15 @@ def test_schedule_free_adamw_evaluates_where_optax_does():
     expected = optax.contrib.schedule_free_eval_params(other_state, other)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-6), found, expected)
     assert jnp.abs(found["w1"] - params["w1"]).max() > 1e-3
+
+
+def test_the_average_is_found_in_the_state_of_a_chain():
+    tx = optax.chain(optax.clip_by_global_norm(1.0), schedule_free_sgd(0.1))
+    params, state = after(tx, 3)
+    whole, alone = (schedule_free_average(s, params) for s in (state, state[1]))
+    jax.tree.map(np.testing.assert_array_equal, whole, alone)
+    with pytest.raises(InputError, match="has no Schedule-Free method"):
+        schedule_free_average(optax.sgd(0.1).init(params), params)
 
 
 def test_schedule_free_weighs_a_step_with_its_own_rate():

@@ -1,12 +1,10 @@
 """Plots draw what they are given, and take what a short or broken run gives."""
 
-import io
-
 import numpy as np
 import pytest
 
-from jaxopt_lab.plots import PLOTS
-from jaxopt_lab.plots._curves import smoothed
+from jaxopt_lab.plots import PLOTS, figure_png
+from jaxopt_lab.plots.curves import smoothed
 
 STEP = np.arange(1, 101)
 FULL = {
@@ -29,9 +27,7 @@ BROKEN = {
     "history", [FULL, ONE, BROKEN, {}, {k: v for k, v in FULL.items() if "val" not in k}]
 )
 def test_draws(name, history):
-    buffer = io.BytesIO()
-    PLOTS[name](history).savefig(buffer, format="png")
-    assert buffer.getvalue().startswith(b"\x89PNG")
+    assert figure_png(PLOTS[name](history)).startswith(b"\x89PNG")
 
 
 def test_smoothing_is_unbiased_and_passes_over_what_is_not_finite():

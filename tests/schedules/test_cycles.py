@@ -7,7 +7,7 @@ import pytest
 
 from jaxopt_lab import schedules
 from jaxopt_lab.optimizers import momentum
-from jaxopt_lab.schedules._cycles import cycle_at
+from jaxopt_lab.schedules.cycles import cycle_at
 
 FAR = 2**31 - 2
 

@@ -15,6 +15,7 @@ from second_order.making import problem
 from jaxopt_lab import second_order as so
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import Range, hints, marks
+from jaxopt_lab.core.tree import stack_trees
 
 NEEDS_CURVATURE = [name for name in so.SECOND_ORDER if name not in ("shampoo", "soap")]
 
@@ -112,9 +113,7 @@ def test_vmap_over_learning_rates_and_seeds_equals_a_loop_of_scans(name):
         return params_, values
 
     one = jax.jit(final)
-    loop = jax.tree.map(
-        lambda *x: jnp.stack(x), *[one(rate, key) for rate, key in zip(rates, keys, strict=True)]
-    )
+    loop = stack_trees([one(rate, key) for rate, key in zip(rates, keys, strict=True)])
     # Solves of nearly singular systems magnify roundings, which batching reorders.
     assert_trees_close(jax.jit(jax.vmap(final))(rates, keys), loop, 1e-3, 1e-3)
 

@@ -11,7 +11,7 @@ import pytest
 from second_order.making import cross_entropy, flat, problem
 
 from jaxopt_lab import second_order as so
-from jaxopt_lab.second_order._kfac import KfacState, ScaleByKfacState
+from jaxopt_lab.second_order import KfacState, ScaleByKfacState
 
 
 def inverse(matrix, shift):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_lab.second_order._periodically import periodically
+from jaxopt_lab.second_order.periodically import periodically
 
 
 def counted(calls):

@@ -8,7 +8,7 @@ from second_order.making import flat
 
 from jaxopt_lab import optimizers
 from jaxopt_lab import second_order as so
-from jaxopt_lab.second_order._blocks import Blocks
+from jaxopt_lab.second_order.blocks import Blocks
 
 STEPS = 4
 SHAPES = {

@@ -1,11 +1,11 @@
 """Corruptions of test images, `(key, image, *, severity) -> image`: the fifteen of CIFAR-10-C.
 
 For measuring what a trained network bears, not for training it: one uint8 image in and out, of any
-size; a batch through `jax.vmap`. Lengths in pixels are those published for 32 by 32.
+size; a batch through `jax.vmap`. Lengths in pixels are those published for 32 by 32. Imports `core`
+and `augment.pixels`. Begin with `severity.py`, then `_brightness.py`.
 """
 
 from jaxopt_lab.augment.corruptions._brightness import brightness
-from jaxopt_lab.augment.corruptions._bytes import Severity
 from jaxopt_lab.augment.corruptions._contrast import contrast
 from jaxopt_lab.augment.corruptions._defocus_blur import defocus_blur
 from jaxopt_lab.augment.corruptions._elastic_transform import elastic_transform
@@ -20,6 +20,7 @@ from jaxopt_lab.augment.corruptions._pixelate import pixelate
 from jaxopt_lab.augment.corruptions._shot_noise import shot_noise
 from jaxopt_lab.augment.corruptions._snow import snow
 from jaxopt_lab.augment.corruptions._zoom_blur import zoom_blur
+from jaxopt_lab.augment.corruptions.severity import Severity
 
 CORRUPTIONS = {
     f.__name__: f

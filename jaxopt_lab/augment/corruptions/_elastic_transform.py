@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment.corruptions._bilinear import bilinear
-from jaxopt_lab.augment.corruptions._bytes import Severity, from_bytes, truncated
-from jaxopt_lab.augment.corruptions._separable import gaussian_matrix, separable
+from jaxopt_lab.augment.corruptions.bilinear import bilinear
+from jaxopt_lab.augment.corruptions.separable import gaussian_matrix, separable
+from jaxopt_lab.augment.corruptions.severity import Severity, from_bytes, truncated
 from jaxopt_lab.core.ranges import checked
 
 
@@ -53,8 +53,8 @@ def elastic_transform(key: jax.Array, image: jax.Array, *, severity: Severity) -
     place = place.astype(jnp.float32)
 
     # Corners as (row, column): two edges of length 2 `reach` meet in the second.
-    centre, reach = jnp.array([height // 2, width // 2], jnp.float32), max(1, n // 3)
-    corners = centre[None, :] + reach * jnp.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    center, reach = jnp.array([height // 2, width // 2], jnp.float32), max(1, n // 3)
+    corners = center[None, :] + reach * jnp.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0]])
     moved = corners + spread * n * jax.random.uniform(corner_key, (3, 2), minval=-1, maxval=1)
     map_to = jnp.stack([moved[0] - moved[1], moved[1] - moved[2]], 1) / (2 * reach)
     source = (place - moved[None, None, 0]) @ _inverse(map_to).T + corners[None, None, 0]

@@ -2,8 +2,8 @@
 
 import jax
 
-from jaxopt_lab.augment.corruptions._bytes import Severity, from_bytes, truncated
-from jaxopt_lab.augment.corruptions._plasma import plasma
+from jaxopt_lab.augment.corruptions.plasma import plasma
+from jaxopt_lab.augment.corruptions.severity import Severity, from_bytes, truncated
 from jaxopt_lab.core.ranges import checked
 
 

@@ -3,14 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment.corruptions._bytes import Severity, from_bytes, truncated
-from jaxopt_lab.augment.corruptions._separable import gaussian_matrix, separable
+from jaxopt_lab.augment.corruptions.separable import gaussian_matrix, separable
+from jaxopt_lab.augment.corruptions.severity import Severity, from_bytes, truncated
 from jaxopt_lab.core.ranges import checked
 
 
 @checked
 def glass_blur(key: jax.Array, image: jax.Array, *, severity: Severity) -> jax.Array:
-    """Blur, move every pixel to a neighbour's place, and blur again.
+    """Blur, move every pixel to a neighbor's place, and blur again.
 
     What lies behind frosted glass. The two first rows and columns stay.
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.augment.corruptions._bytes import Severity, checked_bytes
+from jaxopt_lab.augment.corruptions.severity import Severity, checked_bytes
 from jaxopt_lab.core.ranges import checked
 
 # The standard's example tables (its annex K), by row, which every encoder scales by its quality.
@@ -33,7 +33,7 @@ _CHROMINANCE = (
 def jpeg_compression(key: jax.Array, image: jax.Array, *, severity: Severity) -> jax.Array:
     """Write the image as a JPEG of low quality and read it again.
 
-    What libjpeg does, as Pillow calls it: YCbCr with half as many rows and columns of colour, the
+    What libjpeg does, as Pillow calls it: YCbCr with half as many rows and columns of color, the
     cosine transform of blocks of 8 by 8, rounded to multiples of a table, and back.
 
         x <- round(DCT(x) / (s T)) s T, in the cosine domain,    s from the quality
@@ -41,7 +41,7 @@ def jpeg_compression(key: jax.Array, image: jax.Array, *, severity: Severity) ->
 
     Args:
       key: not used.
-      image: (H, W, C) uint8; with C = 3 colour, else every channel is a grey image.
+      image: (H, W, C) uint8; with C = 3 color, else every channel is a gray image.
       severity: 1 to 5.
 
     Returns:
@@ -62,11 +62,11 @@ def jpeg_compression(key: jax.Array, image: jax.Array, *, severity: Severity) ->
     quality = (80, 65, 58, 50, 40)[severity - 1]
     x = checked_bytes(image).astype(jnp.int32)
     if x.shape[2] != 3:
-        grey = [_coded(x[..., i], _LUMINANCE, quality) for i in range(x.shape[2])]
-        return jnp.stack(grey, -1).astype(jnp.uint8)
+        gray = [_coded(x[..., i], _LUMINANCE, quality) for i in range(x.shape[2])]
+        return jnp.stack(gray, -1).astype(jnp.uint8)
     red, green, blue = (x[..., i] for i in range(3))
     luma = _coded(_fixed(((0.299, red), (0.587, green), (0.114, blue))), _LUMINANCE, quality)
-    down = (1 << 15) - 1  # in colour differences libjpeg rounds halves down
+    down = (1 << 15) - 1  # in color differences libjpeg rounds halves down
     to_blue = ((-0.168735892, red), (-0.331264108, green), (0.5, blue))
     to_red = ((0.5, red), (-0.418687589, green), (-0.081312411, blue))
     height, width = luma.shape

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.augment.corruptions._bytes import Severity, checked_bytes
+from jaxopt_lab.augment.corruptions.severity import Severity, checked_bytes
 from jaxopt_lab.core.ranges import checked
 
 
@@ -48,10 +48,10 @@ def _box_matrix(size: int, new: int) -> np.ndarray:
     """
     ratio = size / new
     wide = max(ratio, 1.0)
-    centre = ((np.arange(new) + 0.5) * ratio)[:, None]
+    center = ((np.arange(new) + 0.5) * ratio)[:, None]
     pixel = np.arange(size)[None, :]
-    low, high = ((centre + side * 0.5 * wide + 0.5).astype(int) for side in (-1, 1))
-    place = (pixel - centre + 0.5) * (1 / wide)
+    low, high = ((center + side * 0.5 * wide + 0.5).astype(int) for side in (-1, 1))
+    place = (pixel - center + 0.5) * (1 / wide)
     under = (pixel >= low) & (pixel < high) & (place > -0.5) & (place <= 0.5)
     return under.astype(np.float32)
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.augment.corruptions._bytes import Severity, checked_bytes, truncated
+from jaxopt_lab.augment.corruptions.severity import Severity, checked_bytes, truncated
 from jaxopt_lab.core.ranges import checked
 
 

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment.corruptions._bytes import Severity, from_bytes, truncated
-from jaxopt_lab.augment.corruptions._motion import motion
-from jaxopt_lab.augment.corruptions._separable import separable, zoom_matrix
+from jaxopt_lab.augment.corruptions.motion import motion
+from jaxopt_lab.augment.corruptions.separable import separable, zoom_matrix
+from jaxopt_lab.augment.corruptions.severity import Severity, from_bytes, truncated
 from jaxopt_lab.core.ranges import checked
 
 
@@ -16,7 +16,7 @@ def snow(key: jax.Array, image: jax.Array, *, severity: Severity) -> jax.Array:
     Flakes are the peaks of Gaussian noise, magnified and blurred along their fall.
 
         f = motion(noise where noise >= t else 0),    noise = zoom(N(m, s^2), z)
-        x <- w x + (1 - w) max(x, 1.5 grey(x) + 0.5) + f + f turned by 180 degrees
+        x <- w x + (1 - w) max(x, 1.5 gray(x) + 0.5) + f + f turned by 180 degrees
 
     Args:
       key: for the flakes and their fall.
@@ -33,7 +33,7 @@ def snow(key: jax.Array, image: jax.Array, *, severity: Severity) -> jax.Array:
     Reference: Hendrycks and Dietterich, 2019, https://arxiv.org/abs/1903.12261; the constants are
     those of CIFAR-10-C, https://github.com/hendrycks/robustness.
 
-    Differs from: the published code in the blur's rounding, see `motion_blur`. Grey is the mean of
+    Differs from: the published code in the blur's rounding, see `motion_blur`. Gray is the mean of
     the channels where they are not three.
     """
     mean, scale, zoom, threshold, radius, sigma, weight = (
@@ -52,6 +52,6 @@ def snow(key: jax.Array, image: jax.Array, *, severity: Severity) -> jax.Array:
     angle = jax.random.uniform(angle_key, minval=-135, maxval=-45)
     flakes = motion(flakes, angle, radius, sigma)
     luma = jnp.array([0.299, 0.587, 0.114]) if channels == 3 else jnp.full(channels, 1 / channels)
-    grey = (x * luma[None, None, :]).sum(-1, keepdims=True)
-    white = weight * x + (1 - weight) * jnp.maximum(x, 1.5 * grey + 0.5)
+    gray = (x * luma[None, None, :]).sum(-1, keepdims=True)
+    white = weight * x + (1 - weight) * jnp.maximum(x, 1.5 * gray + 0.5)
     return truncated(white + flakes + flakes[::-1, ::-1])

@@ -3,8 +3,8 @@
 import jax
 import numpy as np
 
-from jaxopt_lab.augment.corruptions._bytes import Severity, from_bytes, truncated
-from jaxopt_lab.augment.corruptions._separable import separable, zoom_matrix
+from jaxopt_lab.augment.corruptions.separable import separable, zoom_matrix
+from jaxopt_lab.augment.corruptions.severity import Severity, from_bytes, truncated
 from jaxopt_lab.core.ranges import checked
 
 

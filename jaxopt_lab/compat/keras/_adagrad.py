@@ -3,26 +3,16 @@
 import optax
 
 from jaxopt_lab import optimizers
-from jaxopt_lab.compat.keras._common import Clip, Decoupled, Frequency, keras_optimizer
-from jaxopt_lab.core.mask import Mask
-from jaxopt_lab.core.ranges import LearningRate, NonNegative, Positive, Probability, checked
+from jaxopt_lab.compat.keras.optimizer import keras_optimizer
+from jaxopt_lab.core.ranges import LearningRate, NonNegative, Positive, checked
 
 
 @checked
+@keras_optimizer
 def Adagrad(
     learning_rate: LearningRate = 0.001,
     initial_accumulator_value: NonNegative = 0.1,
     epsilon: Positive = 1e-7,
-    weight_decay: Decoupled = None,
-    clipnorm: Clip = None,
-    clipvalue: Clip = None,
-    global_clipnorm: Clip = None,
-    use_ema: bool = False,
-    ema_momentum: Probability = 0.99,
-    ema_overwrite_frequency: Frequency = None,
-    *,
-    decay: NonNegative = 0.0,
-    exclude_from_weight_decay: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Keras' Adagrad.
 
@@ -32,33 +22,7 @@ def Adagrad(
       learning_rate: eta > 0, a number, a traced array or a schedule of the step.
       initial_accumulator_value: G_0 >= 0.
       epsilon: > 0, under the root.
-      weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-        ema_overwrite_frequency, decay, exclude_from_weight_decay: as in every optimizer of
-        `compat.keras`.
-
-    Returns:
-      A transformation; state `KerasState(count, inner, average)`.
-
-    Raises:
-      ArgumentError: for a number out of its range, or more than one clip.
 
     Reference: `keras.optimizers.Adagrad`; the step is `optimizers.adagrad`.
     """
-
-    def step(eta):
-        return optimizers.adagrad(eta, epsilon, initial_accumulator_value)
-
-    return keras_optimizer(
-        "Adagrad",
-        step,
-        learning_rate,
-        weight_decay=weight_decay,
-        clipnorm=clipnorm,
-        clipvalue=clipvalue,
-        global_clipnorm=global_clipnorm,
-        use_ema=use_ema,
-        ema_momentum=ema_momentum,
-        ema_overwrite_frequency=ema_overwrite_frequency,
-        decay=decay,
-        exclude_from_weight_decay=exclude_from_weight_decay,
-    )
+    return optimizers.adagrad(learning_rate, epsilon, initial_accumulator_value)

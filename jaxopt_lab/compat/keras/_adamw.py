@@ -2,14 +2,14 @@
 
 import optax
 
-from jaxopt_lab.compat.keras._common import Clip, Frequency, keras_optimizer
-from jaxopt_lab.compat.keras._epsilon_hat import adam_with_epsilon_hat
-from jaxopt_lab.core.mask import Mask
-from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, Probability, checked
-from jaxopt_lab.optimizers._weight_decay import WeightDecay
+from jaxopt_lab.compat.keras.epsilon_hat import adam_with_epsilon_hat
+from jaxopt_lab.compat.keras.optimizer import keras_optimizer
+from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
+from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
 @checked
+@keras_optimizer
 def AdamW(
     learning_rate: LearningRate = 0.001,
     weight_decay: WeightDecay = 0.004,
@@ -17,15 +17,6 @@ def AdamW(
     beta_2: Decay = 0.999,
     epsilon: Positive = 1e-7,
     amsgrad: bool = False,
-    clipnorm: Clip = None,
-    clipvalue: Clip = None,
-    global_clipnorm: Clip = None,
-    use_ema: bool = False,
-    ema_momentum: Probability = 0.99,
-    ema_overwrite_frequency: Frequency = None,
-    *,
-    decay: NonNegative = 0.0,
-    exclude_from_weight_decay: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Keras' AdamW: its Adam with decoupled weight decay, of every parameter.
 
@@ -43,36 +34,11 @@ def AdamW(
       beta_2: 0 <= beta_2 < 1, decay of the second moment.
       epsilon: > 0, added to the root of the uncorrected second moment.
       amsgrad: static.
-      clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-        ema_overwrite_frequency, decay, exclude_from_weight_decay: as in every optimizer of
-        `compat.keras`.
-
-    Returns:
-      A transformation; state `KerasState(count, inner, average)`.
-
-    Raises:
-      ArgumentError: for a number out of its range, or more than one clip.
 
     Reference: `keras.optimizers.AdamW`; Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101
 
     Differs from: `optimizers.adamw`: Keras' epsilon stands before the bias correction, the paper's
     epsilon hat. At t = 1 its 1e-7 acts as 3e-6 would there.
     """
-
-    def step(eta):
-        return adam_with_epsilon_hat(eta, beta_1, beta_2, epsilon, amsgrad=amsgrad)
-
-    return keras_optimizer(
-        "AdamW",
-        step,
-        learning_rate,
-        weight_decay=weight_decay,
-        clipnorm=clipnorm,
-        clipvalue=clipvalue,
-        global_clipnorm=global_clipnorm,
-        use_ema=use_ema,
-        ema_momentum=ema_momentum,
-        ema_overwrite_frequency=ema_overwrite_frequency,
-        decay=decay,
-        exclude_from_weight_decay=exclude_from_weight_decay,
-    )
+    del weight_decay  # applied around the step
+    return adam_with_epsilon_hat(learning_rate, beta_1, beta_2, epsilon, amsgrad=amsgrad)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import optax
 
-from jaxopt_lab.compat.keras._mode import KerasMode, resolved
+from jaxopt_lab.compat.keras.mode import KerasMode, resolved
 from jaxopt_lab.control import early_stopping
 from jaxopt_lab.core.ranges import Range, checked
 

@@ -4,16 +4,16 @@ from typing import Annotated
 
 import optax
 
-from jaxopt_lab.compat.keras._mode import KerasMode, resolved
+from jaxopt_lab.compat.keras.mode import KerasMode, resolved
 from jaxopt_lab.control import plateau_learning_rate
-from jaxopt_lab.core.ranges import NonNegative, Positive, Range, checked
+from jaxopt_lab.core.ranges import NonNegative, OpenDecay, Positive, Range, checked
 
 
 @checked
 def ReduceLROnPlateau(
     optimizer: optax.GradientTransformation,
     monitor: str = "val_loss",
-    factor: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1,
+    factor: OpenDecay = 0.1,
     patience: Annotated[int, Range(0)] = 10,
     mode: KerasMode = "auto",
     min_delta: NonNegative = 1e-4,

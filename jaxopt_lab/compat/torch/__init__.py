@@ -3,6 +3,9 @@
 Here `params` is not an argument, as `init(params)` takes them. What changes how PyTorch computes,
 not what (`foreach`, `fused`, `capturable`, `differentiable`), is not here; neither are parameter
 groups, for which there is `optax.partition`.
+
+Imports `optimizers`, `schedules`, `control` and `core`. Begin with `optimizer.py`: what all of them
+do before their own step, and `_sgd.py`, a step.
 """
 
 from jaxopt_lab.compat.torch._adadelta import Adadelta

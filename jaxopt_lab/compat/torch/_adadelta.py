@@ -3,10 +3,9 @@
 import optax
 
 from jaxopt_lab import optimizers
-from jaxopt_lab.compat.torch._common import torch_optimizer
-from jaxopt_lab.core.ranges import LearningRate, Positive, checked
-from jaxopt_lab.optimizers._adadelta import OpenDecay
-from jaxopt_lab.optimizers._weight_decay import WeightDecay
+from jaxopt_lab.compat.torch.optimizer import torch_optimizer
+from jaxopt_lab.core.ranges import LearningRate, OpenDecay, Positive, checked
+from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
 @checked

@@ -5,13 +5,12 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab import optimizers
-from jaxopt_lab.compat._rates import inverse_time
-from jaxopt_lab.compat.torch._common import torch_optimizer
+from jaxopt_lab.compat.rates import inverse_time
+from jaxopt_lab.compat.torch.optimizer import torch_optimizer
 from jaxopt_lab.core.ranges import LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen
-from jaxopt_lab.optimizers._adagrad import AdagradState
-from jaxopt_lab.optimizers._weight_decay import WeightDecay
+from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
 @checked
@@ -55,7 +54,8 @@ def Adagrad(
         g = widen(grads)
         total = jax.tree.map(lambda s, g: s + g * g, state.total, g)
         step = jax.tree.map(lambda s, g: -eta * g / (jnp.sqrt(s) + eps), total, g)
-        return cast_like(step, grads), AdagradState(optax.safe_increment(state.count), total)
+        count = optax.safe_increment(state.count)
+        return cast_like(step, grads), optimizers.AdagradState(count, total)
 
     init = optimizers.adagrad(lr, initial_accumulator_value=initial_accumulator_value).init
     step = optax.GradientTransformationExtraArgs(init, update)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import optax
 
-from jaxopt_lab.compat.torch._adam_form import torch_adam
-from jaxopt_lab.compat.torch._common import torch_optimizer
+from jaxopt_lab.compat.torch.adam_form import torch_adam
+from jaxopt_lab.compat.torch.optimizer import torch_optimizer
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
-from jaxopt_lab.optimizers._weight_decay import WeightDecay
+from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
 @checked

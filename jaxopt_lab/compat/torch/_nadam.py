@@ -7,15 +7,14 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab import optimizers
-from jaxopt_lab.compat.torch._adam_form import shrink
-from jaxopt_lab.compat.torch._common import torch_optimizer
-from jaxopt_lab.compat.torch._double import bias_correction
+from jaxopt_lab.compat.torch.adam_form import shrink
+from jaxopt_lab.compat.torch.optimizer import torch_optimizer
+from jaxopt_lab.core.averages import exact_bias_correction, moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen
-from jaxopt_lab.optimizers._moments import moving_average
-from jaxopt_lab.optimizers._nadam import NadamState, momentum_at
-from jaxopt_lab.optimizers._weight_decay import WeightDecay
+from jaxopt_lab.optimizers.moments import momentum_at
+from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
 @checked
@@ -67,7 +66,7 @@ def NAdam(
         mu, next_mu = (momentum_at(b1, momentum_decay, t + k) for k in (0, 1))
         product = (state.product * mu).astype(jnp.float32)
         of_mean, of_grad = next_mu / (1 - product * next_mu), (1 - mu) / (1 - product)
-        c2 = bias_correction(b2, count)
+        c2 = exact_bias_correction(b2, count)
         g = widen(grads)
         m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
         v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
@@ -75,7 +74,7 @@ def NAdam(
             lambda g, m, v: -eta * (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps), g, m, v
         )
         step = shrink(step, params, eta, decoupled, state.count)
-        return cast_like(step, grads), NadamState(count, product, m, v)
+        return cast_like(step, grads), optimizers.NadamState(count, product, m, v)
 
     step = optax.GradientTransformationExtraArgs(optimizers.nadam(lr).init, update)
     return torch_optimizer("NAdam", step, maximize=maximize, weight_decay=coupled)

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 import optax
 
 from jaxopt_lab.control import plateau_learning_rate
-from jaxopt_lab.core.ranges import NonNegative, Positive, Range, checked
+from jaxopt_lab.core.ranges import NonNegative, OpenDecay, Positive, Range, checked
 
 
 @checked
 def ReduceLROnPlateau(
     optimizer: optax.GradientTransformation,
     mode: Literal["min", "max"] = "min",
-    factor: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.1,
+    factor: OpenDecay = 0.1,
     patience: Annotated[int, Range(0)] = 10,
     threshold: NonNegative = 1e-4,
     threshold_mode: Literal["rel", "abs"] = "rel",

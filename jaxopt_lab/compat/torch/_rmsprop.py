@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.compat._rates import is_off
-from jaxopt_lab.compat.torch._common import torch_optimizer
+from jaxopt_lab.compat.rates import is_off
+from jaxopt_lab.compat.torch.optimizer import torch_optimizer
+from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
-from jaxopt_lab.optimizers._moments import moving_average
-from jaxopt_lab.optimizers._rmsprop import RMSpropState
-from jaxopt_lab.optimizers._weight_decay import WeightDecay
+from jaxopt_lab.optimizers import RMSpropState
+from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
 @checked

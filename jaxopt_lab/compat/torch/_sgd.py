@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab import optimizers
-from jaxopt_lab.compat._rates import is_off
-from jaxopt_lab.compat.torch._common import torch_optimizer
+from jaxopt_lab.compat.rates import is_off
+from jaxopt_lab.compat.torch.optimizer import torch_optimizer
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Decay, LearningRate, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.optimizers._weight_decay import WeightDecay
+from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 Dampening = Annotated[float, Range(high=1)]
 

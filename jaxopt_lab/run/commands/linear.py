@@ -19,7 +19,7 @@ from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.core.tree import stack, take
+from jaxopt_lab.core.tree import stack_trees, take
 from jaxopt_lab.linear import Fit, LinearModel, predict, r2
 from jaxopt_lab.losses import accuracy
 from jaxopt_lab.run.records.folder import Folder, write_json
@@ -176,12 +176,12 @@ def _solved(
     elif not squares and "classes" in parameters:
         arguments["classes"] = classes or None
     if "lam" not in parameters:
-        return stack([function(X, y, **arguments)]), None
+        return stack_trees([function(X, y, **arguments)]), None
     path, lams = declared(function).path, jnp.asarray(config.lam)
     if path is not None and arguments.keys() <= inspect.signature(path).parameters.keys():
         return path(X, y, lams, **arguments), None
     if path is not None:
-        return stack([function(X, y, lam, **arguments) for lam in config.lam]), None
+        return stack_trees([function(X, y, lam, **arguments) for lam in config.lam]), None
     found = jax.vmap(lambda lam: function(X, y, lam=lam, **arguments))(lams)
     return found.model, found
 

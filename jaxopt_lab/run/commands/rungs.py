@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxopt_lab.config.groups import Group
 from jaxopt_lab.config.sweep import Sweep
-from jaxopt_lab.core.tree import stack, take
+from jaxopt_lab.core.tree import stack_trees, take
 from jaxopt_lab.engine import Chunk, Finish, fit
 from jaxopt_lab.run.records.history import History
 from jaxopt_lab.run.records.standings import Standings
@@ -124,7 +124,7 @@ class Rungs:
         if runs[0] in self._waiting:
             start, _ = self._waiting[runs[0]]
             states = [self._waiting.pop(run)[1] for run in runs]
-            return start, population.wave_of(places, stack(states))
+            return start, population.wave_of(places, stack_trees(states))
         wave, folder = population.start(places), self._session.folder
         found = folder.restore_progress(runs, wave.own) if folder else None
         if found is None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxopt_lab.config.tables import better
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.tree import stack
+from jaxopt_lab.core.tree import stack_trees
 from jaxopt_lab.core.types import ModelState, Params
 
 
@@ -79,7 +79,7 @@ class SweepResult(NamedTuple):
             found.append({"params": record.params, **(record.model_state or {})})
         if len({str(jax.tree.map(np.shape, f)) for f in found}) != 1:
             raise InputError("members: give indices of one or more runs of one structure")
-        return stack(found)
+        return stack_trees(found)
 
 
 def score(record: RunRecord | None, monitor: str) -> float:

@@ -1,0 +1,35 @@
+"""States of wrapped transformations: what is wrapped, copied, chosen between and set to zero."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def inner_transformation(inner: Any) -> optax.GradientTransformationExtraArgs:
+    """`inner` with extra arguments; an `optax.MultiSteps` too, which would lose them otherwise."""
+    if isinstance(inner, optax.MultiSteps):
+        return optax.GradientTransformationExtraArgs(inner.init, inner.update)
+    return optax.with_extra_args_support(inner)
+
+
+def select(condition: jax.Array, new: Any, old: Any) -> Any:
+    """`new` where the scalar condition holds, else `old`, bit for bit.
+
+    No branch, so each lane of a `vmap` has its own choice. NaN in the other tree is lost.
+    """
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+
+
+def zero_where(condition: jax.Array, tree: Any) -> Any:
+    """Zeros where the scalar condition holds, whatever the leaves are; else the leaves."""
+    return jax.tree.map(lambda x: jnp.where(condition, jnp.zeros_like(x), x), tree)
+
+
+def copied(tree: Any) -> Any:
+    """The leaves in buffers of their own.
+
+    Parameters and a state that began as them can both be donated then.
+    """
+    return jax.tree.map(lambda x: jnp.array(x, copy=True), tree)

@@ -1,0 +1,119 @@
+"""Curves of one run over its steps."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+History = Mapping[str, np.ndarray]
+
+TRAIN, VALIDATION = "#4C78A8", "#E45756"
+
+
+def loss_curve(history: History) -> Figure:
+    """Training loss, each batch and smoothed, and validation loss, on a log scale.
+
+    Args:
+      history: columns `step`, `loss` and, where there were evaluations, `eval_step`, `val_loss`.
+
+    Returns:
+      A figure; it holds an empty axis where no column is there.
+    """
+    figure, axes = _figure("loss")
+    values = np.concatenate([history.get(k, np.zeros(0)) for k in ("loss", "val_loss")])
+    log = bool(np.any(values > 0) and not np.any(values <= 0))
+    _training(axes, history, "loss", log=log)
+    _evaluations(axes, history, "val_loss")
+    if log:
+        axes.set_yscale("log")
+    return _finished(figure, axes)
+
+
+def accuracy_curve(history: History) -> Figure:
+    """Training accuracy, each batch and smoothed, and validation accuracy.
+
+    Args:
+      history: columns `step`, `accuracy` and, where there were evaluations, `eval_step`,
+        `val_accuracy`, in [0, 1].
+
+    Returns:
+      A figure.
+    """
+    figure, axes = _figure("accuracy")
+    _training(axes, history, "accuracy")
+    _evaluations(axes, history, "val_accuracy")
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    return _finished(figure, axes)
+
+
+def learning_rate_curve(history: History) -> Figure:
+    """The learning rate that each step applied.
+
+    Args:
+      history: columns `step` and `learning_rate`.
+
+    Returns:
+      A figure.
+    """
+    figure, axes = _figure("learning rate")
+    if "learning_rate" in history:
+        axes.plot(history["step"], history["learning_rate"], color=TRAIN, linewidth=1.6)
+        axes.set_ylim(bottom=0)
+    return _finished(figure, axes, legend=False)
+
+
+def smoothed(values: np.ndarray, span: int) -> np.ndarray:
+    """A bias-corrected exponential moving average over about `span` values."""
+    decay, average, weight = 1 - 1 / max(span, 1), 0.0, 0.0
+    out = np.empty(len(values))
+    for i, value in enumerate(values):
+        if np.isfinite(value):
+            average = decay * average + (1 - decay) * value
+            weight = decay * weight + (1 - decay)
+        out[i] = average / weight if weight else np.nan
+    return out
+
+
+def _figure(label: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(6.4, 3.6), dpi=144, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xlabel("step")
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    return figure, axes
+
+
+def _training(axes: Axes, history: History, name: str, *, log: bool = False) -> None:
+    if name not in history:
+        return
+    step, values = history["step"], history[name]
+    axes.plot(step, values, color=TRAIN, alpha=0.25, linewidth=0.8)
+    # On a log scale the mean of the logarithms: one early value must not hide all that follow.
+    span = len(values) // 50
+    smooth = np.exp(smoothed(np.log(values), span)) if log else smoothed(values, span)
+    axes.plot(step, smooth, color=TRAIN, linewidth=1.6, label="train")
+
+
+def _evaluations(axes: Axes, history: History, name: str) -> None:
+    if name not in history:
+        return
+    few = len(history["eval_step"]) <= 60
+    axes.plot(
+        history["eval_step"],
+        history[name],
+        color=VALIDATION,
+        linewidth=1.6,
+        marker="o" if few else None,
+        markersize=3,
+        label="validation",
+    )
+
+
+def _finished(figure: Figure, axes: Axes, *, legend: bool = True) -> Figure:
+    if legend and axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
+    return figure

@@ -1,0 +1,79 @@
+"""What the benchmarks beside this file share: contenders timed in turn, and how they are shown.
+
+In every round each contender takes its turn, so that a busy moment of the machine hits all of them;
+a figure is the median over rounds. Imports no JAX, because some contenders must run without it.
+"""
+
+import argparse
+import random
+import statistics
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+Turn = Callable[[], Any]  # does its work once, and waits for it
+
+
+def race(
+    contenders: dict[str, Callable[[], float]], rounds: int, *, shuffle: bool = False
+) -> dict[str, float]:
+    """The median of what each returns, a time or a rate, in a random order where `shuffle`."""
+    order, names = random.Random(0), list(contenders)
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
+        if shuffle:
+            order.shuffle(names)
+        for name in names:
+            found[name].append(contenders[name]())
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def seconds(turn: Turn, pause: float = 0.0) -> float:
+    """How long one turn takes, after a pause in which other turns' threads come to rest."""
+    time.sleep(pause)
+    start = time.perf_counter()
+    turn()
+    return time.perf_counter() - start
+
+
+def medians(
+    turns: dict[str, Turn],
+    rounds: int,
+    *,
+    warmups: int = 1,
+    pause: float = 0.0,
+    shuffle: bool = False,
+) -> dict[str, float]:
+    """Median seconds of each, after turns that are not counted: they compile and warm up."""
+    for turn in turns.values():
+        for _ in range(warmups):
+            turn()
+    timed = {name: lambda turn=turn: seconds(turn, pause) for name, turn in turns.items()}
+    return race(timed, rounds, shuffle=shuffle)
+
+
+def show_times(title: str, times: dict[str, float]) -> None:
+    """A line for each: its seconds or milliseconds, and over those of the first."""
+    print(f"\n{title}")
+    first, base = next(iter(times.items()))
+    for name, taken in times.items():
+        ratio = "" if name == first else f"   {taken / base:.2f}x the time of {first}"
+        text = f"{taken:>10,.1f} s " if base >= 10 else f"{1e3 * taken:>10,.2f} ms"
+        print(f"  {name:<36}{text}{ratio}", flush=True)
+
+
+def show_rates(title: str, rates: dict[str, float]) -> None:
+    """A line for each: its steps a second, and how many times as fast the first is."""
+    print(f"\n{title}")
+    first, base = next(iter(rates.items()))
+    for name, rate in rates.items():
+        ratio = "" if name == first else f"   {first} is {base / rate:.2f}x"
+        print(f"  {name:<36}{rate:>12,.4g} steps/s{ratio}", flush=True)
+
+
+def parser_of(doc: str | None, parts: Collection[str], quick: str) -> argparse.ArgumentParser:
+    """The arguments of a benchmark in parts; its module's docstring is the help."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="all unless given")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    return parser
