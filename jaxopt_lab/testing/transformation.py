@@ -308,7 +308,8 @@ def hyperparameters_may_be_injected(
     tx = optax.inject_hyperparams(function, static_args=static)(**arguments)
     bound = inspect.signature(function).bind(**arguments)
     bound.apply_defaults()
-    numbers = {k for k, v in bound.arguments.items() if v is not None} - set(static)
+    other = (type(None), bool, str)
+    numbers = {k for k, v in bound.arguments.items() if not isinstance(v, other)} - set(static)
 
     @jax.jit
     def both(params: Params) -> Any:
