@@ -1,28 +1,92 @@
 """Warnings are errors (pyproject), and so is an implicit rank promotion.
 
-Most of the suite's time is compilation. So a program that was compiled in one test is read from a
-folder in the next, and in the processes that tests start; and LLVM's passes are left out, while
-those of XLA, which decide what is computed in which order, all run.
+Most of the suite's time is compilation, so it is made cheap here:
+
+- A program that was compiled once is read from a folder afterwards: in the next test, in the
+  processes that tests start, and in the next run of this checkout.
+- XLA's passes, which decide what is computed in which order, all run; but a loop's code comes from
+  XLA's older emitter, which takes a third of the time, and LLVM's costlier passes are left out.
+- What was compiled for one directory of tests is let go before the next, because a worker would
+  otherwise grow by gigabytes.
+
+`XLA_FLAGS=--xla_cpu_use_fusion_emitters=true pytest` runs everything with the emitter of users.
 """
 
+import gc
 import os
+import pathlib
+import shutil
 import tempfile
 
 import jax
 import pytest
 
-# One folder a worker: JAX does not write an entry in one go.
-_cache = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+EMITTER = "xla_cpu_use_fusion_emitters"
+if EMITTER not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --{EMITTER}=false".strip()
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 for _name, _value in {
-    "jax_compilation_cache_dir": _cache.name,
     "jax_persistent_cache_min_compile_time_secs": 0,
     "jax_persistent_cache_min_entry_size_bytes": -1,
     "jax_disable_most_optimizations": True,
 }.items():
     jax.config.update(_name, _value)
     os.environ[_name.upper()] = str(_value)
+
+CACHE_LIMIT = 500e6  # bytes a worker; a run of the whole suite leaves about a fifth of it
+
+
+class Cache:
+    """A worker's folder of compiled programs, kept from run to run: JAX's keys hold its version.
+
+    JAX does not write an entry in one go. So a folder is used by one process at a time (another run
+    beside it gets a temporary one), and what a killed run left behind is thrown away: `dirty` is in
+    the folder from a run's start to its end.
+    """
+
+    def __init__(self, path):
+        self.lock, self.temporary = None, None
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            import fcntl
+
+            self.lock = (path / "lock").open("w")
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (ImportError, OSError):  # Windows; in use
+            self.temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+            path = pathlib.Path(self.temporary.name)
+        self.programs, self.dirty = path / "programs", path / "dirty"
+        size = sum(file.stat().st_size for file in self.programs.glob("*"))
+        if self.dirty.exists() or size > CACHE_LIMIT:
+            shutil.rmtree(self.programs, ignore_errors=True)
+        self.dirty.touch()
+
+    def close(self):
+        self.dirty.unlink(missing_ok=True)
+        if self.lock:
+            self.lock.close()
+        if self.temporary:
+            self.temporary.cleanup()
+
+
+def pytest_configure(config):
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None and config.getoption("numprocesses", None):
+        return  # the workers run the tests
+    cache = Cache(config.rootpath / ".pytest_cache" / "xla" / (worker or "alone"))
+    config.add_cleanup(cache.close)
+    jax.config.update("jax_compilation_cache_dir", str(cache.programs))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache.programs)
+
+
+def pytest_collection_finish():
+    gc.freeze()  # modules and tests stay to the end: no collection has to look at them
+
+
+def pytest_runtest_teardown(item, nextitem):
+    if nextitem is not None and nextitem.path.parent != item.path.parent:
+        jax.clear_caches()
 
 
 @pytest.fixture

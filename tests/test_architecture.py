@@ -32,6 +32,7 @@ ALLOWED = {
     "plots": set(),
 }
 BELOW_CONFIG = set(ALLOWED)
+ALLOWED["testing"] = {"core", "problems"}
 ALLOWED["config"] = BELOW_CONFIG
 ALLOWED["run"] = BELOW_CONFIG | {"config"}
 ALLOWED["cli"] = {"core", "run", "config"}  # core for the error that it prints

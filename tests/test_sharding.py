@@ -3,22 +3,11 @@
 The devices must be set up before JAX starts, so the test runs this file in a process of its own.
 """
 
-import os
-import subprocess
-import sys
-
-import pytest
-
-FLAGS = "--xla_force_host_platform_device_count=2"
+from processes import run_file
 
 
-@pytest.mark.parametrize("family", ["optimizers", "control"])
-def test_two_devices(family):
-    environment = os.environ | {"XLA_FLAGS": FLAGS, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, __file__, family], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_two_devices():
+    run_file(__file__, devices=2)
 
 
 def check(name, tx):
@@ -54,22 +43,19 @@ def check(name, tx):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=6e-6, err_msg=name)
 
 
-def main(family):
+def main():
     import cases
     import jax
+    from control.making import make
 
     from jaxopt_lab import optimizers
 
     assert jax.device_count() == 2
-    if family == "optimizers":
-        for name, arguments in cases.OPTIMIZERS.items():
-            check(name, optimizers.OPTIMIZERS[name](**arguments))
-    else:
-        from control.making import make
-
-        for name in cases.CONTROLS:
-            check(name, make(name, inner=optimizers.adam(0.1)))
+    for name, arguments in cases.OPTIMIZERS.items():
+        check(name, optimizers.OPTIMIZERS[name](**arguments))
+    for name in cases.CONTROLS:
+        check(name, make(name, inner=optimizers.adam(0.1)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -15,7 +15,6 @@ from control.making import (
     assert_trees_equal,
     make,
     metrics,
-    run,
     scanned,
     shapes,
     some_grads,
@@ -25,9 +24,9 @@ from flax import nnx
 
 from jaxopt_lab.control import CONTROLS
 from jaxopt_lab.core.declare import declared
-from jaxopt_lab.core.tree import stack_trees
 from jaxopt_lab.core.types import Metric
 from jaxopt_lab.optimizers import adam, momentum
+from jaxopt_lab.testing import transformation as promises
 
 EXTRAS = {
     "value": jnp.array(1.0),
@@ -45,34 +44,39 @@ def _name(request):
     return request.param
 
 
+def given(params, step):
+    """Gradients, and metrics that are new at every other step, beside all other extra arguments."""
+    value = jnp.asarray(VALUES)[jnp.minimum(step, len(VALUES) - 1)]
+    seen = metrics(value, ready=jnp.asarray(step) % 2 == 0)
+    return some_grads(params, step), EXTRAS | {"metrics": seen}
+
+
+def always_new(params, step):
+    """The same with metrics that are new at every step."""
+    return some_grads(params, step), EXTRAS | {"metrics": metrics(jnp.asarray(VALUES)[step])}
+
+
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_structure_and_dtypes_never_change(name, dtype):
-    tx, params = make(name), some_params(dtype)
-    state = tx.init(params)
-    before = shapes(state)
-    assert shapes(jax.eval_shape(tx.init, params)) == before
-    for step, value in enumerate(VALUES):
-        extras = EXTRAS | {"metrics": metrics(value, ready=step % 2 == 0)}
-        updates, state = tx.update(some_grads(params, step), state, params, **extras)
-        assert shapes(updates) == shapes(params)
-        assert shapes(state) == before
+    params = some_params(dtype)
+    promises.keeps_structure_and_dtypes(make(name), params, given, len(VALUES))
 
 
 def test_the_set_of_metrics_does_not_change_the_state(name):
     """One more name among the metrics, as between training alone and training with evaluation."""
     tx, params = make(name), some_params()
     more = metrics(1.0, val_accuracy=Metric(jnp.array(0.5), jnp.array(True)))
-    states = [
-        tx.update(some_grads(params), tx.init(params), params, metrics=m)[1]
-        for m in (metrics(1.0), more)
-    ]
+    states = jax.jit(
+        lambda p: [
+            tx.update(some_grads(p), tx.init(p), p, metrics=m)[1] for m in (metrics(1.0), more)
+        ]
+    )(params)
     assert_trees_equal(*states)
 
 
-def test_jit_equals_eager(name):
-    tx, params = make(name), some_params()
-    # Fusion reorders float32 roundings: a few units in the last place over the steps.
-    assert_trees_close(run(tx, params, update=jax.jit(tx.update)), run(tx, params), 1e-5, 1e-6)
+def test_jit_and_scan_equal_eager(name):
+    steps = {"steps": len(VALUES), "rtol": 1e-5, "atol": 1e-6}
+    promises.jit_and_scan_equal_eager(make(name), some_params(), always_new, **steps)
 
 
 def test_vmap_over_metrics_and_gradients_equals_a_loop(name):
@@ -84,31 +88,11 @@ def test_vmap_over_metrics_and_gradients_equals_a_loop(name):
         return scanned(tx, jax.tree.map(lambda p: p + values[0], params), values)
 
     lanes = jnp.where(jnp.isnan(lanes[:, :1]), lanes.at[:, 0].set(5.0), lanes)
-    one = jax.jit(final)
-    loop = stack_trees([one(values) for values in lanes])
-    assert_trees_close(jax.jit(jax.vmap(final))(lanes), loop, 1e-5, 1e-6)
-
-
-def test_scan_carries_the_state(name):
-    tx, params = make(name), some_params()
-    assert_trees_close(scanned(tx, params), run(tx, params), 1e-5, 1e-6)
+    promises.vmap_equals_loop(final, lanes, 1e-5, 1e-6)
 
 
 def test_one_trace_serves_every_step_and_both_can_be_donated(name):
-    tx, params = make(name), some_params()
-    traces = 0
-
-    def step(params, state, value):
-        nonlocal traces
-        traces += 1
-        updates, state = tx.update(some_grads(params), state, params, metrics=metrics(value))
-        return optax.apply_updates(params, updates), state
-
-    step = jax.jit(step, donate_argnums=(0, 1))
-    state = tx.init(params)
-    for value in VALUES:
-        params, state = step(params, state, value)
-    assert traces == 1
+    promises.one_trace(make(name), some_params(), always_new, len(VALUES))
 
 
 def test_in_a_chain_around_an_optimizer(name):
@@ -119,49 +103,21 @@ def test_in_a_chain_around_an_optimizer(name):
         "wrapper": lambda tx: tx,
     }
     tx = chains[declared(CONTROLS[name]).place](make(name))
-    updates, _ = tx.update(some_grads(params), tx.init(params), params, **EXTRAS)
-    assert shapes(updates) == shapes(params)
+    promises.keeps_structure_and_dtypes(tx, params, always_new)
+    promises.ignores_unknown_extras(tx, params, always_new)
 
 
-def test_masked(name):
-    params = some_params()
-    mask = {"dense": True, "scale": False, "empty": True, "none": True}
-    tx = optax.masked(make(name), mask)
-    updates, state = tx.update(some_grads(params), tx.init(params), params, **EXTRAS)
-    part = {k: v for k, v in params.items() if k != "scale"}
-    alone = make(name)
-    if name not in ("clip_by_global_norm", "add_gradient_noise"):  # the same leaves, another order
-        whole, _ = alone.update(some_grads(part), alone.init(part), part, **EXTRAS)
-        assert_trees_close(updates["dense"], whole["dense"])
-    assert updates["scale"] == some_grads(params)["scale"]
-    assert shapes(state) == shapes(tx.init(params))
-
-
-def test_partition(name):
-    params = some_params()
-    labels = {"dense": "a", "scale": "b", "empty": "a", "none": "b"}
-    tx = optax.partition({"a": make(name), "b": optax.set_to_zero()}, labels)
-    state = tx.init(params)
-    updates, new = jax.jit(tx.update)(
-        some_grads(params), state, params, metrics=metrics(1.0), key=jax.random.key(0)
+def test_masked_and_partition(name):
+    # These two depend on the order of the leaves.
+    joint = name in ("clip_by_global_norm", "add_gradient_noise")
+    promises.works_masked_and_partitioned(
+        lambda: make(name), some_params(), "scale", always_new, joint=joint
     )
-    assert updates["scale"] == 0
-    assert shapes(new) == shapes(state)
 
 
 @pytest.mark.parametrize("name", [n for n in CONTROLS if n not in MONITORING])
 def test_multi_steps_around_those_that_read_no_metrics(name):
-    params = some_params()
-    tx = optax.MultiSteps(optax.chain(make(name)), every_k_schedule=2)
-    state = tx.init(params)
-    update = jax.jit(tx.update)
-    first, state = update(some_grads(params, 0), state, params)
-    second, _ = update(some_grads(params, 1), state, params)
-    mean = jax.tree.map(lambda a, b: (a + b) / 2, some_grads(params, 0), some_grads(params, 1))
-    alone = make(name)
-    expected, _ = alone.update(mean, alone.init(params), params)
-    assert all(not u.any() for u in jax.tree.leaves(first))
-    assert_trees_close(second, expected, 1e-5, 1e-6)
+    promises.multi_steps_applies_the_mean(lambda: make(name), some_params(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
@@ -205,47 +161,38 @@ def test_wrappers_take_transformations_without_extra_arguments(name, inner):
 
 @pytest.mark.parametrize("name", [n for n in CONTROLS if n not in WRAPPERS])
 def test_inject_hyperparams(name):
-    params, given = some_params(), dict(CASES[name])
+    arguments = dict(CASES[name])
     if name == "snapshots":
-        given["is_cycle_end"] = lambda step: step == 0
+        arguments["is_cycle_end"] = lambda step: step == 0
     static = [word for word in WORDS if word in CONTROLS[name].__wrapped__.__annotations__]
-    tx = optax.inject_hyperparams(CONTROLS[name], static_args=static)(**given)
-    alone = make(name) if name != "snapshots" else CONTROLS[name](**given)
-    a, state = jax.jit(tx.update)(some_grads(params), tx.init(params), params, metrics=metrics(1.0))
-    b, _ = alone.update(some_grads(params), alone.init(params), params, metrics=metrics(1.0))
-    assert_trees_close(a, b, 1e-5)
-    assert shapes(state) == shapes(tx.init(params))
+    promises.hyperparameters_may_be_injected(
+        CONTROLS[name], arguments, static, some_params(), always_new
+    )
 
 
 def test_every_number_may_be_traced(name):
     params = some_params()
     numbers = {k: v for k, v in CASES[name].items() if k != "members"}
+    traced, plain = jax.jit(
+        lambda numbers: (scanned(make(name, **numbers), params), scanned(make(name), params))
+    )(numbers)
+    assert_trees_close(traced, plain, 1e-5, 1e-6)
 
-    def final(numbers):
-        return scanned(make(name, **numbers), params)
 
-    assert_trees_close(jax.jit(final)(numbers), final({}), 1e-5, 1e-6)
-
-
-def test_nnx_and_equinox_parameters(name):
-    tx = make(name)
-    for params in (
+@pytest.mark.parametrize(
+    "params",
+    [
         nnx.state(nnx.Linear(3, 2, rngs=nnx.Rngs(0)), nnx.Param),
         eqx.filter(eqx.nn.Linear(3, 2, key=jax.random.key(0)), eqx.is_inexact_array),
-    ):
-        state = tx.init(params)
-        updates, new = tx.update(some_grads(params), state, params, metrics=metrics(1.0))
-        assert shapes(updates) == shapes(params)
-        assert shapes(new) == shapes(state)
+    ],
+    ids=["nnx", "equinox"],
+)
+def test_nnx_and_equinox_parameters(name, params):
+    promises.keeps_structure_and_dtypes(make(name), params, always_new)
 
 
 def test_state_keeps_the_sharding_of_its_parameters(name):
-    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
-    params = {"w": jax.device_put(jnp.ones((4, 2)), sharding)}
-    for leaf in jax.tree.leaves(make(name, inner=adam(0.1)).init(params)):
-        if leaf.shape == (4, 2):
-            assert leaf.sharding.is_equivalent_to(sharding, 2)
+    promises.state_keeps_the_sharding(make(name, inner=adam(0.1)))
 
 
 def test_places():
@@ -274,13 +221,16 @@ def test_a_metric_that_is_never_ready_changes_nothing(name):
     tx, plain = make(name), momentum(0.1)
     if declared(CONTROLS[name]).place == "updates":
         tx = optax.chain(plain, tx)
-    state, plain_state = tx.init(params), plain.init(params)
-    for step in range(20):
-        grads = some_grads(params, step)
-        given = metrics(float(step), ready=False)
-        a, state = tx.update(grads, state, params, metrics=given)
-        b, plain_state = plain.update(grads, plain_state, params)
-        assert_trees_equal(a, b)
+
+    def step(states, k):
+        grads = some_grads(params, k)
+        a, one = tx.update(grads, states[0], params, metrics=metrics(k, ready=False))
+        b, other = plain.update(grads, states[1], params)
+        return (one, other), (a, b)
+
+    start = (tx.init(params), plain.init(params))
+    _, (found, expected) = jax.jit(lambda s: jax.lax.scan(step, s, jnp.arange(20)))(start)
+    assert_trees_equal(found, expected)
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,11 @@
 The devices must be set up before JAX starts, so the test runs this file in a process of its own.
 """
 
-import os
-import subprocess
-import sys
-
-FLAGS = "--xla_force_host_platform_device_count=8"
+from processes import run_file
 
 
 def test_eight_devices():
-    environment = os.environ | {"XLA_FLAGS": FLAGS, "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, __file__]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_file(__file__, devices=8)
 
 
 def check():

@@ -1,7 +1,6 @@
 """One run in two processes of two devices each, over loopback."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -11,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from processes import environment
 
 import jaxopt_lab
 from jaxopt_lab.core.errors import InputError
@@ -37,12 +37,11 @@ checkpoint_every = 8
 
 def start(*arguments, process, port):
     """A process of the run, as a user starts it."""
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
     ranks = ["--coordinator", f"127.0.0.1:{port}", "--process-id", str(process)]
     options = ["--distributed", *ranks, "--process-count", "2", "--devices", "2"]
     return subprocess.Popen(
         [sys.executable, "-m", "jaxopt_lab.cli", "train", *arguments, *options],
-        env=environment,
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

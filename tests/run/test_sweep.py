@@ -1,8 +1,6 @@
 """A sweep as a user calls it: its runs are those of `train`, and none minds another."""
 
 import json
-import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -10,6 +8,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+from processes import run_file
 
 import jaxopt_lab
 from jaxopt_lab.config.build import build
@@ -303,11 +302,7 @@ def test_waves_that_fit_the_memory_change_nothing(path, monkeypatch):
 
 def test_eight_devices_change_nothing(path):
     """Padded to the devices and dealt to them, in a process that has eight."""
-    flags = "--xla_force_host_platform_device_count=8"
-    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, str(pathlib.Path(__file__)), str(path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_file(__file__, path, devices=8)
 
 
 def _on_eight_devices(path):

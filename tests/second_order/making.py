@@ -53,6 +53,7 @@ def conv(params, batch):
     return apply("conv", params, batch)
 
 
+@functools.cache
 def problem(name="mlp", dtype=jnp.float32, samples=SAMPLES, seed=0):
     """Parameters and the curvature there."""
     model, shape = MODELS[name]

@@ -13,9 +13,11 @@ from cases import SECOND_ORDER as CASES
 from second_order.making import problem
 
 from jaxopt_lab import second_order as so
-from jaxopt_lab.core.errors import ArgumentError, InputError
-from jaxopt_lab.core.ranges import Range, hints, marks
-from jaxopt_lab.core.tree import stack_trees
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.ranges import hints
+from jaxopt_lab.core.tree import cast_like
+from jaxopt_lab.testing import transformation as promises
+from jaxopt_lab.testing.compare import alike
 
 NEEDS_CURVATURE = [name for name in so.SECOND_ORDER if name not in ("shampoo", "soap")]
 
@@ -27,10 +29,6 @@ def _name(request):
 
 def make(name, **changes):
     return so.SECOND_ORDER[name](**{**CASES[name], **changes})
-
-
-def shapes(tree):
-    return jax.tree.map(lambda x: (x.shape, x.dtype), tree)
 
 
 def assert_trees_close(a, b, rtol=1e-5, atol=1e-6):
@@ -54,6 +52,12 @@ def take_steps(tx, params, curvature, keys):
 
 
 @functools.cache
+def gradient():
+    """Of the problem."""
+    return jax.jit(problem()[1].gradient)()
+
+
+@functools.cache
 def update_of(name):
     """A fresh optimizer's update, compiled once for all arguments of these shapes."""
     return jax.jit(
@@ -67,40 +71,35 @@ def update_of(name):
 def first(name):
     """Parameters, curvature, gradient, state and the first update."""
     params, curvature = problem()
-    grads, state = jax.jit(curvature.gradient)(), make(name).init(params)
+    grads, state = gradient(), make(name).init(params)
     rate = CASES[name]["learning_rate"]
     return params, curvature, grads, state, update_of(name)(grads, state, params, curvature, rate)
 
 
 def test_structure_and_dtypes_never_change(name):
     params, _, _, state, (updates, new) = first(name)
-    assert shapes(updates) == shapes(params)
-    assert shapes(new) == shapes(state)
+    alike(updates, params, "updates are like the parameters")
+    alike(new, state, "the state never changes")
     assert any(u.any() for u in jax.tree.leaves(updates)) and finite((updates, new))
 
 
+def given(params, step):
+    """The problem's gradient, and its curvature, restricted to the parameters that are there."""
+    _, curvature = problem()
+    present = {name: not isinstance(part, optax.MaskedNode) for name, part in params.items()}
+    grads = {name: g if present[name] else params[name] for name, g in gradient().items()}
+    if all(present.values()):
+        curvature = dataclasses.replace(curvature, params=params)
+    else:
+        curvature = curvature.restrict(present)
+    return cast_like(grads, params), {"curvature": curvature}
+
+
 def test_bfloat16_parameters_move_as_their_float32_copies_would(name):
-    params, curvature, grads, _, _ = first(name)
-    half = jax.tree.map(lambda p: p.astype(jnp.bfloat16), params)
-    tx = make(name)
-    state = tx.init(half)
-    floating = [x.dtype for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
-    assert all(dtype == jnp.float32 for dtype in floating)
-    grads = jax.tree.map(lambda g: g.astype(jnp.bfloat16), grads)
-    c = dataclasses.replace(curvature, params=half)
-    updates, new = jax.jit(lambda g, s, p, c: tx.update(g, s, p, curvature=c))(
-        grads, state, half, c
-    )
-    assert shapes(updates) == shapes(half) and shapes(new) == shapes(state)
-    wide = jax.tree.map(lambda p: p.astype(jnp.float32), (half, grads))
-    c = dataclasses.replace(curvature, params=wide[0])
-    expected, _ = update_of(name)(
-        wide[1], tx.init(wide[0]), wide[0], c, CASES[name]["learning_rate"]
-    )
-    rounded = jax.tree.map(lambda u: u.astype(jnp.bfloat16).astype(jnp.float32), expected)
-    updates = jax.tree.map(lambda u: u.astype(jnp.float32), updates)
+    params, _ = problem()
+    promises.state_is_wide(make(name), jax.tree.map(lambda p: p.astype(jnp.bfloat16), params))
     # A rounding to bfloat16 of two compilations' last digits: one part in 256.
-    assert_trees_close(updates, rounded, 2**-7, 1e-5)
+    promises.bfloat16_moves_as_float32(make(name), params, given, 2**-7, 1e-5)
 
 
 def test_vmap_over_learning_rates_and_seeds_equals_a_loop_of_scans(name):
@@ -108,39 +107,18 @@ def test_vmap_over_learning_rates_and_seeds_equals_a_loop_of_scans(name):
     rates = CASES[name]["learning_rate"] * jnp.array([0.5, 1.0])
     keys = jax.random.split(jax.random.key(3), (2, 3))
 
-    def final(rate, keys):
-        (params_, _), values = take_steps(make(name, learning_rate=rate), params, curvature, keys)
+    def final(lane):
+        tx = make(name, learning_rate=lane["rate"])
+        (params_, _), values = take_steps(tx, params, curvature, lane["keys"])
         return params_, values
 
-    one = jax.jit(final)
-    loop = stack_trees([one(rate, key) for rate, key in zip(rates, keys, strict=True)])
     # Solves of nearly singular systems magnify roundings, which batching reorders.
-    assert_trees_close(jax.jit(jax.vmap(final))(rates, keys), loop, 1e-3, 1e-3)
+    promises.vmap_equals_loop(final, {"rate": rates, "keys": keys}, 1e-3, 1e-3)
 
 
 def test_masked_and_partition_move_a_part_as_a_restricted_curvature_says(name):
-    params, curvature, grads, _, _ = first(name)
-    mask = {"Dense_0": True, "Dense_1": False}
-    rate = CASES[name]["learning_rate"]
-
-    @jax.jit
-    def three(grads, params, curvature):
-        tx = make(name, learning_rate=rate)
-        masked = optax.masked(tx, mask)
-        a, _ = masked.update(grads, masked.init(params), params, curvature=curvature)
-        labels = {"Dense_0": "x", "Dense_1": "rest"}
-        parts = optax.partition({"x": tx, "rest": optax.set_to_zero(), "empty": tx}, labels)
-        b, _ = parts.update(grads, parts.init(params), params, curvature=curvature)
-        part = {"Dense_0": params["Dense_0"], "Dense_1": optax.MaskedNode()}
-        given = {"Dense_0": grads["Dense_0"], "Dense_1": optax.MaskedNode()}
-        c, _ = tx.update(given, tx.init(part), part, curvature=curvature.restrict(mask))
-        return a, b, c
-
-    a, b, c = three(grads, params, curvature)
-    assert_trees_close(a["Dense_1"], grads["Dense_1"])
-    assert not any(x.any() for x in jax.tree.leaves(b["Dense_1"]))
-    assert_trees_close(a["Dense_0"], c["Dense_0"])
-    assert_trees_close(b["Dense_0"], c["Dense_0"])
+    params, _ = problem()
+    promises.works_masked_and_partitioned(lambda: make(name), params, "Dense_1", given, 1e-5, 1e-6)
 
 
 def test_finite_on_gradients_that_are_not(name):
@@ -230,7 +208,8 @@ def test_every_number_may_be_traced_and_injected(name):
     tx = optax.inject_hyperparams(function, static_args=list(static))(**CASES[name])
     state = tx.init(params)
     found, new = jax.eval_shape(lambda s: tx.update(grads, s, params, curvature=curvature), state)
-    assert shapes(found) == shapes(params) and shapes(new) == shapes(state)
+    alike(found, params, "updates are like the parameters")
+    alike(new, state, "the state never changes")
 
 
 @pytest.mark.parametrize("name", NEEDS_CURVATURE)
@@ -241,10 +220,4 @@ def test_says_how_to_give_the_curvature_where_it_is_missing(name):
 
 
 def test_rejects_what_is_out_of_range(name):
-    for argument, hint in hints(so.SECOND_ORDER[name]).items():
-        for mark in [m for m in marks(hint) if isinstance(m, Range)]:
-            wrong = [float("nan"), -1.0] + [1.0] * (mark.high == 1 and mark.high_open)
-            wrong += [0.0] * mark.low_open + [float("inf")] * mark.high_open
-            for value in wrong:
-                with pytest.raises(ArgumentError, match=f"{name}: {argument} must be "):
-                    make(name, **{argument: value})
+    promises.rejects_what_is_out_of_range(so.SECOND_ORDER[name], CASES[name])

@@ -3,23 +3,11 @@
 The devices must be set up before JAX starts, so the test runs this file in a process of its own.
 """
 
-import os
-import subprocess
-import sys
-
-FLAGS = "--xla_force_host_platform_device_count=2"
+from processes import run_file
 
 
 def test_two_devices():
-    environment = os.environ | {"XLA_FLAGS": FLAGS, "JAX_PLATFORMS": "cpu"}
-    paths = os.pathsep.join(path for path in sys.path if path)
-    done = subprocess.run(
-        [sys.executable, __file__],
-        env=environment | {"PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_file(__file__, devices=2)
 
 
 def main():

@@ -1,0 +1,75 @@
+"""What every schedule keeps: `schedule(step)` is a float32 scalar, whatever the step is."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_lab.core.types import Schedule
+from jaxopt_lab.testing.compare import close, holds
+
+STEPS = np.arange(0, 200, 7)
+
+
+def defined_for_every_step(schedule: Schedule) -> None:
+    """A finite float32 scalar >= 0 for steps of every type and size."""
+    steps = (0, 3, 10**6, 10**12, np.int64(2**40), jnp.array(5), jnp.array(2**31 - 1), True)
+    for step in steps:
+        value = schedule(step)
+        holds(isinstance(value, jax.Array), f"the value at step {step} is an array: {value!r}")
+        kind = (value.shape, value.dtype)
+        holds(kind == ((), jnp.float32), f"the value at step {step} is a float32 scalar: {kind}")
+        number = float(value)
+        fine = np.isfinite(number) and number >= 0
+        holds(fine, f"the value at step {step} is finite and >= 0: {number}")
+
+
+def peak_is_one(schedule: Schedule, steps: int = 30) -> None:
+    """The largest of the first values is 1."""
+    peak = float(np.max(jax.jit(jax.vmap(schedule))(np.arange(steps))))
+    holds(abs(peak - 1) <= 1e-6, f"the peak is 1, within float32's digits: {peak}")
+
+
+def peak_scales_everything(function: Callable[..., Schedule], arguments: dict[str, Any]) -> None:
+    """Another `peak` multiplies every value, where no absolute start or end is given."""
+    one, third = function(**arguments), function(**arguments, peak=0.3)
+    a, b = jax.jit(lambda steps: (jax.vmap(third)(steps), 0.3 * jax.vmap(one)(steps)))(STEPS)
+    close(a, b, "the peak scales everything", rtol=1e-5)
+
+
+def jit_and_vmap_equal_eager(schedule: Schedule) -> None:
+    """Compiled and vectorized values are the eager ones, to 2e-7 of a peak of 1."""
+    eager = np.stack([schedule(jnp.asarray(step)) for step in STEPS])
+    close(jax.jit(jax.vmap(schedule))(STEPS), eager, "jit and vmap equal eager", atol=2e-7)
+
+
+def one_trace_serves_every_step(schedule: Schedule) -> None:
+    """One compilation serves every step."""
+    traces = 0
+
+    @jax.jit
+    def value(step: Any) -> jax.Array:
+        nonlocal traces
+        traces += 1
+        return schedule(step)
+
+    for step in (0, 5, 100):
+        value(step)
+    holds(traces == 1, f"one trace serves every step: there were {traces}")
+
+
+def numbers_may_be_traced(function: Callable[..., Schedule], arguments: dict[str, Any]) -> None:
+    """Every number among the arguments may be a traced array."""
+    bound = inspect.signature(function).bind(**arguments).arguments
+    numbers = {k: v for k, v in bound.items() if not isinstance(v, str | bool | list)}
+
+    @jax.jit
+    def both(numbers: dict[str, Any], steps: Any) -> Any:
+        traced, plain = function(**{**arguments, **numbers}), function(**arguments)
+        return jax.vmap(traced)(steps), jax.vmap(plain)(steps)
+
+    found, expected = both(numbers, STEPS)
+    close(found, expected, "a traced number acts as the plain one", atol=1e-6)
