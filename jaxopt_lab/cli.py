@@ -4,7 +4,7 @@ import argparse
 import pathlib
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Every command with its options; `options.command` is the function that it runs."""
     parser = argparse.ArgumentParser(
         prog="jaxopt-lab", description="Train networks in JAX from one TOML file."
     )
@@ -160,12 +161,7 @@ def _train(options: argparse.Namespace) -> int:
     place = (options.coordinator, options.process_id, options.process_count)
     if not options.distributed and any(value is not None for value in place):
         raise InputError("train: --coordinator and --process-... go with --distributed")
-    if options.config is None and options.resume is None:
-        raise InputError("train: give a CONFIG, or a run folder with --resume")
-    if options.resume and options.run_dir:
-        raise InputError("train: --resume names the run folder; leave out --run-dir")
-    if options.set and options.config is None:
-        raise InputError("train: --set needs a CONFIG; a resumed run keeps its own configuration")
+    _check_resume("train", "run", options)
     use_compilation_cache()
     config = None if options.config is None else load_config(options.config, options.set)
     if options.devices is not None or (config and config.train.data_parallel):
@@ -175,12 +171,8 @@ def _train(options: argparse.Namespace) -> int:
 
     from jaxopt_lab.run.commands.train import train
     from jaxopt_lab.run.process import distributed
-    from jaxopt_lab.run.records.folder import next_folder
 
-    run_dir = options.resume or options.run_dir
-    if run_dir is None:
-        run_dir = next_folder(pathlib.Path(options.config).stem)
-    devices = options.devices
+    run_dir, devices = _run_dir(options), options.devices
     if options.distributed:
         distributed.join(*place)
         # Each process has as many as --devices says, and all of them are used.
@@ -196,19 +188,13 @@ def _sweep(options: argparse.Namespace) -> int:
     from jaxopt_lab.core.errors import InputError
     from jaxopt_lab.run.process.cores import use_compilation_cache, use_cpu_cores
 
-    if options.config is None and options.resume is None:
-        raise InputError("sweep: give a CONFIG, or the folder of a sweep with --resume")
-    if options.resume and options.run_dir:
-        raise InputError("sweep: --resume names the folder; leave out --run-dir")
-    if (options.set or options.grid) and options.config is None:
-        raise InputError("sweep: --set and --grid need a CONFIG; a resumed sweep keeps its own")
+    _check_resume("sweep", "sweep", options)
     use_cpu_cores(options.devices)
     use_compilation_cache()
 
     from jaxopt_lab.config.sweep import load_sweep
     from jaxopt_lab.run.commands.batch_size_scan import load_scan, measure_noise
     from jaxopt_lab.run.commands.sweep import sweep
-    from jaxopt_lab.run.records.folder import next_folder
     from jaxopt_lab.run.terminal.progress import Progress
 
     config = None
@@ -218,17 +204,38 @@ def _sweep(options: argparse.Namespace) -> int:
         config = load_scan(options.config, options.set, options.data_dir)
     elif options.config is not None:
         config = load_sweep(options.config, options.set, options.grid)
-    run_dir = options.resume or options.run_dir
-    if run_dir is None:
-        run_dir = next_folder(pathlib.Path(options.config).stem)
-    resume = options.resume is not None
     result = sweep(
-        config, run_dir, resume=resume, devices=options.devices, data_dir=options.data_dir
+        config,
+        _run_dir(options),
+        resume=options.resume is not None,
+        devices=options.devices,
+        data_dir=options.data_dir,
     )
     if options.batch_size_scan and result.stopped_by == "finished":
         assert config is not None
         measure_noise(config, result, Progress(), options.data_dir)
     return DONE if result.stopped_by == "finished" else INTERRUPTED
+
+
+def _check_resume(command: str, kind: str, options: argparse.Namespace) -> None:
+    """Refuse options that name two runs, or none."""
+    from jaxopt_lab.core.errors import InputError
+
+    if options.config is None and options.resume is None:
+        raise InputError(f"{command}: give a CONFIG, or the folder of a {kind} with --resume")
+    if options.resume and options.run_dir:
+        raise InputError(f"{command}: --resume names the folder; leave out --run-dir")
+    if options.config is None and (options.set or getattr(options, "grid", None)):
+        given = "--set" if options.set else "--grid"
+        raise InputError(f"{command}: {given} needs a CONFIG; a resumed {kind} keeps its own")
+
+
+def _run_dir(options: argparse.Namespace) -> str | pathlib.Path:
+    """The folder that was asked for, or the next free one."""
+    from jaxopt_lab.run.records.folder import next_folder
+
+    asked = getattr(options, "resume", None) or options.run_dir
+    return asked or next_folder(pathlib.Path(options.config).stem)
 
 
 def _look(options: argparse.Namespace, config) -> int:
@@ -251,23 +258,33 @@ def _look(options: argparse.Namespace, config) -> int:
 def _linear(options: argparse.Namespace) -> int:
     from jaxopt_lab.config.load import load_linear_config
     from jaxopt_lab.run.commands.linear import solve
-    from jaxopt_lab.run.records.folder import next_folder
 
     config = load_linear_config(options.config, options.set)
-    run_dir = options.run_dir or next_folder(pathlib.Path(options.config).stem)
-    solve(config, run_dir, data_dir=options.data_dir)
+    solve(config, _run_dir(options), data_dir=options.data_dir)
     return DONE
 
 
 def _plot_schedule(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.commands.plot_schedule import plot_schedule
+
+    return _draw(options, "schedule", plot_schedule)
+
+
+def _show_augment(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.commands.show_augment import show_augment
+
+    return _draw(options, "augment", show_augment)
+
+
+def _draw(options: argparse.Namespace, what: str, draw: Callable[..., None]) -> int:
+    """Build what the configuration says, and draw a part of it to a PNG file."""
     from jaxopt_lab.config.build import build
     from jaxopt_lab.config.load import load_config
-    from jaxopt_lab.run.commands.plot_schedule import plot_schedule
 
     config = load_config(options.config, options.set)
     experiment = build(config, data_dir=options.data_dir)
-    path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-schedule.png")
-    plot_schedule(config, experiment, path)
+    path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-{what}.png")
+    draw(config, experiment, path)
     print(f"wrote {path}")
     return DONE
 
@@ -319,19 +336,6 @@ def _evaluate(options: argparse.Namespace) -> int:
         data_dir=options.data_dir,
         terminal=Progress(),
     )
-    return DONE
-
-
-def _show_augment(options: argparse.Namespace) -> int:
-    from jaxopt_lab.config.build import build
-    from jaxopt_lab.config.load import load_config
-    from jaxopt_lab.run.commands.show_augment import show_augment
-
-    config = load_config(options.config, options.set)
-    experiment = build(config, data_dir=options.data_dir)
-    path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-augment.png")
-    show_augment(config, experiment, path)
-    print(f"wrote {path}")
     return DONE
 
 

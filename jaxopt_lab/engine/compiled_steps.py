@@ -107,6 +107,11 @@ def rows_of(data: dict[str, np.ndarray], rows: np.ndarray) -> Any:
 
 
 def _one_by_one(step, state, data, batch_size, feed, bootstrap):
+    """`advance` with a dispatch a step: of data on the device, or with `feed` on the host.
+
+    The order of an epoch is drawn when its first step is taken. With a feed it is brought to the
+    host, where the rows of each batch are read; without one the batch is taken within the step.
+    """
     examples = len(data["y"])
     steps_per_epoch = examples // batch_size
 
