@@ -76,5 +76,5 @@ def schedule_free_average(state: Any, params: Params) -> Params:
     Raises:
       InputError: where the state has no Schedule-Free method, or several.
     """
-    found = find_state(state, "Schedule-Free method", optax.contrib.ScheduleFreeState)
-    return cast_like(optax.contrib.schedule_free_eval_params(found, widen(params)), params)
+    average = find_state(state, "Schedule-Free method", optax.contrib.ScheduleFreeState)
+    return cast_like(optax.contrib.schedule_free_eval_params(average, widen(params)), params)
