@@ -168,6 +168,7 @@ def run_torch(problem: dict[str, np.ndarray], case: dict[str, Any]) -> np.ndarra
 
 
 def run_keras(problem: dict[str, np.ndarray], case: dict[str, Any]) -> np.ndarray:
+    """Every 20th iterate of a Keras optimizer on the recorded problem, the start too."""
     import jax
     import jax.numpy as jnp
     import keras  # pyright: ignore[reportMissingImports]

@@ -62,6 +62,7 @@ def keras_schedules() -> Iterator[Case]:
 
 
 def torch_schedules() -> Iterator[Case]:
+    """PyTorch's schedulers with many arguments each, and the rate of every step."""
     lr_scheduler = torch.optim.lr_scheduler
 
     def cases(
@@ -242,6 +243,7 @@ class Stub:
 
 
 def early_stopping() -> Iterator[Case]:
+    """Keras' EarlyStopping on drawn measurements: where it stops, and the best epoch."""
     draw = random.Random(1)
     for _ in range(100):
         given: dict[str, Any] = {

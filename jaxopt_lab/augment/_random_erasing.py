@@ -43,8 +43,8 @@ def random_erasing(
 
     Reference: Zhong et al., 2020, https://arxiv.org/abs/1708.04896.
 
-    Differs from: the paper, which draws anew where the box does not fit: here its sides are limited
-      to the image's.
+    Differs from: the paper, which draws again where the box does not fit: here its sides are
+      limited to the image's.
     """
     if min_share > max_share:
         text = f"must be at most max_share = {max_share}, got {min_share}"

@@ -41,16 +41,16 @@ def autocontrast(image: jax.Array) -> jax.Array:
 @functools.cache
 def _fall_short() -> np.ndarray:
     """Codes 65536 min + 256 max + x of the levels where Pillow's arithmetic gives one less."""
-    found = []
+    boundaries = []
     low, x = np.arange(256)[:, None], np.arange(256)
     for high in range(1, 256):
         scale = 255.0 / np.maximum(high - low, 1)
         pillow = (x * scale + -low * scale).astype(int)
         exact = 255 * (x - low) // np.maximum(high - low, 1)
         least, level = np.nonzero((pillow < exact) & (x > low) & (x <= high))
-        found.append(256 * (256 * least + high) + level)
+        boundaries.append(256 * (256 * least + high) + level)
     beyond = np.full(16, np.iinfo(np.int32).max)
-    return np.concatenate([np.sort(np.concatenate(found)), beyond]).astype(np.int32)
+    return np.concatenate([np.sort(np.concatenate(boundaries)), beyond]).astype(np.int32)
 
 
 @on_bytes
@@ -138,5 +138,5 @@ def gamma(image: jax.Array, exponent: jax.typing.ArrayLike) -> jax.Array:
 def _looked_up(table: jax.Array, image: jax.Array) -> jax.Array:
     """Every level replaced by its entry in its channel's row of a (C, 256) table."""
     channels = jnp.arange(image.shape[-1])[None, None]
-    found = table.astype(jnp.uint8).at[channels, image.astype(jnp.int32)]
-    return found.get(mode="promise_in_bounds")
+    mapped = table.astype(jnp.uint8).at[channels, image.astype(jnp.int32)]
+    return mapped.get(mode="promise_in_bounds")

@@ -35,7 +35,7 @@ def stochastic_weight_averaging(
     """Keep the mean of the parameters at equal distances; training does not see it.
 
     With a high constant or cyclical rate near the end of a run it finds the middle of a wide
-    minimum. Batch statistics must be estimated anew for it. Last in the chain: it averages the
+    minimum. Batch statistics must be re-estimated for it. Last in the chain: it averages the
     parameters after the step, which are those of the call plus the updates that reach it.
 
         a <- (n a + theta) / (n + 1)    after t steps, t >= start, (t - start) mod every = 0

@@ -30,7 +30,7 @@ def weight_ema(
     """Keep an exponential moving average of the parameters; training does not see it.
 
     Better at evaluation than the last parameters, and smoother from one evaluation to the next.
-    Batch statistics must be estimated anew for it. Last in the chain: it averages the parameters
+    Batch statistics must be re-estimated for it. Last in the chain: it averages the parameters
     after the step, which are those of the call plus the updates that reach it.
 
         a <- theta                              after the first step

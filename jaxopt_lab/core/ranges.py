@@ -85,8 +85,8 @@ def fault(hint: Any, value: Any) -> str | None:
         return f"must be a list or tuple, got {value!r}; ({value!r},) is one"
     if origin is Sequence and isinstance(value, list | tuple):
         (item,) = typing.get_args(hint)
-        found = (fault(item, v) for v in value)
-        return next((f"holds a value that {text}" for text in found if text), None)
+        texts = (fault(item, v) for v in value)
+        return next((f"holds a value that {text}" for text in texts if text), None)
     if origin in (typing.Union, types.UnionType):
         others = {Literal} if isinstance(value, list | tuple) else {Literal, Sequence}
         members = [m for m in typing.get_args(hint) if typing.get_origin(m) not in others]
@@ -117,8 +117,8 @@ def checked(function: F) -> F:
         if old := {k: f"was renamed {new}" for k, new in renames.items() if k in kwargs}:
             raise ArgumentError(function.__name__, old)
         bound = signature.bind(*args, **kwargs).arguments
-        found = {name: fault(annotations.get(name), value) for name, value in bound.items()}
-        faults = {name: text for name, text in found.items() if text}
+        texts = {name: fault(annotations.get(name), value) for name, value in bound.items()}
+        faults = {name: text for name, text in texts.items() if text}
         if faults:
             raise ArgumentError(function.__name__, faults)
         return function(*args, **kwargs)

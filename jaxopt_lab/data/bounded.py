@@ -15,7 +15,7 @@ from jaxopt_lab.core.errors import InputError
 
 _CHUNK = 1 << 20  # bytes given to one read
 _GZIP_MAGIC = b"\x1f\x8b"
-# The last two: what tarfile raises besides its own, on numbers that are none and on long chains of
+# tarfile raises a ValueError on fields that are no numbers, and a RecursionError on long chains of
 # headers.
 _DAMAGED = (gzip.BadGzipFile, zlib.error, tarfile.TarError, ValueError, RecursionError)
 

@@ -127,12 +127,12 @@ def _find(published: Published, root: Path, folders: tuple[str, ...]) -> list[Pa
     names = [f"{split}-{kind}-ubyte" for split, kind in _PARTS]
     incomplete = {}
     for folder in (*folders, "."):
-        found = [_variant(root / folder, split, kind) for split, kind in _PARTS]
-        if all(found):
-            return [path for path in found if path]
-        if any(found):
+        paths = [_variant(root / folder, split, kind) for split, kind in _PARTS]
+        if all(paths):
+            return [path for path in paths if path]
+        if any(paths):
             incomplete[root / folder] = [
-                name for name, path in zip(names, found, strict=True) if path is None
+                name for name, path in zip(names, paths, strict=True) if path is None
             ]
     raise not_found(
         published,

@@ -133,15 +133,17 @@ def _classes(y: jax.Array, loss: str, classes: int | None) -> jax.Array:
             f"(N,), for loss {loss!r}; 'squared' takes numbers"
         )
     if is_concrete(y):
-        found = np.unique(np.asarray(y))
-        most = int(found.max()) + 1 if classes is None else classes
-        if found.min() < 0 or found.max() >= most:
+        present = np.unique(np.asarray(y))
+        most = int(present.max()) + 1 if classes is None else classes
+        if present.min() < 0 or present.max() >= most:
             raise InputError(
-                f"fit: y holds labels from {found.min()} to {found.max()}, expected classes "
+                f"fit: y holds labels from {present.min()} to {present.max()}, expected classes "
                 f"0..{'K-1' if classes is None else classes - 1}; (y + 1) // 2 makes them of -1, 1"
             )
-        if len(found) == 1:
-            raise InputError(f"fit: y holds class {found[0]} only; a classifier needs two or more")
+        if len(present) == 1:
+            raise InputError(
+                f"fit: y holds class {present[0]} only; a classifier needs two or more"
+            )
         classes = most
     elif classes is None:
         raise InputError("fit: y is traced, so give classes=K, the number of its classes")

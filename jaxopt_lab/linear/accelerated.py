@@ -34,7 +34,7 @@ def accelerated(
         t_{k+1} = (1 + sqrt(1 + 4 t_k^2)) / 2
         y_{k+1} = x_{k+1} + (t_k - 1)/t_{k+1} (x_{k+1} - x_k)
 
-    and the momentum starts anew where it points uphill.
+    and the momentum restarts where it points uphill.
 
     Args:
       gradient: of f.

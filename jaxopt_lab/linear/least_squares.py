@@ -9,7 +9,7 @@ from jax.scipy.linalg import cho_solve
 
 Method = Literal["auto", "cholesky", "svd"]
 
-# Refinement squares the error of a factorization that is worth it, so few steps do or none.
+# Each refinement squares the relative error. So a factorization of any use needs few of them.
 MOST_REFINEMENTS = 3
 
 
@@ -53,7 +53,7 @@ def by_cholesky(A: jax.Array, t: jax.Array, lam: jax.Array) -> tuple[jax.Array, 
     def residual(x):
         return back(t - A @ x) - lam * x if tall else t - A @ back(x) - lam * x
 
-    def unsettled(carry):
+    def still_changing(carry):
         _, change, size, step = carry
         return jnp.any(change > size) & (step < MOST_REFINEMENTS)
 
@@ -66,7 +66,7 @@ def by_cholesky(A: jax.Array, t: jax.Array, lam: jax.Array) -> tuple[jax.Array, 
     eps = jnp.finfo(A.dtype).eps
     start = cho_solve(factor, back(t) if tall else t)
     none, all_ = jnp.zeros(t.shape[1], A.dtype), jnp.full(t.shape[1], jnp.inf, A.dtype)
-    x, change, size, _ = lax.while_loop(unsettled, refine, (start, all_, none, 0))
+    x, change, size, _ = lax.while_loop(still_changing, refine, (start, all_, none, 0))
 
     # A pivot is the share of its column that those before leave unexplained; rounding of the
     # Gram matrix makes noise of a small one. Not affected by the features' units.

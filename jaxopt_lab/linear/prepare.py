@@ -12,6 +12,7 @@ from jaxopt_lab.linear.model import LinearModel
 
 
 def is_concrete(x: Any) -> bool:
+    """Whether its numbers can be looked at now: it is not traced."""
     return not isinstance(x, Tracer)
 
 

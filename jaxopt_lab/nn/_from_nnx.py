@@ -20,7 +20,7 @@ class FromNNX:
 
     def __init__(self, make: Callable[[nnx.Rngs], nnx.Module]):
         self._make = make
-        module = nnx.eval_shape(lambda: _made(make))
+        module = nnx.eval_shape(lambda: _built(make))
         self._graph, self._random, *states = nnx.split(module, nnx.RngState, *_KINDS.values())
         self._states = dict(zip(_KINDS, states, strict=True))
         self._takes_train = "train" in inspect.signature(type(module).__call__).parameters
@@ -66,13 +66,13 @@ class FromNNX:
             raise InputError("from_nnx: the module draws in training: give rngs={'dropout': key}")
         key = (rngs or {}).get("dropout", jax.random.key(0))
 
-        fresh = [
+        keys = [
             jax.random.fold_in(key, i)
             if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
             else jnp.zeros_like(leaf)  # the count of draws
             for i, leaf in enumerate(leaves)
         ]
-        return jax.tree.unflatten(tree, fresh)
+        return jax.tree.unflatten(tree, keys)
 
 
 def from_nnx(module: nnx.Module | Callable[[nnx.Rngs], nnx.Module]) -> FromNNX:
@@ -109,7 +109,7 @@ def from_nnx(module: nnx.Module | Callable[[nnx.Rngs], nnx.Module]) -> FromNNX:
     return FromNNX(module)
 
 
-def _made(make: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
+def _built(make: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
     name = getattr(make, "__name__", repr(make))
     # Of a class itself it is that of its metaclass, which takes anything.
     called = functools.partial(make.__init__, None) if isinstance(make, type) else make

@@ -89,24 +89,24 @@ def lsuv(
 
 def _scaled(layer, kernel, arguments, tolerance, max_iterations):
     """The kernel with which `layer`, called with `arguments`, gives variance 1."""
-    alone, own = layer.unbind()
-    # Initializers, made anew for each layer, would make equal layers differ.
+    alone, bound = layer.unbind()
+    # Without its initializers, because those of two equal layers differ and would compile twice.
     inits = {"kernel_init", "bias_init"} & {f.name for f in dataclasses.fields(alone)}
     alone = alone.clone(**dict.fromkeys(inits, nn.initializers.zeros))
     leaves, structure = jax.tree.flatten(arguments)
     arrays = [leaf if isinstance(leaf, jax.Array) else None for leaf in leaves]
     others = tuple(None if isinstance(leaf, jax.Array) else leaf for leaf in leaves)
-    return _search(alone, structure, others, own, kernel, arrays, tolerance, max_iterations)
+    return _search(alone, structure, others, bound, kernel, arrays, tolerance, max_iterations)
 
 
 # Compiled once for all layers of one shape, rather than the whole model.
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _search(layer, structure, others, own, first, arrays, tolerance, max_iterations):
+def _search(layer, structure, others, bound, first, arrays, tolerance, max_iterations):
     leaves = [a if a is not None else b for a, b in zip(arrays, others, strict=True)]
     args, kwargs = jax.tree.unflatten(structure, leaves)
 
     def variance(kernel):
-        given = own | {"params": own["params"] | {"kernel": kernel}}
+        given = bound | {"params": bound["params"] | {"kernel": kernel}}
         y, _ = layer.apply(given, *args, **kwargs, mutable=True)
         return y.astype(accumulator_dtype(y.dtype)).var()
 

@@ -16,13 +16,13 @@ def check_fields(module: nn.Module) -> None:
     """
     fields = {f.name: f.type for f in dataclasses.fields(module)}
     faults = {name: fault(hint, getattr(module, name)) for name, hint in fields.items()}
-    found = {name: text for name, text in faults.items() if text}
-    if found:
-        raise ArgumentError(type(module).__name__, found)
+    wrong = {name: text for name, text in faults.items() if text}
+    if wrong:
+        raise ArgumentError(type(module).__name__, wrong)
 
 
 class CheckedModule(nn.Module):
-    """Checks its fields when it is made."""
+    """A Flax module that checks its fields when it is constructed."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -242,8 +242,8 @@ def _blocked(lhs, rhs, window):
     blocks = groups // merged
     image = lhs.reshape(*lhs.shape[:-1], blocks, merged * inputs)
     kernel = rhs.reshape(*taps, 1, inputs, blocks, merged, outputs)
-    own = jnp.eye(merged, dtype=bool).reshape(merged, 1, 1, merged, 1)
-    kernel = jnp.where(own, kernel, jnp.zeros((), rhs.dtype))
+    same_group = jnp.eye(merged, dtype=bool).reshape(merged, 1, 1, merged, 1)
+    kernel = jnp.where(same_group, kernel, jnp.zeros((), rhs.dtype))
     kernel = kernel.reshape(*taps, merged * inputs, blocks, merged * outputs)
     window = window._replace(groups=1)
     if blocks == 1:

@@ -135,7 +135,7 @@ def orthogonal(scale: Positive = 1.0) -> Initializer:
 def delta_orthogonal(scale: Positive = 1.0) -> Initializer:
     """An orthogonal matrix at the center of a convolution's window, zero around it.
 
-    A convolution so made keeps the length of every pixel's channels: plain ones of 10,000 layers
+    Such a convolution keeps the length of every pixel's channels: plain ones of 10,000 layers
     train.
 
         w[center] = orthogonal (I, O),  w = 0 elsewhere
@@ -178,7 +178,7 @@ BY_NAME = {
 
 
 @functools.cache  # so that two equal layers compare equal
-def _made(name: str) -> Initializer:
+def _by_defaults(name: str) -> Initializer:
     return lookup(BY_NAME, name, "initializer")()
 
 
@@ -188,4 +188,4 @@ def initializer(name: str | Initializer) -> Initializer:
     Raises:
       InputError: naming the nearest name where there is none such.
     """
-    return _made(name) if isinstance(name, str) else name
+    return _by_defaults(name) if isinstance(name, str) else name

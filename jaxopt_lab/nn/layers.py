@@ -1,4 +1,4 @@
-"""The layers of a model, all made from the same few choices."""
+"""The layers of a model, all built from the same few choices."""
 
 import math
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def check_images(x: jax.Array) -> None:
 
 @dataclass(frozen=True)
 class Layers:
-    """What the layers of a model have in common; its methods make them inside a compact method.
+    """What the layers of a model have in common; its methods build them inside a compact method.
 
     Attributes:
       norm: of `normalize`, by name.

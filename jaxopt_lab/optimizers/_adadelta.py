@@ -89,8 +89,9 @@ def _adadelta(
             return moving_average(rho, x, g * g * (x + eps) / (e + eps))  # d^2, without a root
 
         def step(x, e, g):
-            # d by the new X, as X + rho eps = (X_old + eps) (rho + (1 - rho) g^2 / (E + eps)).
-            # Reading X_old here would cost a copy of it: X is written in its place.
+            # d is computed from the new X, by the identity
+            # X + rho eps = (X_old + eps) (rho + (1 - rho) g^2 / (E + eps)),
+            # because reading X_old here would cost a copy: the new X is written in its place.
             return g * jnp.sqrt((x + rho * eps) / (rho * (e + eps) + (1 - rho) * (g * g)))
 
         g = widen(grads)

@@ -71,7 +71,7 @@ def muon(
         return optax.contrib.MuonDimensionNumbers(tuple(range(p.ndim - 1)), p.ndim - 1)
 
     def decay(eta, step):
-        # By itself, so that one lambda and one mask serve the matrices and the rest.
+        # A member of its own, because one lambda and one mask serve the matrices and the rest.
         rate = -eta * value_at(weight_decay, step)
         return optax.add_decayed_weights(rate, functools.partial(full_mask, mask))
 

@@ -85,7 +85,7 @@ def _nesterov(
 ) -> optax.GradientTransformationExtraArgs:
     def init(params):
         start = jnp.zeros([], jnp.int32)
-        # A copy, as the number may be the caller's own array.
+        # A copy, because the number may be an array that the caller keeps.
         first = jnp.array(value_at(momentum, start), copy=True)
         return NesterovState(start, first, zeros_accumulator(params))
 

@@ -108,7 +108,7 @@ def _rmsprop(
         spread, mean, velocity = square, None, None
         if centered:
             mean = jax.tree.map(lambda m, g: moving_average(decay, m, g), state.mean, g)
-            # Never below 0 but by rounding.
+            # Only rounding makes it negative.
             spread = jax.tree.map(lambda e, m: jnp.maximum(e - m * m, 0), square, mean)
         step = jax.tree.map(lambda e, g: factor * g / jnp.sqrt(e + eps), spread, g)
         if momentum is not None:

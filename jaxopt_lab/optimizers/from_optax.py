@@ -27,8 +27,8 @@ def from_optax(
 ) -> optax.GradientTransformationExtraArgs:
     """A method of optax in float32, with its rate read at every step.
 
-    The method is built anew in every trace, from the rate of the step: so a number, a traced array
-    and a schedule are one path, and `learning_rate_scale` stands wherever optax has its rate.
+    Every trace builds the method again, from the rate of the step. So a number, a traced array and
+    a schedule take one path, and `learning_rate_scale` acts wherever optax has its rate.
 
     Args:
       name: of the method, for messages.
@@ -43,7 +43,8 @@ def from_optax(
     def init(params):
         start = jnp.zeros([], jnp.int32)
         inner = build(value_at(learning_rate, start), start).init(widen(params))
-        # Some methods keep the first parameters: as copies, or donating both would be an error.
+        # Some methods keep the first parameters. They get copies, because JAX refuses to donate one
+        # buffer twice.
         return FromOptaxState(start, jax.tree.map(lambda x: jnp.array(x, copy=True), inner))
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):

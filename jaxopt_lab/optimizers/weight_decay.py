@@ -21,7 +21,7 @@ def decay_rates(weight_decay: ScalarOrSchedule, mask: Mask, params: Params, step
 
 
 def need_params(method: str, params: Params | None) -> None:
-    """Weight decay and the like read the parameters, which optax lets a caller leave out.
+    """Make sure that `update` was given the parameters, which optax lets a caller leave out.
 
     Raises:
       InputError: where they are left out.

@@ -84,9 +84,9 @@ def axes_heat_map(sweep: Mapping[str, object]) -> Figure:
     cells = np.full((len(lines), len(columns)), np.nan)
     for i in range(len(lines)):
         for j in range(len(columns)):
-            own = score[(y == i) & (x == j)]
-            if np.isfinite(own).any():
-                cells[i, j] = own[np.isfinite(own)].mean()
+            here = score[(y == i) & (x == j)]
+            if np.isfinite(here).any():
+                cells[i, j] = here[np.isfinite(here)].mean()
     higher = bool(sweep.get("higher", False))
     image = axes.imshow(
         cells,

@@ -28,21 +28,21 @@ def cycle_at(step: jax.Array, length: int | jax.Array, growth: int | jax.Array) 
     """The cycle of a step, where the first has `length` steps and each next `growth` times more.
 
     Cycle i begins at S_i = length (growth^i - 1) / (growth - 1), or i length. Where growth > 1,
-    int32 holds at most 31 of these, and the index is the count of those passed: a logarithm is off
-    by one at some boundaries.
+    int32 holds at most 31 of these. The index is the count of the starts that are passed, because a
+    logarithm is off by one at some boundaries.
     """
     length, growth = _whole(length), _whole(growth)
     starts = _starts(length, growth)
-    counted = jnp.sum((step >= starts[1:]) & (starts[1:] != NEVER), dtype=jnp.int32)
-    following = starts[counted + 1]
+    passed = jnp.sum((step >= starts[1:]) & (starts[1:] != NEVER), dtype=jnp.int32)
+    following = starts[passed + 1]
     even_first = step - step % length
     grown_last = jnp.where(following != NEVER, following - 1, NEVER)
     even_last = jnp.where(even_first <= LAST_STEP - (length - 1), even_first + (length - 1), NEVER)
     even = jnp.asarray(growth == 1)
-    index = jnp.where(even, step // length, counted)
+    index = jnp.where(even, step // length, passed)
     return Cycle(
         index,
-        first=jnp.where(even, even_first, starts[counted]),
+        first=jnp.where(even, even_first, starts[passed]),
         last=jnp.where(even, even_last, grown_last),
         length=length * jnp.asarray(growth, jnp.float32) ** index.astype(jnp.float32),
     )

@@ -97,7 +97,7 @@ def scale_by_block_natural_gradient(
         del extra
         lam = value_at(damping, state.count)
         leaves, structure = jax.tree.flatten(g)
-        found = list(leaves)
+        solutions = list(leaves)
         samples = None if fisher == "ggn" else jax.tree.leaves(curvature.fisher_grads(fisher))
         for block in _blocks(g, blocks):
             b, unravel = ravel_pytree([leaves[i] for i in block])
@@ -112,9 +112,9 @@ def scale_by_block_natural_gradient(
                 rows = jax.vmap(lambda *x: ravel_pytree(x)[0])(*[samples[i] for i in block])
                 solved = fisher_solve(rows, b, lam) if small else b / ((rows**2).mean(0) + lam)
             for i, x in zip(block, unravel(solved), strict=True):
-                found[i] = x
+                solutions[i] = x
         count = optax.safe_increment(state.count)
-        return jax.tree.unflatten(structure, found), BlockNaturalGradientState(count)
+        return jax.tree.unflatten(structure, solutions), BlockNaturalGradientState(count)
 
     return by_curvature("block_natural_gradient", init, direction)
 

@@ -145,7 +145,7 @@ def scale_by_diagonal_hessian(
         mean = step_toward(state.mean, g, averaging_weight(b1, count))
         new = jax.tree.map(lambda d: d**2 if squared else d, estimate(curvature))
         average = step_toward(state.curvature, new, averaging_weight(b2, count))
-        found = jax.tree.map(lambda m, h: m / (size(h) + damping), mean, average)
-        return found, DiagonalHessianState(count, mean, average)
+        step = jax.tree.map(lambda m, h: m / (size(h) + damping), mean, average)
+        return step, DiagonalHessianState(count, mean, average)
 
     return by_curvature("diagonal_hessian", init, direction)

@@ -111,16 +111,16 @@ def scale_by_gradient_variance(
         square = sum((x.mean(0) ** 2).sum() for x in jax.tree.leaves(grads))
         mean = step_toward(state.mean, g, w1)
         variance = step_toward(state.variance, spread, w2)
-        found = jax.tree.map(lambda m, v: m / (v**power + eps), mean, variance)
+        step = jax.tree.map(lambda m, v: m / (v**power + eps), mean, variance)
         new = GradientVarianceState(
             count,
             mean,
             variance,
             noise=step_toward(state.noise, noise, w2),
-            # The batch's own noise is in its mean's square.
+            # The square of the batch's mean holds the noise of that mean, which is taken out.
             signal=step_toward(state.signal, square - noise / samples, w2),
         )
-        return found, new
+        return step, new
 
     return by_curvature("gradient_variance", init, direction)
 

@@ -132,20 +132,20 @@ def scale_by_natural_gradient(
         lam = state.damping if adapt_damping else value_at(damping, state.count)
         product = None if solve == "woodbury" else curvature.operator(fisher)
         if solve == "cg":
-            found = cg(damped(product, lam), g, iterations=iterations).x
+            solution = cg(damped(product, lam), g, iterations=iterations).x
         else:
             flat, unravel = ravel_pytree(g)
             if solve == "dense":
                 need_small("natural_gradient", g, max_params, "use solve='cg'")
-                found = unravel(matrix_solve(dense(product, g), flat, lam))
+                solution = unravel(matrix_solve(dense(product, g), flat, lam))
             else:
                 rows = jax.vmap(lambda g: ravel_pytree(g)[0])(curvature.fisher_grads(fisher))
-                found = unravel(woodbury_solve(rows, flat, lam))
+                solution = unravel(woodbury_solve(rows, flat, lam))
         if adapt_damping:
-            found = finite_direction(found, g)
+            solution = finite_direction(solution, g)
             eta = value_at(trial_rate, state.count, extra.get("learning_rate_scale"))
             product = curvature.operator(fisher) if product is None else product
-            found, lam = levenberg_marquardt(lam, curvature, product, g, found, eta)
-        return found, NaturalGradientState(optax.safe_increment(state.count), lam)
+            solution, lam = levenberg_marquardt(lam, curvature, product, g, solution, eta)
+        return solution, NaturalGradientState(optax.safe_increment(state.count), lam)
 
     return by_curvature("natural_gradient", init, direction)

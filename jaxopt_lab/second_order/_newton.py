@@ -106,7 +106,7 @@ def scale_by_newton(
             h = h + jnp.maximum(0, least - h.min())
         h = h + value_at(damping, state.count)
         # Where H is zero there is nothing to divide by: the gradient itself.
-        found = precise(vectors, precise(vectors.T, flat) / jnp.where(h > 0, h, 1))
-        return unravel(found.astype(flat.dtype)), NewtonState(optax.safe_increment(state.count))
+        solution = precise(vectors, precise(vectors.T, flat) / jnp.where(h > 0, h, 1))
+        return unravel(solution.astype(flat.dtype)), NewtonState(optax.safe_increment(state.count))
 
     return by_curvature("newton", init, direction)

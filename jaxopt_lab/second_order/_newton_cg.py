@@ -116,15 +116,15 @@ def scale_by_newton_cg(
         lam = state.damping if adapt_damping else value_at(damping, state.count)
         product = curvature.operator(matrix)
         start = jax.tree.map(lambda d: (warm_start * d).astype(d.dtype), state.solution)
-        found = cg(damped(product, lam), g, iterations=iterations, x0=start)
-        # Not downhill: nothing found, or led astray by where it began.
-        downhill = jnp.asarray(optax.tree.vdot(found.x, g)) > 0
-        d = jax.tree.map(lambda x, g: jnp.where(downhill, x, g), found.x, g)
+        solution = cg(damped(product, lam), g, iterations=iterations, x0=start)
+        # Where it does not go downhill CG had no step, or a bad start misled it.
+        downhill = jnp.asarray(optax.tree.vdot(solution.x, g)) > 0
+        d = jax.tree.map(lambda x, g: jnp.where(downhill, x, g), solution.x, g)
         d = finite_direction(d, g)
         if adapt_damping:
             eta = value_at(trial_rate, state.count, extra.get("learning_rate_scale"))
             d, lam = levenberg_marquardt(lam, curvature, product, g, d, eta)
         count = optax.safe_increment(state.count)
-        return d, NewtonCGState(count, lam, d, found.negative_curvature)
+        return d, NewtonCGState(count, lam, d, solution.negative_curvature)
 
     return by_curvature("newton_cg", init, direction)

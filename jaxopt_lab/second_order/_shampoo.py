@@ -149,8 +149,8 @@ def scale_by_shampoo(
             }
 
         roots = periodically(state.count % every == 0, take_roots, state.roots)
-        found = [b.join(b.times(cut[name], roots[name])) for name, b in blocks.items()]
-        direction = jax.tree.structure(g).unflatten(found)
+        parts = [b.join(b.times(cut[name], roots[name])) for name, b in blocks.items()]
+        direction = jax.tree.structure(g).unflatten(parts)
         if graft == "adam":
             target = jax.tree.map(lambda g, v: g / (jnp.sqrt(v) + 1e-8), g, square)
             direction = jax.tree.map(_with_length_of, direction, target)

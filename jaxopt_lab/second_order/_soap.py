@@ -136,19 +136,19 @@ def scale_by_soap(
         start = state.count == 0
         bases = periodically(
             ~start & (state.count % every == 0),
-            lambda: jax.tree.map(_turned, statistics, state.bases),
+            lambda: jax.tree.map(_power_iteration, statistics, state.bases),
             state.bases,
         )
         bases = periodically(start, lambda: jax.tree.map(_eigenbasis, statistics), bases)
-        square, found = {}, []
+        square, parts = {}, []
         for name, m in flatten_with_names(mean).items():
-            b, forth = blocks[name], bases[name]
-            back = jax.tree.map(jnp.matrix_transpose, forth)
-            turned = b.times(cut[name], back)
-            square[name] = step_toward(state.square[name], turned**2, second)
-            scaled = b.times(b.cut(m), back) / (jnp.sqrt(square[name]) + eps)
-            found.append(b.join(b.times(scaled, forth)))
-        direction = finite_direction(jax.tree.structure(g).unflatten(found), g)
+            b, basis = blocks[name], bases[name]
+            transposed = jax.tree.map(jnp.matrix_transpose, basis)
+            rotated = b.times(cut[name], transposed)
+            square[name] = step_toward(state.square[name], rotated**2, second)
+            scaled = b.times(b.cut(m), transposed) / (jnp.sqrt(square[name]) + eps)
+            parts.append(b.join(b.times(scaled, basis)))
+        direction = finite_direction(jax.tree.structure(g).unflatten(parts), g)
         return cast_like(direction, grads), SoapState(count, mean, square, statistics, bases)
 
     return optax.GradientTransformationExtraArgs(init, update)
@@ -159,6 +159,6 @@ def _eigenbasis(matrices: jax.Array) -> jax.Array:
     return jnp.flip(jnp.linalg.eigh(matrices)[1], -1)
 
 
-def _turned(matrices: jax.Array, basis: jax.Array) -> jax.Array:
+def _power_iteration(matrices: jax.Array, basis: jax.Array) -> jax.Array:
     """One step of the power iteration from a basis near the eigenvectors."""
     return jnp.linalg.qr(jnp.matmul(matrices, basis))[0]

@@ -94,18 +94,18 @@ class Layer:
 def find_layers(curvature: Any) -> dict[str, Layer]:
     """The layers whose factors are defined, by the names of their kernels; computes nothing."""
     leaves = flatten_with_names(curvature.params)
-    found: dict[tuple[str, ...], list[tuple[str, Layer] | None]] = {}
+    calls_of: dict[tuple[str, ...], list[tuple[str, Layer] | None]] = {}
 
     def look(module, x, call):
         y = call()
-        found.setdefault(module.path, []).append(_layer(module, x, y, leaves))
+        calls_of.setdefault(module.path, []).append(_layer(module, x, y, leaves))
         return y
 
     def shapes(params, batch):
         return _intercepted(lambda: curvature.model_fn(params, batch), look)
 
     outputs = jax.eval_shape(shapes, curvature.params, curvature.batch)
-    once = [calls[0] for calls in found.values() if len(calls) == 1]
+    once = [calls[0] for calls in calls_of.values() if len(calls) == 1]
     samples = outputs.shape[0]
     return dict(entry for entry in once if entry and entry[1].positions % samples == 0)
 

@@ -184,7 +184,7 @@ class Curvature:
         return jax.lax.scan(add, optax.tree.zeros_like(self.variables), columns)[0]
 
     def kron_factors(self, **options: Any) -> KronFactors:
-        """Kronecker factors of the layers' blocks: see `kron_factors`."""
+        """Kronecker factors of the layers' blocks, as the function `kron_factors` gives them."""
         if self.subset is not None:
             options.setdefault("only", tuple(flatten_with_names(self.variables)))
         return kron_factors(self, **options)

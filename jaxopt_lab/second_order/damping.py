@@ -28,8 +28,9 @@ def levenberg_marquardt(
     direction: Params,
     rate: jax.Array,
 ) -> tuple[Params, jax.Array]:
-    """The direction, if it goes down, and the damping for the next step, by how well the quadratic
-    model foretold this one.
+    """The direction, or zeros where f would rise, and the damping for the next step.
+
+    The damping follows how well the quadratic model predicted this step.
 
         delta = -eta d,    rho = (f(theta + delta) - f(theta)) / (g.delta + 1/2 delta.A delta)
 
@@ -50,14 +51,15 @@ def levenberg_marquardt(
     """
     variables = curvature.variables
     delta = jax.tree.map(lambda d, v: (-rate * d).astype(v.dtype), direction, variables)
-    before, own = jax.value_and_grad(curvature.value)(variables)
+    before, slope = jax.value_and_grad(curvature.value)(variables)
     after = curvature.value(jax.tree.map(jnp.add, variables, delta))
-    beyond = optax.tree.vdot(optax.tree.sub(grads, own), delta)
+    # What the given gradient has beyond that of f, taken as linear.
+    beyond = optax.tree.vdot(optax.tree.sub(grads, slope), delta)
     actual = after - before + beyond
-    foretold = optax.tree.vdot(grads, delta) + 0.5 * optax.tree.vdot(delta, product(delta))
-    foretold = jnp.asarray(foretold)
-    rho = actual / jnp.where(foretold < 0, foretold, jnp.nan)
-    # Less than the roundings of f is no rise.
+    predicted = optax.tree.vdot(grads, delta) + 0.5 * optax.tree.vdot(delta, product(delta))
+    predicted = jnp.asarray(predicted)
+    rho = actual / jnp.where(predicted < 0, predicted, jnp.nan)
+    # A rise below the rounding of f does not count.
     slack = 4 * jnp.finfo(before.dtype).eps * jnp.abs(before)
     rises = jnp.isfinite(before) & ~(actual <= slack)
     factor = jnp.where(rho < 0.25, 1.5, jnp.where(rho > 0.75, 1 / 1.5, 1.0))

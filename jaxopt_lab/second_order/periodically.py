@@ -21,7 +21,8 @@ def periodically(due: jax.Array, compute: Callable[[], Any], otherwise: Any) -> 
       compute: may read any array around it, vmapped ones too.
       otherwise: a pytree of arrays.
     """
-    # As a program with its inputs in the open: a rule for vmap must see which of them are vmapped.
+    # As a program whose inputs are explicit, because the rule for vmap must know which of them are
+    # vmapped.
     program, shape = jax.make_jaxpr(compute, return_shape=True)()
     old, structure = jax.tree.flatten(otherwise)
     if jax.tree.structure(shape) != structure:

@@ -1,4 +1,4 @@
-"""What all transformations of this family have in common."""
+"""From a method's direction to a transformation: what all of this family share."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -38,10 +38,10 @@ def by_curvature(
         if not jax.tree.leaves(grads):
             return grads, state
         g = widen(grads)
-        found, new = direction(g, state, curvature, extra)
+        step, new = direction(g, state, curvature, extra)
         kept = all_finite(new)
         new = jax.tree.map(lambda a, b: jnp.where(kept, a, b).astype(b.dtype), new, state)
-        return cast_like(finite_direction(found, g), grads), new
+        return cast_like(finite_direction(step, g), grads), new
 
     return optax.GradientTransformationExtraArgs(init, update)
 

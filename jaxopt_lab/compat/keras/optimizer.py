@@ -80,10 +80,10 @@ def keras_optimizer(
       step: `(learning_rate, ...) -> transformation`, the optimizer by itself. One of the shared
         arguments that it declares keeps the place and the default that it has there.
     """
-    own = inspect.signature(step).parameters
+    declared = inspect.signature(step).parameters
     shared = dict(list(inspect.signature(_around).parameters.items())[3:])
-    added = [p for name, p in shared.items() if name not in own]
-    signature = inspect.Signature(sorted((*own.values(), *added), key=lambda p: p.kind))
+    added = [p for name, p in shared.items() if name not in declared]
+    signature = inspect.Signature(sorted((*declared.values(), *added), key=lambda p: p.kind))
 
     @functools.wraps(step)
     def optimizer(*args, **kwargs):
@@ -98,7 +98,7 @@ def keras_optimizer(
     del optimizer.__wrapped__
     optimizer.__signature__ = signature  # type: ignore[attr-defined]
     optimizer.__annotations__ = step.__annotations__ | {p.name: p.annotation for p in added}
-    text = "".join(_TEXT[name] for name in shared if name in _TEXT and name not in own)
+    text = "".join(_TEXT[name] for name in shared if name in _TEXT and name not in declared)
     before, reference, after = (inspect.getdoc(step) or "").partition("Reference:")
     optimizer.__doc__ = f"{before.rstrip()}\n{text}{_RETURNS}{reference}{after}"
     return optimizer

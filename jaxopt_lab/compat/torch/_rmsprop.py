@@ -71,7 +71,7 @@ def RMSprop(
         spread, mean, velocity = square, None, None
         if centered:
             mean = jax.tree.map(lambda m, g: moving_average(alpha, m, g), state.mean, g)
-            # Never below 0 but by rounding.
+            # Only rounding makes it negative.
             spread = jax.tree.map(lambda e, m: jnp.maximum(e - m * m, 0), square, mean)
         direction = jax.tree.map(lambda e, g: g / (jnp.sqrt(e) + eps), spread, g)
         if has_momentum:
