@@ -10,7 +10,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 def slow_in_loop(jaxpr: ClosedJaxpr | Jaxpr) -> bool:
     """Whether a program holds a convolution that would run slowly inside a loop on CPU.
 
-    XLA's CPU backend has one fast convolution, labelled NHWC, HWIO -> NHWC (in 1-D and 3-D
+    XLA's CPU backend has one fast convolution, labeled NHWC, HWIO -> NHWC (in 1-D and 3-D
     likewise). Outside loops it rewrites others into these labels, inside it does not. Use it to
     choose between a compiled loop of training steps and a dispatch for each, which costs such
     steps nothing.

@@ -14,6 +14,7 @@ from jaxopt_lab.linear._ridge import ridge
 from jaxopt_lab.linear._ridge_path import ridge_path
 from jaxopt_lab.linear._tikhonov import tikhonov
 from jaxopt_lab.linear.model import LinearModel, predict
+from jaxopt_lab.linear.selection import best_strength, score
 
 SOLVERS = {f.__name__: f for f in (ols, ridge, tikhonov, ridge_path, fit)}
 FEATURES = {f.__name__: f for f in (polynomial, fourier)}
@@ -23,6 +24,7 @@ __all__ = [
     "SOLVERS",
     "Fit",
     "LinearModel",
+    "best_strength",
     "fit",
     "fourier",
     "ols",
@@ -31,5 +33,6 @@ __all__ = [
     "r2",
     "ridge",
     "ridge_path",
+    "score",
     "tikhonov",
 ]

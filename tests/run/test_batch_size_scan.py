@@ -10,8 +10,10 @@ from jaxopt_lab.cli import main
 from jaxopt_lab.config.build import build
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.engine import gradient_sums
 from jaxopt_lab.losses import softmax_cross_entropy
-from jaxopt_lab.run.commands.batch_size_scan import _noise_scale, load_scan
+from jaxopt_lab.run.commands.batch_size_scan import load_scan
+from jaxopt_lab.second_order import noise_scale
 
 CONFIG = """
 [data]
@@ -38,7 +40,8 @@ def _path(tmp_path):
 def test_the_noise_scale_is_that_of_per_sample_gradients(path):
     experiment = build(load_config(path))
     state = experiment.init(jax.random.key(0))
-    ours = _noise_scale(experiment, softmax_cross_entropy)(state.params, state.model_state)
+    sums = gradient_sums(experiment.forward, softmax_cross_entropy, experiment.train)
+    ours = noise_scale(*sums(state.params, state.model_state))
 
     x = np.asarray(experiment.forward.normalize(experiment.train["x"]), np.float64).reshape(96, -1)
     x = np.concatenate([x, np.ones((96, 1))], 1)

@@ -130,7 +130,7 @@ def test_what_cannot_be_traced_is_structure(path):
     assert [group.members for group in groups] == [(0, 1), (2, 3)]
 
 
-def test_a_run_that_diverges_costs_its_neighbours_nothing(path, tmp_path):
+def test_a_run_that_diverges_costs_its_neighbors_nothing(path, tmp_path):
     grid = "optimizer.learning_rate=[0.05, 1e30]"
     result = sweep(path, grid, run_dir=tmp_path / "run")
     alone = sweep(path, "optimizer.learning_rate=[0.05]")

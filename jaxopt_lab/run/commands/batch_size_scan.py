@@ -3,13 +3,10 @@
 import csv
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
 from jaxopt_lab.config.build import assemble, build_loss
 from jaxopt_lab.config.load import put, read_tables
@@ -17,8 +14,7 @@ from jaxopt_lab.config.parse import ConfigError, parse_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.core.types import Loss, ModelState, Params
-from jaxopt_lab.engine import Experiment
+from jaxopt_lab.engine import gradient_sums
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import SweepResult
@@ -27,8 +23,6 @@ from jaxopt_lab.second_order import noise_scale
 
 AXIS = "data.batch_size"
 SMALLEST = 8
-# Samples that the noise scale is measured on, and how many of them at a time.
-SAMPLES, CHUNK = 8192, 32
 
 
 def load_scan(
@@ -73,8 +67,9 @@ def measure_noise(
             key = repr((run.config.model, run.config.loss))
             if key not in compiled:
                 experiment = assemble(run.config, read(run.config, data_dir=data_dir))
-                compiled[key] = _noise_scale(experiment, build_loss(run.config.loss))
-            scale = float(compiled[key](record.params, record.model_state))
+                loss = build_loss(run.config.loss)
+                compiled[key] = gradient_sums(experiment.forward, loss, experiment.train)
+            scale = float(noise_scale(*compiled[key](record.params, record.model_state)))
             loss = record.metrics[result.monitor]
             found.setdefault(run.config.data.batch_size, []).append((loss, scale))
     means = {size: tuple(np.mean(pairs, 0).tolist()) for size, pairs in sorted(found.items())}
@@ -90,37 +85,6 @@ def measure_noise(
     return means
 
 
-def _noise_scale(experiment: Experiment, loss: Loss) -> Callable[[Params, ModelState], jax.Array]:
-    """`(params, model_state) -> scalar`: of the loss in evaluation mode, over the training split.
-
-    See `second_order.noise_scale`.
-    """
-    n = min(SAMPLES, len(experiment.train["y"])) // CHUNK * CHUNK or 1
-    size = min(CHUNK, n)
-    chunks = {k: v[:n].reshape(-1, size, *v.shape[1:]) for k, v in experiment.train.items()}
-
-    @jax.jit
-    def scale(params, model_state):
-        def of_one(x, y):
-            def one_loss(params):
-                outputs = experiment.forward.evaluate(params, model_state, x[None])
-                return loss(outputs, y[None])[0]
-
-            return jax.grad(one_loss)(params)
-
-        def add(carry, chunk):
-            total, squares = carry
-            grads = jax.vmap(of_one)(chunk["x"], chunk["y"])
-            total = jax.tree.map(lambda t, g: t + g.sum(0), total, grads)
-            return (total, squares + optax.tree.norm(grads, squared=True)), None
-
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        (total, squares), _ = jax.lax.scan(add, (zeros, jnp.zeros([])), chunks)
-        return noise_scale(total, squares, n)
-
-    return scale
-
-
 def _write(folder: SweepFolder, monitor: str, means: dict[int, Any]) -> None:
     from jaxopt_lab.plots import batch_size_curve
 
@@ -130,6 +94,7 @@ def _write(folder: SweepFolder, monitor: str, means: dict[int, Any]) -> None:
     writer.writerows([size, *pair] for size, pair in means.items())
     write_atomically(folder.path / "batch_sizes.csv", buffer.getvalue().encode())
     losses, scales = np.array(list(means.values())).reshape(-1, 2).T
+    scales = np.where(np.isfinite(scales), scales, np.nan)  # no place on an axis
     columns = {"batch_size": np.array(list(means)), "score": losses, "noise_scale": scales}
     figure = batch_size_curve(columns | {"score_name": monitor})
     write_figure(folder.plots / "batch_size.png", figure)

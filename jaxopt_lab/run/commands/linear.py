@@ -17,11 +17,9 @@ from jaxopt_lab.config.schema import LinearConfig
 from jaxopt_lab.config.source import load_dataset, split_off
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.declare import declared
-from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.tree import stack_trees, take
-from jaxopt_lab.linear import Fit, LinearModel, predict, r2
-from jaxopt_lab.losses import accuracy
+from jaxopt_lab.linear import Fit, LinearModel, best_strength, predict, score
 from jaxopt_lab.run.records.folder import Folder, write_json
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.session import open_session
@@ -97,7 +95,7 @@ def solve(
         with session.terminal.waiting(f"solving for {max(1, len(config.lam))} lambda ..."):
             models, certificate = jax.block_until_ready(_solved(config, *train, classes))
         path = _path(config, models, certificate, train, validation)
-        chosen = _best(path)
+        chosen = best_strength(path["lam"], path.get("val_score", path["train_score"]))
         model = take(models, chosen)
         scores = _test_scores(model, *test)
         session.begin(config)
@@ -207,33 +205,14 @@ def _path(
 
 
 def _scores(models: LinearModel, X: jax.Array, y: jax.Array) -> np.ndarray:
-    return np.asarray(jax.vmap(lambda model: _score(model, X, y))(models))
-
-
-def _score(model: LinearModel, X: jax.Array, y: jax.Array) -> jax.Array:
-    """Accuracy where the labels are classes, R^2 where they are numbers."""
-    z = predict(model, X)
-    if jnp.issubdtype(y.dtype, jnp.inexact):
-        return r2(z, y)
-    if z.ndim == 1:
-        return ((z > 0) == (y > 0)).mean()
-    return accuracy(z, y).mean()
-
-
-def _best(path: dict[str, np.ndarray]) -> int:
-    """The best validation score; of equal ones that of the largest lambda."""
-    scores = path.get("val_score", path["train_score"])
-    if not np.isfinite(scores).any():
-        raise InputError("linear: no lambda gave a finite score; give larger ones")
-    best = np.flatnonzero(scores == np.nanmax(scores))
-    return int(best[np.argmax(path["lam"][best])])
+    return np.asarray(jax.vmap(score, (0, None, None))(models, X, y))
 
 
 def _test_scores(model: LinearModel, X: jax.Array, y: jax.Array) -> dict[str, float]:
-    score = float(_score(model, X, y))
+    value = float(score(model, X, y))
     if not jnp.issubdtype(y.dtype, jnp.inexact):
-        return {"accuracy": score}
-    return {"r2": score, "mean_squared_error": float(jnp.square(predict(model, X) - y).mean())}
+        return {"accuracy": value}
+    return {"r2": value, "mean_squared_error": float(jnp.square(predict(model, X) - y).mean())}
 
 
 def _write(folder, model, models, path, chosen, scores, began) -> None:
