@@ -368,7 +368,7 @@ def test_jpeg_compression_is_pillows(severity, shape):
 
 
 @pytest.mark.parametrize(
-    ("x", "severity", "message"),
+    ("image", "severity", "message"),
     [
         (jnp.zeros((4, 4, 3)), 1, "one .H, W, C. uint8 image, got .4, 4, 3. float32"),
         (jnp.zeros((2, 4, 4, 3), jnp.uint8), 1, "through jax.vmap"),
