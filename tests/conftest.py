@@ -5,7 +5,8 @@ Most of the suite's time is compilation, so it is made cheap here:
 - A program that was compiled once is read from a folder afterwards: in the next test, in the
   processes that tests start, and in the next run of this checkout.
 - XLA's passes, which decide what is computed in which order, all run; but a loop's code comes from
-  XLA's older emitter, which takes a third of the time, and LLVM's costlier passes are left out.
+  XLA's older emitter, which takes a third of the time, in one piece, and LLVM's costlier passes are
+  left out. JAX 0.12 has no older emitter.
 - What was compiled for one directory of tests is let go before the next, because a worker would
   otherwise grow by gigabytes.
 
@@ -21,9 +22,11 @@ import tempfile
 import jax
 import pytest
 
-EMITTER = "xla_cpu_use_fusion_emitters"
-if EMITTER not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --{EMITTER}=false".strip()
+flags = os.environ.get("XLA_FLAGS", "")
+# XLA ends the process at a flag that it does not know.
+if jax.__version_info__ < (0, 11) and "xla_cpu_use_fusion_emitters" not in flags:
+    flags += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+os.environ["XLA_FLAGS"] = flags.strip()
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 for _name, _value in {
@@ -33,6 +36,56 @@ for _name, _value in {
 }.items():
     jax.config.update(_name, _value)
     os.environ[_name.upper()] = str(_value)
+
+# What runs on the newest and the oldest JAX too, in under a minute each: a file, or tests of it.
+FAST = {
+    "augment/test_augment.py": {"test_what_goes_in_comes_out"},
+    "compat/test_compat_family.py": {"test_structure_and_dtypes_never_change"},
+    "config/test_load.py": None,
+    "control/test_control_family.py": None,
+    "core/test_ranges.py": None,
+    "engine/test_loop.py": {
+        "test_an_epoch_sees_every_sample_once_and_the_next_in_another_order",
+        "test_one_by_one_equals_the_loop",
+        "test_vmap_over_seeds_equals_runs_alone",
+    },
+    "engine/test_step.py": {
+        "test_equals_a_plain_loop",
+        "test_types_stay_and_so_a_loop_is_compiled_once",
+        "test_bfloat16_computes_narrow_and_keeps_float32",
+    },
+    "nn/test_models.py": {
+        "test_a_row_of_outputs_a_sample",
+        "test_every_choice_of_layers",
+        "test_noise_acts_in_training_only",
+    },
+    "optimizers/test_family.py": {
+        "test_structure_and_dtypes_never_change",
+        "test_bfloat16_parameters_move_as_their_float32_copies_would",
+        "test_jit_and_scan_equal_eager",
+        "test_one_trace_serves_every_step_and_buffers_may_be_donated",
+        "test_masked_and_partition",
+        "test_inject_hyperparams",
+        "test_nnx_and_equinox_parameters",
+    },
+    "run/test_sweep.py": {"test_every_run_is_that_of_train"},
+    "run/test_train.py": {
+        "test_learns_and_returns_what_it_did",
+        "test_two_runs_are_the_same_to_the_byte_and_seeds_differ",
+    },
+    "schedules/test_schedules.py": None,
+    "second_order/test_family.py": {
+        "test_structure_and_dtypes_never_change",
+        "test_every_number_may_be_traced_and_injected",
+    },
+    "test_architecture.py": None,
+    "test_cli.py": {
+        "test_train_writes_a_numbered_run_folder",
+        "test_print_config_is_a_config_with_every_default",
+        "test_dry_run_counts_without_training",
+    },
+}
+HERE = pathlib.Path(__file__).parent
 
 CACHE_LIMIT = 500e6  # bytes a worker; a run of the whole suite leaves about a fifth of it
 
@@ -78,6 +131,13 @@ def pytest_configure(config):
     config.add_cleanup(cache.close)
     jax.config.update("jax_compilation_cache_dir", str(cache.programs))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache.programs)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        names = FAST.get(item.path.relative_to(HERE).as_posix(), ())
+        if names is None or item.originalname in names:
+            item.add_marker("fast")
 
 
 def pytest_collection_finish():

@@ -8,9 +8,9 @@ import sys
 def environment(devices=None):
     """That of this process with its import paths, and so many CPU devices.
 
-    Of XLA's flags only that of tests/conftest.py stays: a command that ran here sets others.
+    XLA's flags stay but for the number of devices, which a command that ran here may have set.
     """
-    flags = [flag for flag in os.environ["XLA_FLAGS"].split() if "fusion_emitters" in flag]
+    flags = [flag for flag in os.environ["XLA_FLAGS"].split() if "device" not in flag]
     if devices:
         flags.append(f"--xla_force_host_platform_device_count={devices}")
     paths = os.pathsep.join(path for path in sys.path if path)
