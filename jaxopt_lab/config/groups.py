@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxopt_lab.config.build import Experiment, assemble
 from jaxopt_lab.config.leaves import Path, leaves, replaced
-from jaxopt_lab.config.optimizer import in_counts
+from jaxopt_lab.config.optimizer import lengths_in_steps
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.source import Source, length_of
 
@@ -75,7 +75,7 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> l
     for config in configs:
         if repr(config.data) not in sources:
             sources[repr(config.data)] = read(config)
-    configs = [_in_counts(config, sources[repr(config.data)]) for config in configs]
+    configs = [_lengths_in_steps(config, sources[repr(config.data)]) for config in configs]
     flat = [leaves(config) for config in configs]
     everywhere = {
         path for found in flat for path, value in found.items() if _candidate(path, value)
@@ -107,11 +107,13 @@ def _counts(path: Path, value: Any) -> bool:
     return type(value) is int and path[0] in COUNTING
 
 
-def _in_counts(config: Config, source: Source) -> Config:
+def _lengths_in_steps(config: Config, source: Source) -> Config:
     """The configuration with every length that may be traced, "10%" for one, in steps."""
     length = length_of(config, source)
     found = {
-        family: tuple(in_counts(family, choice, length) for choice in getattr(config, family))
+        family: tuple(
+            lengths_in_steps(family, choice, length) for choice in getattr(config, family)
+        )
         for family in COUNTING
     }
     return dataclasses.replace(config, **found)

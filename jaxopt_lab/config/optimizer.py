@@ -66,9 +66,9 @@ def resolve(path: str, family: str, choice: Choice, length: Length) -> dict[str,
     )
 
 
-def in_counts(family: str, choice: Choice, length: Length) -> Choice:
+def lengths_in_steps(family: str, choice: Choice, length: Length) -> Choice:
     """The choice with every length in steps, those of the tables in it too."""
-    inner = lambda key, hint, table: in_counts("schedule", table, length)  # noqa: E731
+    inner = lambda key, hint, table: lengths_in_steps("schedule", table, length)  # noqa: E731
     return dataclasses.replace(choice, arguments=_converted(family, choice, length, inner))
 
 

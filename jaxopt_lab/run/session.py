@@ -39,7 +39,7 @@ class Session(Generic[F, C]):
         if self.written and not self.resumes:
             self.written.begin(*what)
         if self.folder:
-            distributed.require_seen(self.folder.path)
+            distributed.require_seen(self.folder.config)
 
     def say(self, text: str) -> None:
         """Print a line."""
