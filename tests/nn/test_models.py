@@ -148,7 +148,7 @@ def test_the_shortcut_without_parameters_drops_pixels_and_adds_channels():
 
 def test_a_deep_plain_network_does_not_train_and_its_residual_twin_does():
     train = {k: jnp.asarray(v) for k, v in data.digits().train.items()}
-    rows = jax.random.randint(jax.random.key(1), (60, 64), 0, len(train["y"]))
+    rows = jax.random.randint(jax.random.key(1), (60, 32), 0, len(train["y"]))
 
     @partial(jax.jit, static_argnums=0)
     def losses_of(model):
@@ -160,10 +160,10 @@ def test_a_deep_plain_network_does_not_train_and_its_residual_twin_does():
         body = lambda s, i: step(s, {k: v[i] for k, v in train.items()})  # noqa: E731
         return jax.lax.scan(body, state, rows)[1]["loss"]
 
-    # 44 layers. Seen: 0.17 with shortcuts, 1.69 without, 2.30 = log 10 without normalization too.
-    assert losses_of(resnet(10, depth=44, width=8))[-5:].mean() < 0.5
-    assert losses_of(plain(10, depth=44, width=8))[-5:].mean() > 1.2
-    stuck = losses_of(plain(10, depth=44, width=8, norm="none"))
+    # 32 layers. Seen: 0.27 with shortcuts, 1.80 without, 2.29 = log 10 without normalization too.
+    assert losses_of(resnet(10, depth=32, width=8))[-5:].mean() < 0.5
+    assert losses_of(plain(10, depth=32, width=8))[-5:].mean() > 1.2
+    stuck = losses_of(plain(10, depth=32, width=8, norm="none"))
     np.testing.assert_allclose(stuck[-5:].mean(), np.log(10), atol=0.05)
 
 
