@@ -46,15 +46,28 @@ def check(name, tx):
 def main():
     import cases
     import jax
+    import jax.numpy as jnp
+    import optax
+    import pytest
     from control.making import make
 
     from jaxopt_lab import optimizers
+    from jaxopt_lab.testing.transformation import state_keeps_the_sharding
 
     assert jax.device_count() == 2
+    elsewhere = optax.GradientTransformation(
+        lambda params: jax.tree.map(lambda p: jnp.zeros(p.shape), params), optax.sgd(0.1).update
+    )
+    with pytest.raises(AssertionError, match="the state lies where its parameters do"):
+        state_keeps_the_sharding(elsewhere)
     for name, arguments in cases.OPTIMIZERS.items():
-        check(name, optimizers.OPTIMIZERS[name](**arguments))
+        tx = optimizers.OPTIMIZERS[name](**arguments)
+        state_keeps_the_sharding(tx)
+        check(name, tx)
     for name in cases.CONTROLS:
-        check(name, make(name, inner=optimizers.adam(0.1)))
+        tx = make(name, inner=optimizers.adam(0.1))
+        state_keeps_the_sharding(tx)
+        check(name, tx)
 
 
 if __name__ == "__main__":

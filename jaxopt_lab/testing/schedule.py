@@ -46,21 +46,6 @@ def jit_and_vmap_equal_eager(schedule: Schedule) -> None:
     close(jax.jit(jax.vmap(schedule))(STEPS), eager, "jit and vmap equal eager", atol=2e-7)
 
 
-def one_trace_serves_every_step(schedule: Schedule) -> None:
-    """One compilation serves every step."""
-    traces = 0
-
-    @jax.jit
-    def value(step: Any) -> jax.Array:
-        nonlocal traces
-        traces += 1
-        return schedule(step)
-
-    for step in (0, 5, 100):
-        value(step)
-    holds(traces == 1, f"one trace serves every step: there were {traces}")
-
-
 def numbers_may_be_traced(function: Callable[..., Schedule], arguments: dict[str, Any]) -> None:
     """Every number among the arguments may be a traced array."""
     bound = inspect.signature(function).bind(**arguments).arguments

@@ -363,12 +363,13 @@ def ignores_unknown_extras(tx: Transformation, params: Params, given: Given = wa
 
 
 def state_keeps_the_sharding(tx: Transformation) -> None:
-    """A state of the parameters' shape lies where the parameters lie."""
-    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    """A state of the parameters' shape lies where the parameters lie: on all devices, in rows."""
+    rows = jax.device_count()
+    mesh = jax.make_mesh((rows,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
-    params = {"w": jax.device_put(jnp.ones((4, 2)), sharding)}
+    params = {"w": jax.device_put(jnp.ones((4 * rows, 2)), sharding)}
     for leaf in jax.tree.leaves(tx.init(params)):
-        if leaf.shape == (4, 2):
+        if leaf.shape == (4 * rows, 2):
             same = leaf.sharding.is_equivalent_to(sharding, 2)
             holds(same, f"the state lies where its parameters do, not at {leaf.sharding}")
 

@@ -14,6 +14,7 @@ from references.network import START, loss
 from jaxopt_lab.compat import keras, torch
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import hints
+from jaxopt_lab.testing import transformation as promises
 
 # Every structure: with all that a function can keep in its state.
 FULL = {
@@ -38,10 +39,6 @@ def _make(request):
     return functools.partial(TABLES[library][name], **arguments)
 
 
-def shapes(tree):
-    return jax.tree.map(lambda x: (x.shape, x.dtype), tree)
-
-
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_structure_and_dtypes_never_change(make, dtype):
     tx = make()
@@ -49,14 +46,9 @@ def test_structure_and_dtypes_never_change(make, dtype):
         "empty": {},
         "s": jnp.ones([], dtype),
     }
-    state = tx.init(params)
-    updates, new = jax.eval_shape(
-        lambda g, s, p: tx.update(g, s, p, value=jnp.ones([]), unknown=None), params, state, params
-    )
-    assert shapes(updates) == shapes(params)
-    assert shapes(new) == shapes(state)
-    floating = [x.dtype for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
-    assert all(found == jnp.float32 for found in floating)
+    given = lambda params, step: (params, {"value": jnp.ones([]), "unknown": None})  # noqa: E731
+    promises.keeps_structure_and_dtypes(tx, params, given)
+    promises.state_is_wide(tx, params)
 
 
 def test_traced_rates_and_schedules_and_scales(make):
