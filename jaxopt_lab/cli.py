@@ -298,8 +298,11 @@ def _find_lr(options: argparse.Namespace) -> int:
 
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.run.commands.find_lr import apply, draw, find_lr
+    from jaxopt_lab.run.records.pictures import require_png_path
 
     config, stem = pathlib.Path(options.config), pathlib.Path(options.config).stem
+    path = pathlib.Path(options.output or f"{stem}-find-lr.png")
+    require_png_path("find-lr", path)
     found = find_lr(
         load_config(config, options.set),
         low=options.low,
@@ -308,7 +311,6 @@ def _find_lr(options: argparse.Namespace) -> int:
         seeds=options.seeds,
         data_dir=options.data_dir,
     )
-    path = pathlib.Path(options.output or f"{stem}-find-lr.png")
     draw(found, path)
     print(f"wrote {path}")
     if options.apply is not None:

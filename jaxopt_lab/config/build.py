@@ -1,4 +1,4 @@
-"""A checked configuration to the objects that train: here names become functions, only here."""
+"""A checked configuration to the objects that train."""
 
 import functools
 import os
@@ -15,7 +15,7 @@ from jaxopt_lab.config.curvature import build_curvature
 from jaxopt_lab.config.optimizer import build_schedule
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
-from jaxopt_lab.config.source import Source, length_of, read
+from jaxopt_lab.config.source import RunData, length_of, read
 from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
 from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.errors import InputError
@@ -41,7 +41,7 @@ IMAGE_RANK = 3  # of a sample (H, W, C)
 
 
 def build(
-    config: Config, *, data_dir: str | os.PathLike[str] | None = None, model: Any = None
+    config: Config, *, data_dir: str | os.PathLike[str] | None = None, model: Model | None = None
 ) -> Experiment:
     """Read the data and make every object that a configuration names.
 
@@ -59,7 +59,7 @@ def build(
     return assemble(config, read(config, data_dir=data_dir, model=model))
 
 
-def assemble(config: Config, source: Source, *, schedule: Schedule | None = None) -> Experiment:
+def assemble(config: Config, source: RunData, *, schedule: Schedule | None = None) -> Experiment:
     """The second half of `build`: the objects; a `schedule` is in place of the configuration's.
 
     Does no work on the data, which may be absent, and takes traced arrays in the place of the
@@ -160,7 +160,7 @@ def build_penalty(chosen: Sequence[Choice]) -> Callable[[Params], jax.Array] | N
     return lambda params: jnp.stack([penalty(params) for penalty in penalties]).sum()
 
 
-def check_model(model: Any, shape: tuple[int, ...], outputs: int) -> None:
+def check_model(model: Model, shape: tuple[int, ...], outputs: int) -> None:
     """Hold a user's own model to the call convention, without running it.
 
     Raises:
@@ -215,7 +215,7 @@ def _loss_for(kind: str, chosen: Choice) -> Loss:
     return build_loss(chosen)
 
 
-def _model_for(config: Config, source: Source, outputs: int) -> Model:
+def _model_for(config: Config, source: RunData, outputs: int) -> Model:
     """The model that was given, or that of the file, held to the data's shapes."""
     shape, model = source.signature.x_shape, source.model
     own = model is None
@@ -229,7 +229,7 @@ def _model_for(config: Config, source: Source, outputs: int) -> Model:
     return model
 
 
-def _lsuv(forward: Forward, source: Source) -> Callable[[Any, jax.Array], Any] | None:
+def _lsuv(forward: Forward, source: RunData) -> Callable[[Any, jax.Array], Any] | None:
     """`(variables, key) -> variables` scaled on the first images; None without data."""
     model = forward.model
     if not isinstance(model, linen.Module):

@@ -158,7 +158,8 @@ def _check_monitor(place: int, choice: Choice, watched: Sequence[str]) -> None:
     name = choice.arguments.get("monitor", argument.default)
     if wrong := unmeasured(name, watched):
         raise ConfigError("configuration", [(f"control.{place}.monitor", wrong)])
-    if choice.arguments.get("mode", "min") != better(name):
+    mode = FAMILIES["control"].arguments(choice.name).get("mode")
+    if mode is not None and choice.arguments.get("mode", mode.default) != better(name):
         word = better(name)
         fault = f"must be {word!r} for {name}, which is better when it is {word}imal"
         raise ConfigError("configuration", [(f"control.{place}.mode", fault)])

@@ -11,7 +11,7 @@ from jaxopt_lab.config.build import Experiment, assemble
 from jaxopt_lab.config.leaves import Path, leaves, replaced
 from jaxopt_lab.config.optimizer import lengths_in_steps
 from jaxopt_lab.config.schema import Config
-from jaxopt_lab.config.source import Source, length_of
+from jaxopt_lab.config.source import RunData, length_of
 
 SEED: Path = ("seed",)
 # What these tables say decides shapes and lengths.
@@ -34,7 +34,7 @@ class Group(NamedTuple):
     """
 
     config: Config
-    source: Source
+    source: RunData
     members: tuple[int, ...]
     traced: tuple[Path, ...]
     values: Values
@@ -54,7 +54,7 @@ class Group(NamedTuple):
         return self.experiment(values).init(jax.random.key(own[SEED]))
 
 
-def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> list[Group]:
+def group_runs(configs: Sequence[Config], read: Callable[[Config], RunData]) -> list[Group]:
     """Split runs into as few programs as serve them.
 
     A number is traced where it may be any float, or counts steps or measurements, and where the
@@ -71,7 +71,7 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], Source]) -> l
     Raises:
       InputError: where a configuration does not fit its data.
     """
-    sources: dict[str, Source] = {}
+    sources: dict[str, RunData] = {}
     for config in configs:
         if repr(config.data) not in sources:
             sources[repr(config.data)] = read(config)
@@ -107,7 +107,7 @@ def _counts(path: Path, value: Any) -> bool:
     return type(value) is int and path[0] in COUNTING
 
 
-def _lengths_in_steps(config: Config, source: Source) -> Config:
+def _lengths_in_steps(config: Config, source: RunData) -> Config:
     """The configuration with every length that may be traced, "10%" for one, in steps."""
     length = length_of(config, source)
     found = {
@@ -141,7 +141,7 @@ def _split(flat, members, free: set[Path]) -> list[tuple[int, ...]]:
     return [tuple(part) for part in found.values()]
 
 
-def _traceable(config: Config, source: Source, paths: Sequence[Path]) -> bool:
+def _traceable(config: Config, source: RunData, paths: Sequence[Path]) -> bool:
     at = leaves(config)
     group = Group(config, source, (0,), (*paths, SEED), ())
 

@@ -237,7 +237,7 @@ class _Parser:
         renames: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         for key in table:
-            if key in renames:
+            if renames.get(key) in known:
                 self.faults.append((_joined(path, key), f"was renamed {renames[key]}"))
             elif key not in known:
                 text = f"unknown{nearest(key, known)}; known here: {', '.join(known)}"

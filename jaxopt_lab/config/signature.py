@@ -3,13 +3,37 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 import jaxopt_lab
+from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.errors import InputError
 
 FORMAT = 2
 """Of a run folder; a folder of another one is refused."""
+
+
+def written_by() -> dict[str, Any]:
+    """The format of what this version writes, and the version."""
+    return {"format": FORMAT, "version": jaxopt_lab.__version__}
+
+
+def require_format(values: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    """The values, where they are of the format that this version reads.
+
+    Raises:
+      InputError: naming the version that wrote them.
+    """
+    if values.get("format") != FORMAT:
+        version = values.get("version", "unknown")
+        raise InputError(
+            f"{source}: written by jaxopt_lab {version}, whose folders have another "
+            f"format ({values.get('format')}, this one reads {FORMAT}): train it again, or "
+            "read it with that version"
+        )
+    return values
 
 
 class Signature(NamedTuple):
@@ -32,11 +56,43 @@ class Signature(NamedTuple):
     std: np.ndarray
     samples: int
 
+    def inputs(self, x: jax.typing.ArrayLike) -> jax.Array:
+        """Raw samples (B, ...) in the dtype that normalization expects.
+
+        Raises:
+          InputError: where a sample has another shape, or is out of the range of its dtype.
+        """
+        x = np.asarray(x) if isinstance(x, list | tuple | int | float) else x
+        shape, dtype = jnp.shape(x), jnp.result_type(x)
+        if not shape or shape[1:] != self.x_shape:
+            wanted = ", ".join(map(str, ("B", *self.x_shape)))
+            raise InputError(f"apply: expected x of shape ({wanted}), got {shape}")
+        if self.x_dtype != "uint8":
+            return jnp.asarray(x, jnp.promote_types(dtype, jnp.float32))
+        whole = jnp.issubdtype(dtype, jnp.integer)
+        high = 255 if whole else 1
+        if dtype != jnp.uint8 and is_concrete(x):
+            values = np.asarray(x)
+            if values.size and not (values.min() >= 0 and values.max() <= high):
+                raise InputError(
+                    f"apply: {dtype} samples must be in [0, {high}], as the run was trained on "
+                    f"bytes; got values from {values.min():g} to {values.max():g}"
+                )
+        return jnp.asarray(x, jnp.uint8 if whole else dtype)
+
+    def difference(self, other: "Signature") -> str | None:
+        """What differs in another data set's signature, in words, or None."""
+        for name, ours, theirs in zip(self._fields, self, other, strict=True):
+            # Sums may be taken in another order elsewhere.
+            close = name in ("mean", "std") and np.shape(ours) == np.shape(theirs)
+            same = np.allclose(ours, theirs, rtol=1e-5) if close else _equal(ours, theirs)
+            if not same:
+                return f"{name} is {_brief(theirs)}, it was {_brief(ours)}"
+        return None
+
     def to_json(self) -> dict[str, Any]:
         """As plain values, with the version that wrote it."""
-        return {
-            "format": FORMAT,
-            "version": jaxopt_lab.__version__,
+        return written_by() | {
             "x": {"shape": list(self.x_shape), "dtype": self.x_dtype},
             "y": {"shape": list(self.y_shape), "dtype": self.y_dtype},
             "classes": list(self.classes),
@@ -52,13 +108,7 @@ class Signature(NamedTuple):
         Raises:
           InputError: where another version wrote it, or something is missing.
         """
-        version = values.get("version", "unknown")
-        if values.get("format") != FORMAT:
-            raise InputError(
-                f"{source}: written by jaxopt_lab {version}, whose run folders have another format "
-                f"({values.get('format')}, this one reads {FORMAT}): train it again, or read it "
-                "with that version"
-            )
+        require_format(values, source)
         try:
             return cls(
                 x_shape=tuple(values["x"]["shape"]),
@@ -72,3 +122,12 @@ class Signature(NamedTuple):
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{source}: damaged, {error!r}: restore it from a copy") from None
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b

@@ -23,7 +23,7 @@ SPLIT_SEED = 0
 MOST_STEPS = 2**31 - 1  # steps are counted in int32
 
 
-class Source(NamedTuple):
+class RunData(NamedTuple):
     """What a configuration reads and counts, whatever its rates and strengths are.
 
     Attributes:
@@ -52,7 +52,7 @@ def read(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     model: Model | None = None,
-) -> Source:
+) -> RunData:
     """The first half of `build.build`: the data, split and sized."""
     dataset = load_dataset(config.data.source, data_dir)
     if not dataset.classes and not config.data.reconstruct:
@@ -75,15 +75,15 @@ def read(
         std=std,
         samples=len(train["y"]),
     )
-    return Source(signature, batch_size, model, train, validation, test)
+    return RunData(signature, batch_size, model, train, validation, test)
 
 
-def without_data(config: Config, signature: Signature, model: Model | None = None) -> Source:
+def without_data(config: Config, signature: Signature, model: Model | None = None) -> RunData:
     """The source of a run whose data is not read: all that its objects need, and no splits."""
-    return Source(signature, _batch_size(config, signature.samples), model)
+    return RunData(signature, _batch_size(config, signature.samples), model)
 
 
-def length_of(config: Config, source: Source) -> Length:
+def length_of(config: Config, source: RunData) -> Length:
     """What turns a length of a file into steps; "100%" is the whole run.
 
     Raises:

@@ -32,8 +32,8 @@ class SweepConfig:
       zip: lists of axes that go together, first with first, in place of every combination.
       halving: after each rung of successive halving one run of so many goes on; None for all.
       monitor: the metric that runs are compared by, of the last evaluation or of the test split;
-        None for "val_loss", or "loss" where there is no validation split. Accuracies are better
-        the higher, all else the lower.
+        None for "val_loss", or "loss" where there is no validation split. A metric declares whether
+        it is better high.
       vectorize: "vmap" for all runs of a device at once, "map" for one after another within the
         program, "auto" for what was measured to be faster: on a CPU blocks that its caches hold.
     """

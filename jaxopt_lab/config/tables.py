@@ -14,7 +14,7 @@ from jaxopt_lab.core.declare import Better, Declaration, declared
 from jaxopt_lab.core.metrics import measure_of
 from jaxopt_lab.core.ranges import hints
 from jaxopt_lab.data import DATASETS
-from jaxopt_lab.linear import FEATURES, fit, ols, ridge
+from jaxopt_lab.linear import FEATURES, SOLVERS
 from jaxopt_lab.losses import LOSSES, METRICS, PENALTIES
 from jaxopt_lab.nn import MODELS
 from jaxopt_lab.optimizers import OPTIMIZERS, sam
@@ -27,24 +27,31 @@ class Family:
     """The functions that one table of the file names.
 
     Attributes:
-      functions: `{name: function}`.
+      table: `{name: function}`; a view, so that what is put into a family's table can be named.
       given: arguments that the program gives and a file does not, beside those that a function
         declares itself.
+      leading: how many positional arguments the program gives, whatever their names are.
       optional: arguments that a file may leave out though the function asks for them.
     """
 
-    functions: Mapping[str, Callable[..., Any]]
+    table: Mapping[str, Callable[..., Any]]
     given: frozenset[str] = frozenset()
+    leading: int = 0
     optional: frozenset[str] = frozenset()
+
+    @property
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """Those of the table that a file may name."""
+        return {name: f for name, f in self.table.items() if declared(f).in_files}
 
     def arguments(self, name: str) -> dict[str, "Argument"]:
         """The arguments that a file can give to the function of that name."""
-        function = self.functions[name]
+        function = self.table[name]
         given = self.given | declared(function).given.keys()
         annotations = hints(function)
         return {
             p.name: Argument(annotations.get(p.name, Any), p.default, p.name in self.optional)
-            for p in inspect.signature(function).parameters.values()
+            for p in list(inspect.signature(function).parameters.values())[self.leading :]
             if p.name not in given and takes_toml(annotations.get(p.name, Any))
         }
 
@@ -62,22 +69,18 @@ class Argument:
         return self.default is inspect.Parameter.empty and not self.optional
 
 
-# Views of the tables, not copies: what is put into a family's table can be named in a file.
 FAMILIES = {
     "data": Family(DATASETS, given=frozenset({"data_dir"})),
     "model": Family(MODELS, given=frozenset({"outputs"})),
-    "loss": Family(LOSSES, given=frozenset({"outputs", "labels"})),
-    "penalty": Family(PENALTIES, given=frozenset({"params"})),
+    "loss": Family(LOSSES, leading=2),
+    "penalty": Family(PENALTIES, leading=1),
     "augment": Family(ChainMap(MIXERS, AUGMENTATIONS)),
     "adversary": Family(ATTACKS),
     "optimizer": Family(ChainMap(SECOND_ORDER, OPTIMIZERS)),
     "schedule": Family(SCHEDULES, optional=frozenset({"steps"})),
     # `sam` comes first, because it takes the gradient again.
     "control": Family(ChainMap(CONTROLS, {"sam": sam})),
-    "linear": Family(
-        {f.__name__: f for f in (ols, ridge, fit)},
-        given=frozenset({"X", "y", "lam", "classes"}),
-    ),
+    "linear": Family(SOLVERS, given=frozenset({"lam", "classes"}), leading=2),
     "features": Family(FEATURES, given=frozenset({"key", "X"})),
 }
 

@@ -10,7 +10,7 @@ import optax
 from jaxopt_lab.control.params import after_step
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, checked
-from jaxopt_lab.core.tree import find_states
+from jaxopt_lab.core.tree import find_state
 from jaxopt_lab.core.types import Params
 
 
@@ -24,7 +24,7 @@ class SnapshotsState(NamedTuple):
 
 def _members(opt_state: Any) -> tuple[Params, jax.Array]:
     """The stacked snapshots, and how many of their places are filled."""
-    (state,) = find_states(opt_state, SnapshotsState)
+    state = find_state(opt_state, "snapshots", SnapshotsState)
     places = len(jax.tree.leaves(state.params)[0])
     return state.params, jnp.minimum(state.taken, places)
 

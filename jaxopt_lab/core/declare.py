@@ -9,17 +9,21 @@ An entry of a family's table that declares nothing is what most of its family ar
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import jax
 
-from jaxopt_lab.core.tree import find_states
+from jaxopt_lab.core.tree import find_state
 from jaxopt_lab.core.types import Params
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 Place = Literal["gradients", "updates", "wrapper"]
 """Of a control in a chain: before the optimizer, after it, or around it and all else."""
+
+Given = Literal["inner", "seed", "learning_rate", "cycle_end"]
+"""What the program can give to a control: what a wrapper wraps, the run's seed, the peak of the
+learning rate, and `step -> bool` of the schedule's cycles."""
 
 Better = Literal["min", "max"]
 Targets = Literal["classes", "numbers"]
@@ -50,8 +54,7 @@ class Declaration:
         for around it and all else. Its first argument is then what it wraps.
       role: of a control: a run has one of each role at most, because its state could not say which
         is meant.
-      given: `{argument: what}` that the program gives and a file does not: "inner", what a wrapper
-        wraps; "seed"; "learning_rate", the peak; "cycle_end", of the schedule.
+      given: of a control: `{argument: what}` that the program gives and a file does not.
       fills: `{argument: what}` that the program gives where a file does not: "mean", of the
         training split's channels.
       needs: extras of `update` that cost something, such as "curvature".
@@ -68,13 +71,14 @@ class Declaration:
       sampler: of a loss: `(key, outputs) -> labels`, drawn from the distribution that it is the
         negative logarithm of.
       any_shape: of an augmentation: it is for samples of every shape and not for images alone.
+      in_files: whether a configuration may name it.
       path: of a linear solver: a cheaper one for many lambdas at once, `(X, y, lams, ...)`.
       views: of an augmentation: two draws of it and the image itself are views to compare.
     """
 
     place: Place = "gradients"
     role: str | None = None
-    given: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, Given] = field(default_factory=dict)
     fills: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     keeps: Keeps | None = None
@@ -88,13 +92,21 @@ class Declaration:
     targets: tuple[Targets, ...] = ("classes",)
     sampler: Callable[[jax.Array, jax.Array], jax.Array] | None = None
     any_shape: bool = False
+    in_files: bool = True
     path: Callable[..., Any] | None = None
     views: bool = False
 
 
 def declare(**what: Any) -> Callable[[F], F]:
-    """Declare fields of a `Declaration` at a function; those not named keep their defaults."""
+    """Declare fields of a `Declaration` at a function; those not named keep their defaults.
+
+    Raises:
+      ValueError: for something to be given that the program does not have.
+    """
     declaration = replace(Declaration(), **what)
+    unknown = set(declaration.given.values()) - set(get_args(Given))
+    if unknown:
+        raise ValueError(f"declare: given must be of {get_args(Given)}, got {sorted(unknown)}")
 
     def decorate(function: F) -> F:
         function.__dict__["declared"] = declaration
@@ -112,7 +124,6 @@ def reads(kind: type, field: str) -> Callable[[Any], Any]:
     """`opt_state -> state.field` of the one state of that type in it, however deep it lies."""
 
     def read(opt_state: Any) -> Any:
-        (state,) = find_states(opt_state, kind)
-        return getattr(state, field)
+        return getattr(find_state(opt_state, kind.__name__, kind), field)
 
     return read

@@ -1,6 +1,9 @@
 """How a metric is named after the samples that it is of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+V = TypeVar("V")
 
 HELD_OUT = "val_"
 """Of the validation split: "val_loss"."""
@@ -12,6 +15,11 @@ ROBUST = "robust_"
 def held_out(names: Iterable[str]) -> list[str]:
     """The names of these metrics on the validation split."""
     return [HELD_OUT + name for name in names]
+
+
+def as_held_out(values: Mapping[str, V]) -> dict[str, V]:
+    """Metrics by their names on the validation split."""
+    return {HELD_OUT + name: value for name, value in values.items()}
 
 
 def is_held_out(name: str) -> bool:

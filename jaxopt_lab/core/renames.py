@@ -12,11 +12,11 @@ def renamed(**names: str) -> Callable[[F], F]:
     Under `checked`, which refuses an old name in a call; a configuration refuses it likewise.
     """
 
-    def declare(function: F) -> F:
+    def decorate(function: F) -> F:
         function.__dict__["renamed"] = names
         return function
 
-    return declare
+    return decorate
 
 
 def renames_of(function: Callable[..., Any]) -> Mapping[str, str]:

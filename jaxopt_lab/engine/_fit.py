@@ -88,7 +88,7 @@ def fit(
         if due and going.any():
             state, values = program.evaluate(state)
             evaluation = values or None
-        evaluated = time.perf_counter() - begin
-        yield Chunk(state, before, count, rows, steps, alive, evaluation, seconds, evaluated)
+        waited = time.perf_counter() - begin
+        yield Chunk(state, before, count, rows, steps, alive, evaluation, seconds, waited)
         if not (alive & going).any():
             return

@@ -7,10 +7,15 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxopt_lab.core.metrics import HELD_OUT
+from jaxopt_lab.core.metrics import as_held_out
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.engine.compilation import jit_once
-from jaxopt_lab.engine.compiled_steps import CompiledSteps, compile_steps, fits_on_device
+from jaxopt_lab.engine.compiled_steps import (
+    CAPACITY,
+    CompiledSteps,
+    compile_steps,
+    fits_on_device,
+)
 from jaxopt_lab.engine.data_parallel import data_parallel, deal_rows
 from jaxopt_lab.engine.devices import init_replicated, replicated
 from jaxopt_lab.engine.experiment import Experiment
@@ -39,6 +44,7 @@ class OneRun:
         if mesh is not None:
             self._step = data_parallel(experiment.step, mesh, experiment.batch_size)
         self._steps: CompiledSteps | None = None
+        self.most = CAPACITY
 
     def start(self, runs: Sequence[int] = (0,)) -> TrainState:
         """The first state; compiles the steps for states like it."""
@@ -95,7 +101,7 @@ class OneRun:
         params = self.experiment.eval_params(state.opt_state, state.params)
         evaluate, batches = self._evaluation
         values = evaluate(params, state.model_state, batches)
-        values = {f"{HELD_OUT}{name}": value for name, value in values.items()}
+        values = as_held_out(values)
         state = with_evaluation(state, values)
         return state, {name: np.asarray(value)[None] for name, value in values.items()}
 

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.core.types import Metric
+from jaxopt_lab.core.metrics import on_batch
+from jaxopt_lab.core.types import Metric, Optimizer
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.state import TrainState
 
 
-def read_controls(state: TrainState, optimizer: optax.GradientTransformation, **extra: Any) -> Any:
+def read_controls(state: TrainState, optimizer: Optimizer, **extra: Any) -> Any:
     """The optimizer's state once it has seen the last evaluation, for reading only.
 
     A control judges an evaluation when the next step brings it. After the last step there is no
@@ -28,9 +29,7 @@ def read_controls(state: TrainState, optimizer: optax.GradientTransformation, **
     """
     zeros = jax.tree.map(jnp.zeros_like, state.params)
     nothing = Metric(jnp.array(jnp.nan), jnp.array(False))
-    batch_metrics = {
-        name.removeprefix("val_"): nothing for name in state.evaluation if name.startswith("val_")
-    }
+    batch_metrics = {on_batch(name): nothing for name in state.evaluation}
     _, opt_state = optax.with_extra_args_support(optimizer).update(
         zeros,
         state.opt_state,

@@ -10,6 +10,7 @@ from jaxopt_lab.core.types import Batch, Loss, Params
 from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.state import TrainState
+from jaxopt_lab.engine.statistics import COLLECTION
 
 CurvatureOf = Callable[[TrainState, Batch], Any]
 
@@ -36,7 +37,7 @@ def make_curvature(forward: Forward, loss: Loss, create: Callable[..., Any]) -> 
         pairs = {name: batch[name] for name in ("x", "y")}
 
         def model_fn(params: Params, batch: Batch) -> jax.Array:
-            if "batch_stats" in state.model_state and len(batch["x"]) < len(pairs["x"]):
+            if COLLECTION in state.model_state and len(batch["x"]) < len(pairs["x"]):
                 raise InputError(
                     "this optimizer takes each sample's own gradient, which a model with batch "
                     'normalization does not have: take norm = "group" or "layer" for the model'

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.types import Model
+
 
 class Ensemble(NamedTuple):
     """A model's members as one model, for `make_evaluate`: its outputs are log-probabilities.
@@ -15,7 +17,7 @@ class Ensemble(NamedTuple):
       model: with `apply(variables, x, train=False)`; the variables given have a leading axis of M.
     """
 
-    model: Any
+    model: Model
 
     def apply(self, variables: Any, x: jax.Array, *, train: bool = False) -> jax.Array:
         """Logarithms of `ensemble_predict`, (B, K) float32."""

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.types import Metric, ModelState, Params
+from jaxopt_lab.core.types import Metric, ModelState, Optimizer, Params
 from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.keys import Stream, stream_key
 
@@ -36,7 +35,7 @@ class TrainState(NamedTuple):
 def init_state(
     key: jax.Array,
     forward: Forward,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     x: jax.Array,
     *,
     evaluation: Sequence[str] = (),

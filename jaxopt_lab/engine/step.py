@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.core.types import Batch, Loss, Metric
+from jaxopt_lab.core.types import Batch, Loss, Metric, Optimizer
 from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.keys import Stream, stream_key
@@ -23,7 +23,7 @@ Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 def make_step(
     forward: Forward,
     objective: Objective,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     *,
     prepare: Prepare | None = None,
     curvature: CurvatureOf | None = None,
@@ -50,7 +50,7 @@ def make_step(
       The step. A batch is `{"x": (B, ...), "y": (B, ...)}`; the metrics are float32 scalars: the
       terms of the objective, its measures, and `learning_rate` where given.
     """
-    optimizer = optax.with_extra_args_support(optimizer)
+    update = optax.with_extra_args_support(optimizer).update
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
         if prepare is not None:
@@ -67,7 +67,7 @@ def make_step(
         (value, (row, outputs, model_state)), grads = gradient(state.params)
         row |= objective.measured(outputs, labels)
         new = jnp.array(True)
-        updates, opt_state = optimizer.update(
+        updates, opt_state = update(
             grads,
             state.opt_state,
             state.params,

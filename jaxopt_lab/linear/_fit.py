@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, NonNegative, Positive, Probability, Range, checked
 from jaxopt_lab.linear.hinge_dual import hinge_dual
 from jaxopt_lab.linear.least_squares import reduced
 from jaxopt_lab.linear.model import LinearModel
-from jaxopt_lab.linear.prepare import centered, check_data, check_strength, is_concrete, uncentered
+from jaxopt_lab.linear.prepare import centered, check_data, check_strength, uncentered
 from jaxopt_lab.linear.smooth_risk import smooth_risk
 
 Loss = Literal["squared", "logistic", "softmax", "squared_hinge", "hinge"]

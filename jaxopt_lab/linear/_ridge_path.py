@@ -5,12 +5,14 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import checked
 from jaxopt_lab.linear.least_squares import decompose, filtered
 from jaxopt_lab.linear.model import LinearModel
 from jaxopt_lab.linear.prepare import centered, check_data, check_strength, uncentered
 
 
+@declare(in_files=False)
 @checked
 def ridge_path(
     X: jax.Array, y: jax.Array, lams: jax.Array, *, intercept: bool = True

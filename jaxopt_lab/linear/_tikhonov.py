@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import checked
 from jaxopt_lab.linear.least_squares import Method, least_squares
@@ -12,6 +13,7 @@ from jaxopt_lab.linear.model import LinearModel
 from jaxopt_lab.linear.prepare import centered, check_data, uncentered
 
 
+@declare(in_files=False)
 @checked
 def tikhonov(
     X: jax.Array,

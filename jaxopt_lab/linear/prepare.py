@@ -4,16 +4,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
+from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import accumulator_dtype
 from jaxopt_lab.linear.model import LinearModel
-
-
-def is_concrete(x: Any) -> bool:
-    """Whether its numbers can be looked at now: it is not traced."""
-    return not isinstance(x, Tracer)
 
 
 @jax.jit

@@ -22,7 +22,7 @@ class SAMState(NamedTuple):
     count: jax.Array
 
 
-@declare(role="sam", needs=("grad_fn",))
+@declare(role="sam")
 @checked
 def sam(
     rho: Annotated[ScalarOrSchedule, Range(0)] = 0.05,

@@ -96,10 +96,10 @@ def open_session(
     if folder.path.exists() and not folder.path.is_dir():
         raise InputError(f"{folder.path} is a file: give a folder for the {folder.kind}")
     with folder.locked():
-        yield Session(_settle(folder, config, resume), folder, resume, terminal)
+        yield Session(_config_of(folder, config, resume), folder, resume, terminal)
 
 
-def _settle(folder: Folder, config: C | None, resume: bool) -> C:
+def _config_of(folder: Folder, config: C | None, resume: bool) -> C:
     """The configuration to work by; refuses what would mix two runs in one folder."""
     if not resume:
         if config is None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxopt_lab.core.metrics import HELD_OUT
+from jaxopt_lab.core.metrics import as_held_out
 from jaxopt_lab.core.tree import all_finite, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine import (
@@ -62,7 +62,7 @@ class Wave(NamedTuple):
     stacked: tuple[Values, TrainState]
 
     @property
-    def own(self) -> tuple[Values, TrainState]:
+    def unpadded(self) -> tuple[Values, TrainState]:
         """The values and states of the runs, leading axis of runs, without the padding."""
         return take(self.stacked, slice(len(self.runs)))
 
@@ -121,6 +121,10 @@ class Population:
         steps, alive = np.asarray(steps)[:runs], np.asarray(alive)[:runs]
         return state._replace(stacked=stacked), rows, steps, alive
 
+    def alive(self, wave: Wave) -> np.ndarray:
+        """Whether the parameters of each run are finite, (R,)."""
+        return np.asarray(jax.vmap(all_finite)(wave.unpadded[1].params))
+
     def evaluate(self, state: Wave) -> tuple[Wave, dict[str, np.ndarray]]:
         """As of `Program`."""
         if self._validation is None:
@@ -156,8 +160,8 @@ class Population:
     def _over(self, function: Callable[..., Any], **how: bool) -> Callable[..., Any]:
         return over_runs(function, self.mesh, self.at_once, **how)
 
-    def _steps_of_one(self, own, data, start, count):
-        values, state = own
+    def _steps_of_one(self, run, data, start, count):
+        values, state = run
         experiment = self.variants.experiment(values)
         run_steps = make_run_steps(
             experiment.step, experiment.batch_size, self.most, bootstrap=experiment.bootstrap
@@ -166,21 +170,21 @@ class Population:
         alive = jnp.isfinite(rows["loss"][count - 1]) | all_finite(state.params)
         return (values, state), rows, state.step, alive
 
-    def _evaluation_of_one(self, own, validation):
-        values, state = own
+    def _evaluation_of_one(self, run, validation):
+        values, state = run
         experiment = self.variants.experiment(values)
         params = experiment.eval_params(state.opt_state, state.params)
         evaluate = experiment.evaluator(True, experiment.forward)
         measured = evaluate(params, state.model_state, validation)
-        measured = {f"{HELD_OUT}{name}": value for name, value in measured.items()}
+        measured = as_held_out(measured)
         return with_evaluation(state, measured).evaluation, measured
 
-    def _kept_of_one(self, own):
-        values, state = own
+    def _kept_of_one(self, run):
+        values, state = run
         return candidates(self.variants.experiment(values), state)[self.experiment.kept]
 
-    def _test_of_one(self, own, test):
-        values, params, model_state = own
+    def _test_of_one(self, run, test):
+        values, params, model_state = run
         experiment = self.variants.experiment(values)
         return experiment.evaluator(True, experiment.forward)(params, model_state, test)
 

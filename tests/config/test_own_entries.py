@@ -10,12 +10,14 @@ import pytest
 
 import jaxopt_lab
 from jaxopt_lab.config.build import build
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.parse import ConfigError, parse_config, parse_linear_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.control import CONTROLS
 from jaxopt_lab.core.declare import Keeps, declare, reads
+from jaxopt_lab.linear import SOLVERS, LinearModel
 from jaxopt_lab.losses import LOSSES, METRICS
 from jaxopt_lab.optimizers import OPTIMIZERS
+from jaxopt_lab.run.commands.linear import solve
 from jaxopt_lab.schedules import SCHEDULES
 
 STEPS = 18
@@ -36,9 +38,9 @@ def crawl(learning_rate, slowness: float = 2.0):
     return optax.with_extra_args_support(tx)
 
 
-def absolute(outputs, labels):
-    """A loss for numbers."""
-    return jnp.abs(outputs - labels).sum(-1)
+def absolute(z, target, scale: float = 1.0):
+    """A loss for numbers, whose first two arguments have names of its own."""
+    return scale * jnp.abs(z - target).sum(-1)
 
 
 def hits(outputs, labels):
@@ -81,6 +83,21 @@ def stop_after(limit: int, seed, is_cycle_end):
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+def watcher(monitor: str = "val_hits"):
+    """A control that watches a metric, and has no mode."""
+    return optax.GradientTransformationExtraArgs(*optax.identity())
+
+
+def watcher_of_max(monitor: str = "val_hits", mode: str = "max"):
+    """A control that watches a metric for its maximum."""
+    return optax.GradientTransformationExtraArgs(*optax.identity())
+
+
+def mean_only(X, y):
+    """A solver without a lambda."""
+    return LinearModel(jnp.zeros((X.shape[1], *y.shape[1:])), y.mean(0))
+
+
 @pytest.fixture(autouse=True)
 def _own(monkeypatch):
     entries = {
@@ -106,6 +123,8 @@ def _own(monkeypatch):
             )(stop_after),
         ),
     }
+    entries |= {f.__name__: (CONTROLS, f) for f in (watcher, watcher_of_max)}
+    entries["mean_only"] = (SOLVERS, mean_only)
     for name, (table, function) in entries.items():
         monkeypatch.setitem(table, name, function)
 
@@ -163,6 +182,10 @@ def test_a_metric_is_measured_and_better_as_it_says():
     assert result.test["hits"] == result.test["accuracy"]
     with pytest.raises(ConfigError, match="must be 'max' for val_hits"):
         train(control=[{"name": "early_stopping", "monitor": "val_hits"}])
+    for name in ("watcher", "watcher_of_max"):
+        build(config(control=[{"name": name}]))
+    with pytest.raises(ConfigError, match="must be 'min' for val_loss"):
+        build(config(control=[{"name": "watcher_of_max", "monitor": "val_loss"}]))
     plan = parse_sweep(
         {
             "data": {"name": "digits", "batch_size": 64, "train_size": 256},
@@ -178,11 +201,17 @@ def test_a_metric_is_measured_and_better_as_it_says():
 
 def test_a_loss_says_which_targets_it_is_for():
     numbers = {"name": "digits", "reconstruct": True, "batch_size": 64, "train_size": 256}
-    result = train(data=numbers, loss={"name": "absolute"}, optimizer={"name": "adam"} | RATE)
+    adam = {"name": "adam", "learning_rate": 0.01}
+    result = train(data=numbers, loss={"name": "absolute", "scale": 2.0}, optimizer=adam)
     assert set(result.test) == {"loss"}
     assert result.history["loss"][-1] < result.history["loss"][0]
     with pytest.raises(ConfigError, match="absolute is for numbers, the targets are classes"):
         train(loss={"name": "absolute"})
 
 
-RATE = {"learning_rate": 0.01}
+def test_a_linear_solver_of_ones_own():
+    tables = {"data": {"name": "digits"}, "linear": {"name": "mean_only"}}
+    result = solve(parse_linear_config(tables), progress=False)
+    assert result.test["accuracy"] < 0.2
+    with pytest.raises(ConfigError, match=r"linear\.name: unknown: 'tikhonov'"):
+        parse_linear_config(tables | {"linear": {"name": "tikhonov"}})

@@ -71,6 +71,8 @@ def test_a_run_that_was_interrupted_is_read_at_its_newest_checkpoint(tmp_path, w
     result = jaxopt_lab.train(free, tmp_path / "run", progress=False)
     for path in (tmp_path / "run" / "kept").iterdir():
         path.unlink()
+    with pytest.raises(InputError, match="what it kept is gone from"):
+        jaxopt_lab.load_run(tmp_path / "run")
     (tmp_path / "run" / "summary.json").unlink()
     without_data()
     run = jaxopt_lab.load_run(tmp_path / "run")
@@ -124,6 +126,19 @@ def test_what_cannot_be_read_is_told(folder, tmp_path):
         with pytest.raises(InputError, match=r"expected x of shape \(B, 8, 8, 1\), got"):
             run.apply(np.zeros(shape, np.uint8))
     assert run.apply(np.zeros((0, 8, 8, 1), np.uint8)).shape == (0, 10)
+    x = digits().test["x"][:3]
+    for same in (x.astype(np.int64), x.tolist(), jnp.asarray(x), x.astype(np.uint16)):
+        np.testing.assert_array_equal(run.apply(same), run.apply(x))
+    for wrong in (
+        x.astype(np.float32),
+        x.astype(np.int32) - 1,
+        x.astype(np.int32) * 300,
+        x * np.nan,
+    ):
+        with pytest.raises(
+            InputError, match=r"must be in \[0, (1|255)\], as the run was trained on"
+        ):
+            run.apply(wrong)
     with pytest.raises(InputError, match="holds no run: there is no"):
         jaxopt_lab.load_run(tmp_path / "nowhere")
     signature = folder / "signature.json"
@@ -141,6 +156,9 @@ def test_what_cannot_be_read_is_told(folder, tmp_path):
             signature.write_text(text)
             with pytest.raises(InputError, match=r"signature\.json"):
                 jaxopt_lab.load_run(folder)
+        signature.write_text(json.dumps(whole | {"samples": 500}))
+        with pytest.raises(InputError, match="other data: samples is 512, it was 500"):
+            jaxopt_lab.train(None, folder, resume=True, progress=False)
         signature.unlink()
         for read in (jaxopt_lab.load_run, lambda f: jaxopt_lab.train(None, f, resume=True)):
             with pytest.raises(InputError, match="written by an older version of jaxopt_lab"):

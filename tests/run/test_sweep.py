@@ -1,6 +1,7 @@
 """A sweep as a user calls it: its runs are those of `train`, and none minds another."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from jaxopt_lab.config.sweep import load_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import ensemble_predict
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
+from jaxopt_lab.run.terminal.progress import SweepBar
 
 CONFIG = """
 [data]
@@ -252,6 +254,21 @@ def test_runs_under_way_go_on_where_they_were(path, tmp_path, monkeypatch):
         for name, column in theirs.history.items():
             np.testing.assert_allclose(ours.history[name], column, rtol=1e-5, err_msg=name)
         assert ours.test == pytest.approx(theirs.test, rel=1e-5)
+
+
+def test_what_had_diverged_when_it_was_interrupted_is_not_finished_later(path, tmp_path):
+    """The interrupt comes after the last step of a wave, so that nothing is left to train."""
+    grid, folder = "optimizer.learning_rate=[0.05, 1e30]", tmp_path / "run"
+
+    def interrupted(self, chunk, best):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SweepBar, "update", interrupted)
+        first = sweep(path, grid, sets=["train.steps=1"], run_dir=folder)
+    assert first.stopped_by == "interrupted" and first.runs == (None, None)
+    result = jaxopt_lab.sweep(None, folder, resume=True, progress=False)
+    assert [run.stopped_by for run in result.runs] == ["finished", "diverged"]
 
 
 @pytest.mark.parametrize(

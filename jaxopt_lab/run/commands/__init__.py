@@ -1,1 +1,5 @@
-"""What a person starts, one file a command."""
+"""What a person starts: one file a command.
+
+A command may import all of the package. Begin with `train.py`, which reads from top to bottom;
+`sweep.py` has the same shape.
+"""

@@ -1,6 +1,7 @@
 """`jaxopt-lab sweep --batch-size-scan`: the loss against the batch size, and the noise scale."""
 
 import csv
+import dataclasses
 import io
 import os
 from collections.abc import Iterable
@@ -64,7 +65,8 @@ def measure_noise(
             if record is None or record.params is None:
                 continue
             # One program for all batch sizes of a model.
-            key = repr((run.config.model, run.config.loss))
+            data = dataclasses.replace(run.config.data, batch_size=1)
+            key = repr((run.config.model, run.config.loss, data, run.config.train.dtype))
             if key not in compiled:
                 experiment = assemble(run.config, read(run.config, data_dir=data_dir))
                 loss = build_loss(run.config.loss)

@@ -14,10 +14,11 @@ import numpy as np
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Choice, Config
-from jaxopt_lab.config.source import Source, read
+from jaxopt_lab.config.source import RunData, read
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import Experiment, TrainState, device_mesh, fit, some_devices
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.terminal.progress import Progress
@@ -57,7 +58,7 @@ def find_lr(
     steps: int = 200,
     seeds: int = 4,
     data_dir: str | os.PathLike[str] | None = None,
-    model: Any = None,
+    model: Model | None = None,
     progress: bool = True,
 ) -> RangeTest:
     """Train a few seeds with a rate that grows until the loss diverges.
@@ -132,7 +133,7 @@ def find_lr(
 class _Growing:
     """Runs of a few seeds whose rate grows by a factor in all, as `Variants`."""
 
-    def __init__(self, config: Config, source: Source, factor: float, steps: int, seeds: int):
+    def __init__(self, config: Config, source: RunData, factor: float, steps: int, seeds: int):
         self.values = (np.arange(config.seed, config.seed + seeds, dtype=np.uint32),)
 
         def grows(step):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.config.dump import to_toml
+from jaxopt_lab.config.load import load_linear_config
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import LinearConfig
 from jaxopt_lab.config.source import load_dataset, split_off
@@ -20,7 +21,7 @@ from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.tree import stack_trees, take
 from jaxopt_lab.linear import Fit, LinearModel, best_strength, predict, score
-from jaxopt_lab.run.records.folder import Folder, write_json
+from jaxopt_lab.run.records.folder import LINEAR_MODEL, Folder, write_json
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.session import open_session
 
@@ -55,6 +56,10 @@ class LinearFolder(Folder[LinearConfig]):
     def __init__(self, path: str | os.PathLike[str]):
         super().__init__(path)
         self.summary = self.path / "summary.json"
+
+    def own_config(self) -> LinearConfig:
+        self.require_there()
+        return load_linear_config(self.config)
 
     def begin(self, config: LinearConfig) -> None:
         """Make the folder of a new solution."""
@@ -225,7 +230,7 @@ def _write(folder, model, models, path, chosen, scores, began) -> None:
     write_atomically(folder.path / "path.csv", table.getvalue().encode())
     arrays = io.BytesIO()
     np.savez(arrays, coef=model.coef, intercept=model.intercept)
-    write_atomically(folder.path / "model.npz", arrays.getvalue())
+    write_atomically(folder.path / LINEAR_MODEL, arrays.getvalue())
     coef = np.asarray(models.coef).reshape(len(models.coef), -1)
     drawn = path | {"coef": coef, "chosen": path["lam"][chosen]}
     drawn["score"] = "accuracy" if "accuracy" in scores else "$R^2$"

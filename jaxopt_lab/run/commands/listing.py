@@ -8,15 +8,21 @@ from jaxopt_lab.config.tables import FAMILIES, Family
 from jaxopt_lab.config.values import expected
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.registry import nearest
+from jaxopt_lab.losses import METRICS
 from jaxopt_lab.nn import INITIALIZERS
 from jaxopt_lab.run.terminal.progress import Progress
 
 # Of what is no table of a file the names alone are used, with every argument at its default.
 ELSEWHERE = {
+    "metric": Family(METRICS, leading=2),
     "initializer": Family(INITIALIZERS, given=frozenset({"stddev", "scale"})),
     "corruptions": Family(CORRUPTIONS, given=frozenset({"key", "x", "severity"})),
 }
-TITLES = {"initializer": "initializer: model.init", "corruptions": "evaluate --corruptions"}
+TITLES = {
+    "metric": "metric: of every run, for a monitor",
+    "initializer": "initializer: model.init",
+    "corruptions": "evaluate --corruptions",
+}
 LISTED = FAMILIES | ELSEWHERE
 
 

@@ -4,8 +4,6 @@ import time
 from collections.abc import Generator, Sequence
 from typing import Any
 
-import numpy as np
-
 from jaxopt_lab.config.groups import Group
 from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.core.tree import stack_trees, take
@@ -47,7 +45,7 @@ class Rungs:
         runs = len(self._session.config.runs)
         return rung_ends(runs, population.experiment.total_steps, halving)
 
-    def climb(self, rung: int, *, last: bool) -> Generator[Chunk, None, None]:
+    def train(self, rung: int, *, last: bool) -> Generator[Chunk, None, None]:
         """Train every run that is left to the end of a rung.
 
         Args:
@@ -65,15 +63,18 @@ class Rungs:
             size = wave_size(len(members), population.bytes_each, population.mesh)
             for at in range(0, len(members), size):
                 runs = members[at : at + size]
-                yield from self._train(group, population, runs, self.ends(population)[rung], last)
+                yield from self._train_wave(
+                    group, population, runs, self.ends(population)[rung], last
+                )
 
-    def _train(
+    def _train_wave(
         self, group: Group, population: Population, runs: Sequence[int], end: int, last: bool
     ) -> Generator[Chunk, None, None]:
         """Train one wave of runs, which are numbered among all runs of the sweep."""
         standings, folder = self._standings, self._session.folder
         start, wave = self._begin(group, population, runs)
-        saved, alive = time.monotonic(), np.ones(len(runs), bool)
+        # A wave that was saved at its end trains no more, and may hold a run that has diverged.
+        saved, alive = time.monotonic(), population.alive(wave)
         for chunk in fit(
             population,
             wave,
@@ -126,7 +127,7 @@ class Rungs:
             states = [self._waiting.pop(run)[1] for run in runs]
             return start, population.wave_of(places, stack_trees(states))
         wave, folder = population.start(places), self._session.folder
-        found = folder.restore_progress(runs, wave.own) if folder else None
+        found = folder.restore_progress(runs, wave.unpadded) if folder else None
         if found is None:
             return 0, wave
         start, states, histories = found
@@ -140,4 +141,4 @@ class Rungs:
         if self._session.folder is None:
             return
         histories = {run: self._standings.histories[run].columns() for run in runs}
-        self._session.folder.save_progress(runs, chunk.end, chunk.state.own, histories)
+        self._session.folder.save_progress(runs, chunk.end, chunk.state.unpadded, histories)

@@ -37,7 +37,9 @@ def show_augment(config: Config, experiment: Experiment, path: pathlib.Path) -> 
 
     mean, _ = channel_statistics(experiment.train["x"])
     batch = {k: jax.numpy.asarray(v[:DRAWN_FOR]) for k, v in experiment.train.items()}
-    batch["y"] = jax.nn.one_hot(batch["y"], len(experiment.classes))
+    labeled = not config.data.reconstruct
+    if labeled:
+        batch["y"] = jax.nn.one_hot(batch["y"], len(experiment.classes))
     key = stream_key(jax.random.key(config.seed), Stream.AUGMENT)
     titles, columns = ["data"], [batch]
     for i, (name, stage) in enumerate(build_stages(config.augment, mean)):
@@ -46,7 +48,8 @@ def show_augment(config: Config, experiment: Experiment, path: pathlib.Path) -> 
     images = np.stack([_bytes(np.asarray(c["x"][:SHOWN])) for c in columns], axis=1)
     labels = [np.asarray(c["y"][:SHOWN]) for c in columns]
     text = [
-        [_words(column[i], experiment.classes) for column in labels] for i in range(len(images))
+        [_words(column[i], experiment.classes) if labeled else "" for column in labels]
+        for i in range(len(images))
     ]
     write_figure(path, image_grid({"image": images, "title": titles, "text": text}))
 

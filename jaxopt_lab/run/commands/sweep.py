@@ -19,8 +19,9 @@ from jaxopt_lab.run.commands.rungs import Rungs
 from jaxopt_lab.run.records.standings import Standings
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import SweepResult
-from jaxopt_lab.run.records.sweep_report import closing_table, write_sweep_report
+from jaxopt_lab.run.records.sweep_report import write_sweep_report
 from jaxopt_lab.run.session import open_session
+from jaxopt_lab.run.terminal.closing import closing_table
 from jaxopt_lab.sweeps import Population, rung_ends, rung_sizes
 
 
@@ -80,7 +81,7 @@ def sweep(
         bar, stopped_by = session.terminal.sweeping(work, standings.monitor), "finished"
         with session.interrupts() as interrupts, bar:
             for rung in range(first, len(sizes)) if left else ():
-                chunks = rungs.climb(rung, last=rung == len(sizes) - 1)
+                chunks = rungs.train(rung, last=rung == len(sizes) - 1)
                 for chunk in chunks:
                     bar.update(chunk, standings.best_value())
                     if interrupts.asked():
@@ -108,12 +109,12 @@ def sweep(
 
 def _monitor(chosen: str | None, populations: Sequence[Population]) -> str:
     """The metric to compare by, which every run must measure."""
-    experiments = [population.experiment for population in populations]
-    held = all(experiment.validation is not None for experiment in experiments)
+    measured = ["loss", *populations[0].experiment.metrics]
+    evaluations = [population.shapes.evaluation for population in populations]
+    measured += [name for name in evaluations[0] if all(name in each for each in evaluations)]
     if chosen is None:
-        return "val_loss" if held else "loss"
-    measured = ["loss", *experiments[0].metrics]
-    measured += held_out(measured) if held else []
+        (default,) = held_out(["loss"])
+        return default if default in measured else "loss"
     if wrong := unmeasured(chosen, measured):
         raise ConfigError("configuration", [("sweep.monitor", wrong)])
     return chosen

@@ -61,6 +61,8 @@ def train(
     with open_session(RunFolder, config, run_dir, resume=resume, show=progress) as session:
         config, identity = session.config, identity_of(session.config, model)
         source = read(config, data_dir=data_dir, model=model)
+        if session.resumes and session.folder:
+            session.folder.require_data(source.signature)
         experiment = assemble(config, source)
         program = OneRun(experiment, mesh=_data_mesh(config, devices))
         with session.terminal.waiting("compiling ..."), Stopwatch() as compiling:
@@ -93,7 +95,7 @@ def train(
                     if chunk.steps[0] < chunk.end:
                         stopped_by = "early_stopping"
                     writer.save(state, every=experiment.checkpoint_every)
-                    if interrupts.asked() and chunk.end < total:
+                    if interrupts.asked() and chunk.end < total and stopped_by == "finished":
                         stopped_by = "interrupted"
                         break
                 if stopped_by != "diverged":  # no place to go on from

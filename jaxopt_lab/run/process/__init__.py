@@ -1,1 +1,4 @@
-"""The machine's side: signals, cores, hosts."""
+"""The machine's side: signals, cores, hosts, the clock.
+
+Imports nothing else of `run`. Begin with `interrupt.py`; `distributed.py` is about several hosts.
+"""

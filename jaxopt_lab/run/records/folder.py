@@ -1,16 +1,17 @@
 """The folder of a run: who may write to it, and what it holds."""
 
+import abc
 import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 from jaxopt_lab.config.dump import config_hash, to_toml
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
-from jaxopt_lab.config.signature import Signature
+from jaxopt_lab.config.signature import Signature, require_format
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 
@@ -20,8 +21,10 @@ RUN, SWEEP = "config.toml", "sweep.toml"
 KINDS = {RUN: "run", SWEEP: "sweep"}
 """What a folder holds, by the file whose presence says so."""
 
+LINEAR_MODEL = "model.npz"
 
-class Folder(Generic[C]):
+
+class Folder(abc.ABC, Generic[C]):
     """A folder that one command at a time writes, and that a later one may go on with.
 
     Attributes:
@@ -33,6 +36,7 @@ class Folder(Generic[C]):
     def __init__(self, path: str | os.PathLike[str]):
         self.path = pathlib.Path(path)
         self.config = self.path / self.config_name
+        self.signature = self.path / "signature.json"
         self.plots = self.path / "plots"
         self.report = self.path / "report.html"
 
@@ -98,21 +102,34 @@ class Folder(Generic[C]):
             if not place.exists():
                 raise InputError(f"{self.path} holds no {self.kind}{purpose}: there is no {place}")
 
+    @abc.abstractmethod
     def own_config(self) -> C:
         """The configuration that the folder was begun with.
 
         Raises:
           InputError: where it holds none.
         """
-        raise InputError(f"{self.path}: a {type(self).__name__} keeps no configuration")
 
+    @abc.abstractmethod
     def begin(self, *what: Any) -> None:
         """Make the folder of something new."""
-        raise InputError(f"{self.path}: a {type(self).__name__} is not begun")
 
     def same(self, config: C, own: C) -> bool:
         """Whether two configurations are the same run."""
         return config == own
+
+    def own_version(self) -> Mapping[str, Any]:
+        """What `signature.json` holds.
+
+        Raises:
+          InputError: where an older version wrote the folder, or one of another format.
+        """
+        if not self.signature.exists():
+            raise InputError(
+                f"{self.path}: written by an older version of jaxopt_lab, which kept no "
+                f"{self.signature.name}: train it again, or read it with that version"
+            )
+        return require_format(read_json(self.signature), str(self.signature))
 
     def _begin(self, text: str) -> None:
         self.plots.mkdir(parents=True, exist_ok=True)
@@ -129,7 +146,6 @@ class RunFolder(Folder[Config]):
 
     def __init__(self, path: str | os.PathLike[str]):
         super().__init__(path)
-        self.signature = self.path / "signature.json"
         self.metrics = self.path / "metrics.jsonl"
         self.timings = self.path / "timings.jsonl"
         self.checkpoints = self.path / "checkpoints"
@@ -160,12 +176,21 @@ class RunFolder(Folder[Config]):
         Raises:
           InputError: where it is missing, damaged or of another version.
         """
-        if not self.signature.exists():
+        if (self.path / LINEAR_MODEL).exists():
+            raise InputError(f"{self.path} holds a solved linear model, {LINEAR_MODEL}, and no run")
+        return Signature.from_json(self.own_version(), str(self.signature))
+
+    def require_data(self, signature: Signature) -> None:
+        """Make sure that a run goes on with the data that it began with.
+
+        Raises:
+          InputError: naming what differs.
+        """
+        if wrong := self.own_signature().difference(signature):
             raise InputError(
-                f"{self.path}: written by an older version of jaxopt_lab, which kept no "
-                f"{self.signature.name}: train it again, or read it with that version"
+                f"{self.path} was trained on other data: {wrong}; give the --data-dir that it was "
+                "trained with"
             )
-        return Signature.from_json(read_json(self.signature), str(self.signature))
 
     def own_summary(self) -> dict[str, Any]:
         """What `summary.json` holds; empty where the run has not ended."""

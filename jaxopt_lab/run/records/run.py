@@ -34,7 +34,7 @@ class Run:
       summary: what `summary.json` holds; empty where the run has not ended.
       params, model_state: what it kept.
       kept: which parameters these are: "best", "average" or "last"; of a run that has not ended
-        those of its newest checkpoint, "last".
+        the "last", of its newest checkpoint.
       step: that they belong to.
     """
 
@@ -65,19 +65,16 @@ class Run:
         applied.
 
         Args:
-          x: (B, ...), samples of the shape that the run was trained on; bytes where it was trained
-            on bytes, or floats in [0, 1].
+          x: (B, ...), samples of the shape that the run was trained on; where that was on bytes,
+            whole numbers in [0, 255] or floats in [0, 1].
 
         Returns:
           (B, ...), the model's outputs in evaluation mode, such as logits.
 
         Raises:
-          InputError: where a sample has another shape.
+          InputError: where a sample has another shape, or is out of its range.
         """
-        x = jax.numpy.asarray(x)
-        if x.shape[1:] != self.signature.x_shape or x.ndim == 0:
-            wanted = ", ".join(map(str, ("B", *self.signature.x_shape)))
-            raise InputError(f"apply: expected x of shape ({wanted}), got {x.shape}")
+        x = self.signature.inputs(x)
         return self._apply(self.params, self.model_state, x)
 
     @functools.cached_property
@@ -109,10 +106,14 @@ def load_run(path: str | os.PathLike[str], *, model: Model | None = None) -> Run
     summary = folder.own_summary()
     kept = {"params": state.params, "model_state": state.model_state}
     found = checkpoint.restore(folder.kept, kept, config_hash=identity)
+    name = summary.get("kept")
+    if found is None and name is not None:
+        raise InputError(
+            f"{folder.path} has ended, and what it kept is gone from {folder.kept}: "
+            f"--resume {folder.path} writes it again"
+        )
     if found is None:
-        found, name = _of_newest_checkpoint(folder, experiment, state, identity), "last"
-    else:
-        name = summary.get("kept", experiment.kept)
+        found = _of_newest_checkpoint(folder, experiment, state, identity)
     step, variables = found
     return Run(
         path=folder.path,
@@ -122,7 +123,7 @@ def load_run(path: str | os.PathLike[str], *, model: Model | None = None) -> Run
         summary=summary,
         params=variables["params"],
         model_state=variables["model_state"],
-        kept=name,
+        kept=name or "last",
         step=step,
         _forward=experiment.forward,
     )

@@ -15,11 +15,12 @@ import jax
 import numpy as np
 
 from jaxopt_lab.config.dump import tables_to_toml
+from jaxopt_lab.config.signature import written_by
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.engine import checkpoint
-from jaxopt_lab.run.records.folder import SWEEP, Folder
+from jaxopt_lab.run.records.folder import SWEEP, Folder, write_json
 from jaxopt_lab.run.records.history import Columns
 from jaxopt_lab.run.records.json_lines import finite, numbers, read_lines
 from jaxopt_lab.run.records.sweep_records import RunRecord
@@ -45,10 +46,12 @@ class SweepFolder(Folder[Sweep]):
     def begin(self, config: Sweep) -> None:
         """Make the folder of a new sweep."""
         self.waves.mkdir(parents=True, exist_ok=True)
+        write_json(self.signature, written_by())
         self._begin(tables_to_toml(config.tables))
 
     def own_config(self) -> Sweep:
         self.require_there(" to resume")
+        self.own_version()
         self.waves.mkdir(exist_ok=True)
         self.plots.mkdir(exist_ok=True)
         return parse_sweep(tomllib.loads(self.config.read_text()), source=str(self.config))

@@ -16,26 +16,8 @@ from jaxopt_lab.run.records.history import EVAL_STEP, STEP
 from jaxopt_lab.run.records.report import drawn_into, fill_page
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult, score
-from jaxopt_lab.run.terminal.progress import Progress
 
-MOST_ROWS = 20
 MOST_REPORT_ROWS = 200
-
-
-def closing_table(terminal: Progress, plan: Sweep, result: SweepResult) -> None:
-    """Print the settings, the best first, each the mean over its seeds."""
-    names, rows = ranking(plan, result)
-    ended = sum(r is not None for r in result.runs)
-    count = f"{ended:,} of {len(result.runs):,} runs in {result.seconds:.1f} s"
-    title = {"finished": f"finished: {count}", "interrupted": f"interrupted: {count} have ended"}
-    if result.stopped_by == "interrupted" and result.run_dir:
-        title["interrupted"] += f"; go on with --resume {result.run_dir}"
-    terminal.say("")
-    terminal.columns(title[result.stopped_by], names, rows[:MOST_ROWS])
-    if len(rows) > MOST_ROWS:
-        terminal.say(f"  and {len(rows) - MOST_ROWS} more, in sweep.csv")
-    if result.run_dir:
-        terminal.say(f"report: {SweepFolder(result.run_dir).report}")
 
 
 def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]]]:

@@ -5,10 +5,16 @@ from typing import Any
 import jax
 
 from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.engine import Experiment
 from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.sweep_folder import SweepFolder
+from jaxopt_lab.run.records.sweep_records import SweepResult
+from jaxopt_lab.run.records.sweep_report import ranking
 from jaxopt_lab.run.terminal.progress import Progress
+
+MOST_ROWS = 20
 
 
 def opening(
@@ -69,3 +75,19 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
         "finite; try a smaller learning rate",
     }[stopped_by]
     terminal.closing_table(title, rows, good=stopped_by in ("finished", "early_stopping"))
+
+
+def closing_table(terminal: Progress, plan: Sweep, result: SweepResult) -> None:
+    """Print the settings, the best first, each the mean over its seeds."""
+    names, rows = ranking(plan, result)
+    ended = sum(r is not None for r in result.runs)
+    count = f"{ended:,} of {len(result.runs):,} runs in {result.seconds:.1f} s"
+    title = {"finished": f"finished: {count}", "interrupted": f"interrupted: {count} have ended"}
+    if result.stopped_by == "interrupted" and result.run_dir:
+        title["interrupted"] += f"; go on with --resume {result.run_dir}"
+    terminal.say("")
+    terminal.columns(title[result.stopped_by], names, rows[:MOST_ROWS])
+    if len(rows) > MOST_ROWS:
+        terminal.say(f"  and {len(rows) - MOST_ROWS} more, in sweep.csv")
+    if result.run_dir:
+        terminal.say(f"report: {SweepFolder(result.run_dir).report}")
