@@ -1,5 +1,6 @@
 """The README tells the truth: its Python runs, its commands are those of the package."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -19,19 +20,40 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.mark.parametrize("block", blocks("python"))
-def test_python_runs_as_printed(block, tmp_path):
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+RUN_EACH = """
+import contextlib, io, json, sys, traceback
+found = []
+for block in json.loads(sys.argv[1]):
+    out, error = io.StringIO(), ""
+    with contextlib.redirect_stdout(out):
+        try:
+            exec(block, {"__name__": "__main__"})
+        except BaseException:
+            error = traceback.format_exc()
+    found.append((out.getvalue(), error))
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module", name="printed")
+def _printed(tmp_path_factory):
+    """What every block printed, and its traceback: in one process, each with its own names.
+
+    Warnings are errors, and what a block writes does not land in the checkout.
+    """
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "configs").symlink_to(ROOT / "configs")
+    command = [sys.executable, "-W", "error", "-c", RUN_EACH, json.dumps(blocks("python"))]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    first = done.stdout.split()
-    assert float(first[0]) > 0
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("i", range(len(blocks("python"))))
+def test_python_runs_as_printed(printed, i):
+    out, error = printed[i]
+    assert not error, error
+    assert float(out.split()[0]) > 0
 
 
 @pytest.mark.parametrize("block", blocks("toml"))

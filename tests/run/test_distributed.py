@@ -74,9 +74,17 @@ def _path(tmp_path):
     return path
 
 
-def test_two_processes_train_the_run_of_one(path, tmp_path):
-    folder = tmp_path / "run"
-    out = both(str(path), "--run-dir", str(folder))
+@pytest.fixture(scope="module", name="run")
+def _run(tmp_path_factory):
+    """The folder of a run of two processes, and what they printed."""
+    parent = tmp_path_factory.mktemp("two")
+    (parent / "config.toml").write_text(CONFIG)
+    out = both(str(parent / "config.toml"), "--run-dir", str(parent / "run"))
+    return parent / "run", out
+
+
+def test_two_processes_train_the_run_of_one(path, run):
+    folder, out = run
     assert "finished" in out[0] and "finished" not in out[1], "process 0 alone speaks"
     alone = jaxopt_lab.train(path, progress=False)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -90,9 +98,8 @@ def test_two_processes_train_the_run_of_one(path, tmp_path):
     assert checkpoint_steps(folder) == [16, 20]
 
 
-def test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too(path, tmp_path):
-    folder = tmp_path / "run"
-    both(str(path), "--run-dir", str(folder))
+def test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too(run, tmp_path):
+    folder = shutil.copytree(run[0], tmp_path / "run")
     log = (folder / "metrics.jsonl").read_text()
     newest = folder / "checkpoints" / "step-00000020"
     largest = max((p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
