@@ -83,7 +83,9 @@ def measure_noise(
     if any(row[2] == "-" for row in rows):
         terminal.say('"-": at the end the gradient is too small beside its noise to tell')
     if result.run_dir:
-        _write(SweepFolder(result.run_dir), result.monitor, means)
+        folder = SweepFolder(result.run_dir)
+        with folder.locked():
+            _write(folder, result.monitor, means)
     return means
 
 

@@ -20,7 +20,9 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import Experiment, TrainState, device_mesh, fit, some_devices
+from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.pictures import write_figure
+from jaxopt_lab.run.session import open_session
 from jaxopt_lab.run.terminal.progress import Progress
 from jaxopt_lab.sweeps import (
     Population,
@@ -92,8 +94,21 @@ def find_lr(
     name = config.optimizer.name
     if "learning_rate" not in FAMILIES["optimizer"].arguments(name):
         raise InputError(f"find-lr: {name} takes no learning rate: there is nothing to find")
-    terminal = Progress(show=progress)
-    source = read(config, data_dir=data_dir, model=model)
+    with open_session(RunFolder, config, None, show=progress) as session:
+        source = read(config, data_dir=data_dir, model=model)
+        return _range_test(session.terminal, config, source, low, high, steps, seeds)
+
+
+def _range_test(
+    terminal: Progress,
+    config: Config,
+    source: RunData,
+    low: float,
+    high: float,
+    steps: int,
+    seeds: int,
+) -> RangeTest:
+    """Train the seeds, all at once, until each has diverged, and print what they suggest."""
     growing = _Growing(_prepared(config, low, steps), source, high / low, steps, seeds)
     program = Population(growing, device_mesh(some_devices(None)), "auto")
     rates, losses = range_test_rates(low, high, steps), np.full((seeds, steps), np.nan)

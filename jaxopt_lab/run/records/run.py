@@ -39,12 +39,12 @@ class Run:
     """
 
     path: pathlib.Path
-    config: Config
-    signature: Signature
-    history: dict[str, np.ndarray]
-    summary: dict[str, Any]
-    params: Params
-    model_state: ModelState
+    config: Config = field(repr=False)
+    signature: Signature = field(repr=False)
+    history: dict[str, np.ndarray] = field(repr=False)
+    summary: dict[str, Any] = field(repr=False)
+    params: Params = field(repr=False)
+    model_state: ModelState = field(repr=False)
     kept: str
     step: int
     _forward: Forward = field(repr=False)

@@ -14,6 +14,9 @@ from jaxopt_lab.engine import Chunk
 # Plain lines a run, where there is no terminal to draw on.
 PLAIN_LINES = 20
 
+# Columns of a terminal below which the figures leave no place for a count and the time left.
+WIDE = 100
+
 
 class Progress:
     """Draws a run. `console` may be given for tests; `show=False` draws nothing."""
@@ -88,12 +91,14 @@ class _LiveBar:
         """Begin at `done` of `work`; `lead` is the column before the bar, in rich's markup."""
         self.console, self.work = console, work
         self._next_line = 0.0
+        figures = rich.progress.TextColumn("{task.fields[figures]}")
+        columns = [rich.progress.TextColumn(lead), rich.progress.BarColumn(bar_width=None)]
+        if console.width >= WIDE:
+            columns += [self.counting(), figures, rich.progress.TimeRemainingColumn(compact=True)]
+        else:
+            columns.append(figures)
         self._bar = rich.progress.Progress(
-            rich.progress.TextColumn(lead),
-            rich.progress.BarColumn(bar_width=None),
-            self.counting(),
-            rich.progress.TextColumn("{task.fields[figures]}"),
-            rich.progress.TimeRemainingColumn(compact=True),
+            *columns,
             console=console,
             expand=True,
             disable=not console.is_terminal,
