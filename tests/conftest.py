@@ -13,7 +13,6 @@ Most of the suite's time is compilation, so it is made cheap here:
 `XLA_FLAGS=--xla_cpu_use_fusion_emitters=true pytest` runs everything with the emitter of users.
 """
 
-import gc
 import os
 import pathlib
 import shutil
@@ -138,10 +137,6 @@ def pytest_collection_modifyitems(items):
         names = FAST.get(item.path.relative_to(HERE).as_posix(), ())
         if names is None or item.originalname in names:
             item.add_marker("fast")
-
-
-def pytest_collection_finish():
-    gc.freeze()  # modules and tests stay to the end: no collection has to look at them
 
 
 def pytest_runtest_teardown(item, nextitem):

@@ -10,7 +10,8 @@ def test_two_devices():
     run_file(__file__, devices=2)
 
 
-def check(name, tx):
+def check(every):
+    """Two steps of every transformation, all in one program."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -21,26 +22,27 @@ def check(name, tx):
     params = {"w": jnp.linspace(-1, 1, 24).reshape(6, 4), "b": jnp.arange(3.0)}
     shardings = {"w": rows, "b": jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())}
 
-    def step(carry):
-        params, state = carry
+    def step(tx, params, state):
         grads = jax.tree.map(lambda p: jnp.cos(3 * p), params)
         value = jnp.float32(1.0)
         updates, state = tx.update(grads, state, params, value=value, metrics=metrics(1.0))
         return jax.tree.map(jnp.add, params, updates), state
 
     def two_steps(params):
-        once = jax.jit(step)
-        return once(once((params, tx.init(params))))
+        once = jax.jit(lambda runs: {name: step(every[name], *run) for name, run in runs.items()})
+        return once(once({name: (params, tx.init(params)) for name, tx in every.items()}))
 
     alone, sharded = two_steps(params), two_steps(jax.device_put(params, shardings))
     for path, leaf in jax.tree_util.tree_leaves_with_path(sharded):
         if leaf.shape == (6, 4):
-            place = f"{name}{jax.tree_util.keystr(path)}: {leaf.sharding}"
+            place = f"{jax.tree_util.keystr(path)}: {leaf.sharding}"
             assert leaf.sharding.is_equivalent_to(rows, 2), place
     # Sums are made in another order on two devices. Muon's five Newton-Schulz steps multiply small
     # singular values by up to 3.44 each, 485 in all: of an update of 0.1, 485 x 6e-8 x 0.1 = 3e-6.
-    for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(sharded), strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-5, atol=6e-6, err_msg=name)
+    for name in every:
+        pairs = (jax.tree.leaves(alone[name]), jax.tree.leaves(sharded[name]))
+        for a, b in zip(*pairs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-5, atol=6e-6, err_msg=name)
 
 
 def main():
@@ -60,14 +62,11 @@ def main():
     )
     with pytest.raises(AssertionError, match="the state lies where its parameters do"):
         state_keeps_the_sharding(elsewhere)
-    for name, arguments in cases.OPTIMIZERS.items():
-        tx = optimizers.OPTIMIZERS[name](**arguments)
+    every = {n: optimizers.OPTIMIZERS[n](**given) for n, given in cases.OPTIMIZERS.items()}
+    every |= {name: make(name, inner=optimizers.adam(0.1)) for name in cases.CONTROLS}
+    for tx in every.values():
         state_keeps_the_sharding(tx)
-        check(name, tx)
-    for name in cases.CONTROLS:
-        tx = make(name, inner=optimizers.adam(0.1))
-        state_keeps_the_sharding(tx)
-        check(name, tx)
+    check(every)
 
 
 if __name__ == "__main__":

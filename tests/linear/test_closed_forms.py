@@ -61,6 +61,7 @@ def test_ridge_of_tall_and_wide(n, d, targets, method):
             assert_model(found, expected, 20 * EPS)
 
 
+@pytest.mark.usefixtures("fully_optimized")  # compared to within a few roundings
 def test_ridge_on_real_data():
     for X, y in (real.diabetes(), real.breast_cancer()):
         given = X.astype(np.float32), y.astype(np.float32)

@@ -28,18 +28,21 @@ def main():
     spread = dataclasses.replace(
         jax.device_put(curvature, everywhere), batch=jax.device_put(curvature.batch, rows)
     )
-    for name, arguments in CASES.items():
-        tx = SECOND_ORDER[name](**arguments)
+    every = {name: SECOND_ORDER[name](**arguments) for name, arguments in CASES.items()}
 
-        @jax.jit
-        def step(params, curvature, tx=tx):
-            state = tx.init(params)
-            # The updates alone: SOAP's state holds eigenvectors, whose signs mean nothing.
-            return tx.update(curvature.gradient(), state, params, curvature=curvature)[0]
+    @jax.jit
+    def step(params, curvature):
+        grads = curvature.gradient()
+        # The updates alone: SOAP's state holds eigenvectors, whose signs mean nothing.
+        return {
+            name: tx.update(grads, tx.init(params), params, curvature=curvature)[0]
+            for name, tx in every.items()
+        }
 
-        alone = step(params, curvature)
-        sharded = step(jax.device_put(params, everywhere), spread)
-        for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(sharded), strict=True):
+    alone, sharded = step(params, curvature), step(jax.device_put(params, everywhere), spread)
+    for name in every:
+        pairs = (jax.tree.leaves(alone[name]), jax.tree.leaves(sharded[name]))
+        for a, b in zip(*pairs, strict=True):
             # Sums are made in another order on two devices, and solves magnify their roundings.
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4, err_msg=name)
 
