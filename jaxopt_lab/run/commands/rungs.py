@@ -4,6 +4,8 @@ import time
 from collections.abc import Generator, Sequence
 from typing import Any
 
+import numpy as np
+
 from jaxopt_lab.config.groups import Group
 from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.core.tree import stack_trees, take
@@ -73,8 +75,10 @@ class Rungs:
         """Train one wave of runs, which are numbered among all runs of the sweep."""
         standings, folder = self._standings, self._session.folder
         start, wave = self._begin(group, population, runs)
-        # A wave that was saved at its end trains no more, and may hold a run that has diverged.
-        saved, alive = time.monotonic(), population.alive(wave)
+        saved, alive = time.monotonic(), np.ones(len(runs), bool)
+        # Saved at its end it trains no more, and may hold runs that have diverged.
+        if start == end:
+            alive = population.alive(wave)
         for chunk in fit(
             population,
             wave,

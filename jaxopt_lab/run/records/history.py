@@ -32,9 +32,10 @@ class History:
           What was added: rows of steps, and the row of an evaluation where there was one.
         """
         self.steps = int(chunk.steps[run])
-        steps = np.arange(chunk.start + 1, self.steps + 1)
-        rows = np.flatnonzero(steps % self._every == 0)
-        added = [{STEP: steps[rows]} | {k: v[run][rows] for k, v in chunk.rows.items()}]
+        skipped = -(chunk.start + 1) % self._every  # steps to the first that counts
+        rows = slice(skipped, max(skipped, self.steps - chunk.start), self._every)
+        steps = np.arange(chunk.start + 1, chunk.end + 1)
+        added = [{STEP: steps[rows]} | {k: v[run, rows] for k, v in chunk.rows.items()}]
         if chunk.evaluation is not None and self.steps == chunk.end:
             measured = {k: v[run : run + 1] for k, v in chunk.evaluation.items()}
             added.append({EVAL_STEP: np.array([self.steps])} | measured)
