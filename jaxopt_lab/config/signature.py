@@ -72,7 +72,7 @@ class Signature(NamedTuple):
         whole = jnp.issubdtype(dtype, jnp.integer)
         high = 255 if whole else 1
         if dtype != jnp.uint8 and is_concrete(x):
-            values = np.asarray(x)
+            values = np.asarray(x, np.float64)
             if values.size and not (values.min() >= 0 and values.max() <= high):
                 raise InputError(
                     f"apply: {dtype} samples must be in [0, {high}], as the run was trained on "

@@ -39,19 +39,6 @@ def metrics(value, ready=True, **others):
     return found | others
 
 
-def some_params(dtype=jnp.float32):
-    """Matrix, vector, scalar and leaves without elements."""
-    return {
-        "dense": {
-            "kernel": jnp.linspace(-1, 1, 6, dtype=dtype).reshape(2, 3),
-            "bias": jnp.ones(3, dtype),
-        },
-        "scale": jnp.array(0.5, dtype),
-        "empty": jnp.zeros((0, 4), dtype),
-        "none": {},
-    }
-
-
 def some_grads(params, step=0):
     return jax.tree.map(lambda p: jnp.cos(3 * p + step).astype(p.dtype), params)
 

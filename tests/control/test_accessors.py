@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
-from control.making import assert_trees_equal, metrics, some_grads, some_params
+from control.making import assert_trees_equal, metrics, some_grads
 
 from jaxopt_lab.control import (
     averaged_params,
@@ -23,6 +23,7 @@ from jaxopt_lab.control import (
     weight_ema,
 )
 from jaxopt_lab.optimizers import adam, sgd
+from jaxopt_lab.testing.transformation import some_params
 
 ACCESSORS = (averaged_params, best_params, learning_rate_scale, snapshot_params, snapshots_taken)
 MASK = {"dense": True, "scale": False, "empty": True, "none": True}

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from control.making import assert_trees_close, some_grads, some_params
+from control.making import assert_trees_close, some_grads
 
 from jaxopt_lab.control import (
     averaged_params,
@@ -18,6 +18,7 @@ from jaxopt_lab.control import (
 from jaxopt_lab.core.tree import take
 from jaxopt_lab.optimizers import sgd
 from jaxopt_lab.schedules import cyclical_cycle_end, sgdr, sgdr_cycle_end
+from jaxopt_lab.testing.transformation import some_params
 
 
 def walk(tx, steps=40, dtype=jnp.float32):

@@ -18,7 +18,6 @@ from control.making import (
     scanned,
     shapes,
     some_grads,
-    some_params,
 )
 from flax import nnx
 
@@ -27,6 +26,7 @@ from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.types import Metric
 from jaxopt_lab.optimizers import adam, momentum
 from jaxopt_lab.testing import transformation as promises
+from jaxopt_lab.testing.transformation import some_params
 
 EXTRAS = {
     "value": jnp.array(1.0),

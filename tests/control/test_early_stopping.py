@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from control.making import assert_trees_equal, metrics, some_grads, some_params
+from control.making import assert_trees_equal, metrics, some_grads
 
 from jaxopt_lab.control import best_params, early_stopping, has_stopped, weight_ema
 from jaxopt_lab.optimizers import adam, sgd
+from jaxopt_lab.testing.transformation import some_params
 
 RECORD = pathlib.Path(__file__).parents[1] / "references" / "schedules_early_stopping.json"
 CASES = json.loads(RECORD.read_text())["cases"]

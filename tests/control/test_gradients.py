@@ -5,13 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from control.making import (
-    assert_trees_close,
-    assert_trees_equal,
-    metrics,
-    some_grads,
-    some_params,
-)
+from control.making import assert_trees_close, assert_trees_equal, metrics, some_grads
 
 from jaxopt_lab.control import (
     add_gradient_noise,
@@ -23,6 +17,7 @@ from jaxopt_lab.control import (
     skip_not_finite,
 )
 from jaxopt_lab.optimizers import adam, momentum
+from jaxopt_lab.testing.transformation import some_params
 
 
 def apply(tx, grads, **extra):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from control.making import assert_trees_close, metrics, some_grads, some_params
+from control.making import assert_trees_close, metrics, some_grads
 
 from jaxopt_lab.control import (
     learning_rate_scale,
@@ -17,6 +17,7 @@ from jaxopt_lab.control import (
     reduce_on_plateau,
 )
 from jaxopt_lab.optimizers import adam, momentum
+from jaxopt_lab.testing.transformation import some_params
 
 RECORD = pathlib.Path(__file__).parents[1] / "references" / "schedules_plateau.json"
 CASES = json.loads(RECORD.read_text())["cases"]
