@@ -111,8 +111,10 @@ def _orbax() -> types.ModuleType:
 
 
 def _manifests(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Newest first."""
-    return sorted(folder.glob("step-*.json"), reverse=True)
+    """Newest first: by the number, because text has 100000000 before 99999999."""
+    named = [(path.stem.removeprefix("step-"), path) for path in folder.glob("step-*.json")]
+    numbered = [(int(step), path) for step, path in named if step.isdecimal()]
+    return [path for _, path in sorted(numbered, reverse=True)]
 
 
 def _archive(path: pathlib.Path) -> pathlib.Path:

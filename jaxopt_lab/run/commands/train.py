@@ -108,14 +108,13 @@ def train(
 
         seconds = time.perf_counter() - began
         summary = summarize(experiment, state.params, writer, ended, stopped_by, seconds)
-        history = writer.log.history.columns()
         if session.written:
-            write_report(session.written, config, history, summary)
+            write_report(session.written, config, writer.log.outline(), summary)
         verdict(session.terminal, summary, session.written)
     return Result(
         params=(ended or state).params,
         model_state=(ended or state).model_state,
-        history=history,
+        history=writer.log.history(),
         test=summary["test"],
         run_dir=session.written and session.written.path,
         stopped_by=stopped_by,

@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -21,6 +22,7 @@ RUN, SWEEP = "config.toml", "sweep.toml"
 KINDS = {RUN: "run", SWEEP: "sweep"}
 """What a folder holds, by the file whose presence says so."""
 
+LOCK = ".lock"
 LINEAR_MODEL = "model.npz"
 
 
@@ -56,10 +58,9 @@ class Folder(abc.ABC, Generic[C]):
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / ".lock", "a+")  # noqa: SIM115 - closed below
-        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-            text = f"{self.path} cannot be a run folder: {error.strerror} ({error.filename})"
-            raise InputError(f"{text}; give another --run-dir") from None
+            lock = open(self.path / LOCK, "a+")  # noqa: SIM115 - closed below
+        except OSError as error:
+            raise InputError(_unusable(self.path, str(error.strerror))) from None
         with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -217,9 +218,36 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     return values
 
 
-def next_folder(stem: str, root: pathlib.Path = pathlib.Path("runs")) -> pathlib.Path:
-    """The first of `runs/stem-001`, `runs/stem-002`, ... that holds no run and no sweep."""
-    number = 1
-    while any((root / f"{stem}-{number:03d}" / name).exists() for name in KINDS):
-        number += 1
-    return root / f"{stem}-{number:03d}"
+@contextlib.contextmanager
+def new_folder(stem: str, root: pathlib.Path = pathlib.Path("runs")) -> Iterator[pathlib.Path]:
+    """Make the first of `runs/stem-001`, `runs/stem-002`, ... that is not there.
+
+    To make it is to take it: of several commands that begin together each gets its own. It goes
+    again where it holds nothing in the end.
+
+    Raises:
+      InputError: where it cannot be made.
+    """
+    path = next(path for i in itertools.count(1) if _made(path := root / f"{stem}-{i:03d}"))
+    try:
+        yield path
+    finally:
+        if not any((path / name).exists() for name in KINDS):
+            with contextlib.suppress(OSError):
+                (path / LOCK).unlink(missing_ok=True)
+                path.rmdir()
+
+
+def _made(path: pathlib.Path) -> bool:
+    """Make a folder; False where it is there already."""
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and path.parent.is_dir():
+            return False
+        raise InputError(_unusable(path, str(error.strerror))) from None
+    return True
+
+
+def _unusable(path: pathlib.Path, why: str) -> str:
+    return f"{path} cannot be a run folder: {why}; give another --run-dir"

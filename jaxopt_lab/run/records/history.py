@@ -12,46 +12,106 @@ Columns = dict[str, np.ndarray]
 STEP, EVAL_STEP = "step", "eval_step"
 
 
+def rows_of(chunk: Chunk, run: int = 0, *, every: int = 1) -> list[Columns]:
+    """What a run measured in a chunk: its steps, and the evaluation where there was one.
+
+    A step is the number of steps taken, so row 20 is the state after 20 steps.
+
+    Args:
+      chunk: of one run or many.
+      run: which of them.
+      every: of the steps those count that this divides.
+    """
+    taken = int(chunk.steps[run])
+    skipped = -(chunk.start + 1) % every  # steps to the first that counts
+    rows = slice(skipped, max(skipped, taken - chunk.start), every)
+    steps = np.arange(chunk.start + 1, chunk.end + 1)
+    found = [{STEP: steps[rows]} | {k: v[run, rows] for k, v in chunk.rows.items()}]
+    if chunk.evaluation is not None and taken == chunk.end:
+        measured = {k: v[run : run + 1] for k, v in chunk.evaluation.items()}
+        found.append({EVAL_STEP: np.array([taken])} | measured)
+    return found
+
+
 class History:
     """The metrics of one run so far, as columns.
 
-    A step is the number of steps taken, so row 20 is the state after 20 steps.
+    Attributes:
+      steps: that the run has taken.
+      thinned: whether rows were left out for `most`.
     """
 
-    def __init__(self, columns: Columns | None = None, *, every: int = 1):
-        """Begin, or go on from `columns`; of the steps those count that `every` divides."""
-        columns = columns or {}
-        self._parts = {name: [values] for name, values in columns.items()}
-        self._every = every
-        self.steps = int(columns[STEP][-1]) if len(columns.get(STEP, ())) else 0
+    def __init__(self, columns: Columns | None = None, *, most: int | None = None):
+        """Begin, or go on from `columns`.
 
-    def add(self, chunk: Chunk, run: int = 0) -> list[Columns]:
-        """Add a chunk, in which this run has the given place.
-
-        Returns:
-          What was added: rows of steps, and the row of an evaluation where there was one.
+        Args:
+          columns: what was measured before.
+          most: rows to hold at a time; past it every second goes, and so on. None for all.
         """
+        self._columns: dict[str, _Column] = {}
+        self._most, self.thinned = most, False
+        for name, values in (columns or {}).items():
+            self._column(name).add(values)
+        self.steps = int(self.last(STEP) or 0)
+
+    def add(self, chunk: Chunk, run: int = 0) -> None:
+        """Add a chunk, in which this run has the given place."""
+        for rows in rows_of(chunk, run):
+            self.add_rows(rows)
         self.steps = int(chunk.steps[run])
-        skipped = -(chunk.start + 1) % self._every  # steps to the first that counts
-        rows = slice(skipped, max(skipped, self.steps - chunk.start), self._every)
-        steps = np.arange(chunk.start + 1, chunk.end + 1)
-        added = [{STEP: steps[rows]} | {k: v[run, rows] for k, v in chunk.rows.items()}]
-        if chunk.evaluation is not None and self.steps == chunk.end:
-            measured = {k: v[run : run + 1] for k, v in chunk.evaluation.items()}
-            added.append({EVAL_STEP: np.array([self.steps])} | measured)
-        for columns in added:
-            for name, values in columns.items():
-                self._parts.setdefault(name, []).append(values)
-        return added
+
+    def add_rows(self, rows: Columns) -> None:
+        """Add rows of steps or of an evaluation."""
+        for name, values in rows.items():
+            column = self._column(name)
+            column.add(values)
+            self.thinned |= column.stride > 1
+
+    def has_no_room(self, rows: Columns) -> bool:
+        """Whether these would be the first rows that thin it out."""
+        size = max(column.size for column in self._columns.values()) if self._columns else 0
+        added = max(map(len, rows.values()))
+        return self._most is not None and not self.thinned and size + added > self._most
 
     def columns(self) -> Columns:
         """A NumPy column a name: `step`, `loss`, ..., `eval_step`, `val_loss`, ..."""
-        return {name: np.concatenate(parts) for name, parts in self._parts.items()}
+        return {name: column.values() for name, column in self._columns.items()}
 
     def last(self, name: str) -> float | None:
         """The newest value of a metric."""
-        parts = [part for part in self._parts.get(name, ())[-1:] if len(part)]
-        return float(parts[-1][-1]) if parts else None
+        column = self._columns.get(name)
+        return None if column is None else column.last
+
+    def _column(self, name: str) -> "_Column":
+        return self._columns.setdefault(name, _Column(self._most))
+
+
+class _Column:
+    """An array that grows, to twice its size at a time; past `most` values every second goes."""
+
+    def __init__(self, most: int | None):
+        self._most, self.stride = most, 1
+        self._array, self.size, self._seen = np.empty(0), 0, 0
+        self.last: float | None = None
+
+    def add(self, values: np.ndarray) -> None:
+        if len(values):
+            self.last = float(values[-1])
+        kept = values[-self._seen % self.stride :: self.stride]
+        self._seen += len(values)
+        size = self.size + len(kept)
+        if size > len(self._array):
+            grown = np.empty(max(size, 2 * len(self._array)), values.dtype)
+            grown[: self.size] = self.values()
+            self._array = grown
+        self._array[self.size : size] = kept
+        self.size = size
+        while self._most is not None and self.size > self._most:
+            self._array = self.values()[::2].copy()
+            self.size, self.stride = len(self._array), 2 * self.stride
+
+    def values(self) -> np.ndarray:
+        return self._array[: self.size]
 
 
 def last_metrics(columns: Columns) -> dict[str, Any]:

@@ -1,68 +1,164 @@
-"""The log of a run: its history, and a line of JSON a row where the run has a folder."""
+"""The log of a run: a line of JSON a row.
 
+Its memory does not grow with the run. It holds an outline, which is every row of most runs and a
+part of them past `OUTLINE` rows; the rest is in the file, which is a temporary one where the run
+has no folder.
+"""
+
+import itertools
 import json
 import math
 import os
 import pathlib
-from typing import Any
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TextIO
 
 import numpy as np
 
-from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.config.tables import better
 from jaxopt_lab.engine import Chunk
-from jaxopt_lab.run.records.history import EVAL_STEP, STEP, Columns, History
-from jaxopt_lab.run.records.json_lines import as_rows, read_lines
+from jaxopt_lab.run.records.history import EVAL_STEP, STEP, Columns, History, rows_of
+from jaxopt_lab.run.records.json_lines import append_lines, as_rows, read_lines
+
+OUTLINE = 2**16  # rows in memory
 
 
 class MetricsLog:
     """Rows of training, `{"step": 20, "loss": ...}`, and of evaluation, `{"eval_step": 20, ...}`.
 
     Rows hold nothing that differs between two runs of the same configuration: no clock, no machine.
+
+    Attributes:
+      steps: that the run has taken.
     """
 
     def __init__(self, path: pathlib.Path | None, *, every: int = 1, until: int = 0):
-        """Open the log of a run that stands at step `until`; rows past it are dropped."""
-        rows = [row for row in read_lines(path) if _step(row) <= until] if path else []
-        self.history = History(_columns(rows), every=every)
-        self.history.steps = until  # the last row may be an earlier one, of a log of every n steps
-        self._file = None
+        """Open the log of a run that stands at step `until`; rows past it are dropped.
+
+        Args:
+          path: of the file; None for a temporary one, once there is much to write.
+          every: of the steps those are logged that this divides.
+          until: the step of the run.
+        """
+        self.steps, self._every = until, every
+        self._held = {kind: History(most=OUTLINE) for kind in (STEP, EVAL_STEP)}
+        self._best: dict[str, tuple[float, int]] = {}
+        self._file: TextIO | None = None
+        self._logged: LoggedHistory | None = None
         if path is not None:
-            # Whole or as it was: a kill in this moment must not lose the log.
-            write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-            self._file = open(path, "a")  # noqa: SIM115 - closed by `close`
+            self._file = append_lines(path, lambda row: _step(row) <= until)
+            self._logged = LoggedHistory(path)
+            for rows in _blocks(read_lines(path)):
+                self._hold(rows)
 
     def add(self, chunk: Chunk) -> None:
         """Add the rows of a chunk."""
-        for columns in self.history.add(chunk):
-            if self._file is not None:
-                self._file.writelines(json.dumps(row) + "\n" for row in as_rows(columns))
+        for rows in rows_of(chunk, every=self._every):
+            if self._file is None and self._held[_kind(rows)].has_no_room(rows):
+                self._file, self._logged = _temporary()
+                for held in self._held.values():
+                    self._write(held.columns())
+            if self._file:
+                self._write(rows)
+            self._hold(rows)
+        self.steps = int(chunk.steps[0])
+
+    def history(self) -> Mapping[str, np.ndarray]:
+        """A NumPy column a name, every row; read from the file when first asked for, if long."""
+        if self._logged is None or not any(held.thinned for held in self._held.values()):
+            return self.outline()
+        self.sync()
+        return self._logged
+
+    def outline(self) -> Columns:
+        """The history as far as it is in memory, to draw."""
+        return {k: v for held in self._held.values() for k, v in held.columns().items()}
+
+    def best(self, name: str) -> tuple[float, int] | None:
+        """The best value of an evaluation, and the first step that had it."""
+        return self._best.get(name)
 
     def sync(self) -> None:
         """Put all rows on the disk."""
-        if self._file is not None:
+        if self._file and not self._file.closed:
             self._file.flush()
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        if self._file is not None:
+        if self._file:
             self._file.close()
 
+    def _write(self, rows: Columns) -> None:
+        assert self._file is not None
+        self._file.writelines(json.dumps(row) + "\n" for row in as_rows(rows))
 
-def read_history(path: pathlib.Path) -> Columns:
-    """The columns of a log on the disk."""
-    return _columns(read_lines(path))
+    def _hold(self, rows: Columns) -> None:
+        self._held[_kind(rows)].add_rows(rows)
+        for name in rows.keys() - {EVAL_STEP} if EVAL_STEP in rows else ():
+            values = rows[name]
+            if np.isnan(values).all():
+                continue
+            sign = 1 if better(name) == "max" else -1
+            place = int(np.nanargmax(sign * values))
+            found = float(values[place]), int(rows[EVAL_STEP][place])
+            best = self._best.setdefault(name, found)
+            if sign * found[0] > sign * best[0]:
+                self._best[name] = found
+
+
+class LoggedHistory(Mapping[str, np.ndarray]):
+    """The columns of a log on the disk, which is read when one of them is first asked for."""
+
+    def __init__(self, path: pathlib.Path, *, temporary: bool = False):
+        """Of the log at `path`; a temporary one is removed when nobody has this object any more."""
+        self._path, self._columns = path, None
+        if temporary:
+            weakref.finalize(self, path.unlink, missing_ok=True)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def _read(self) -> Columns:
+        if self._columns is None:
+            history = History()
+            for rows in _blocks(read_lines(self._path)):
+                history.add_rows(rows)
+            self._columns = history.columns()
+        return self._columns
+
+
+def _temporary() -> tuple[TextIO, LoggedHistory]:
+    handle, name = tempfile.mkstemp(prefix="jaxopt_lab-", suffix=".jsonl")
+    file = os.fdopen(handle, "w", encoding="utf-8", newline="\n")
+    return file, LoggedHistory(pathlib.Path(name), temporary=True)
 
 
 def _step(row: dict[str, Any]) -> float:
     return row.get(STEP) or row.get(EVAL_STEP) or math.inf
 
 
-def _columns(rows: list[dict[str, Any]]) -> Columns:
-    columns: dict[str, list[Any]] = {}
-    for row in rows:
-        for name, value in row.items():
-            columns.setdefault(name, []).append(math.nan if value is None else value)
-    return {
-        name: np.array(values, np.int64 if name in (STEP, EVAL_STEP) else np.float32)
-        for name, values in columns.items()
-    }
+def _kind(rows: Columns) -> str:
+    return STEP if STEP in rows else EVAL_STEP
+
+
+def _blocks(rows: Iterable[dict[str, Any]]) -> Iterator[Columns]:
+    """Rows as columns, a few thousand at a time."""
+    rows = iter(rows)
+    while block := list(itertools.islice(rows, 4096)):
+        for kind in (STEP, EVAL_STEP):
+            if those := [row for row in block if kind in row]:
+                yield {
+                    name: np.array(
+                        [math.nan if row[name] is None else row[name] for row in those],
+                        np.int64 if name == kind else np.float32,
+                    )
+                    for name in those[0]
+                }

@@ -1,6 +1,7 @@
 """What a run leaves."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ class Result(NamedTuple):
 
     params: Params
     model_state: ModelState
-    history: dict[str, np.ndarray]
+    history: Mapping[str, np.ndarray]
     test: dict[str, float]
     run_dir: pathlib.Path | None
     stopped_by: str

@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from jaxopt_lab.core.types import Model, ModelState, Params
 from jaxopt_lab.engine import Experiment, Forward, TrainState, checkpoint
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
-from jaxopt_lab.run.records.metrics_log import read_history
+from jaxopt_lab.run.records.metrics_log import LoggedHistory
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Run:
     path: pathlib.Path
     config: Config = field(repr=False)
     signature: Signature = field(repr=False)
-    history: dict[str, np.ndarray] = field(repr=False)
+    history: Mapping[str, np.ndarray] = field(repr=False)
     summary: dict[str, Any] = field(repr=False)
     params: Params = field(repr=False)
     model_state: ModelState = field(repr=False)
@@ -119,7 +120,7 @@ def load_run(path: str | os.PathLike[str], *, model: Model | None = None) -> Run
         path=folder.path,
         config=config,
         signature=signature,
-        history=read_history(folder.metrics),
+        history=LoggedHistory(folder.metrics),
         summary=summary,
         params=variables["params"],
         model_state=variables["model_state"],

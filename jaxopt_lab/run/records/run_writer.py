@@ -52,7 +52,7 @@ class RunWriter:
 
     def save(self, state: Any, *, every: int = 1) -> None:
         """Save a checkpoint where a multiple of `every` steps was passed since the last one."""
-        step = self.log.history.steps
+        step = self.log.steps
         if self._checkpoints and step // every > self._saved // every:
             self.log.sync()
             checkpoint.save(self._checkpoints, step, state, config_hash=self._identity)
@@ -62,5 +62,5 @@ class RunWriter:
         """Save what the run keeps at its end."""
         if self._kept:
             tree = {"params": ended.params, "model_state": ended.model_state}
-            step = self.log.history.steps
+            step = self.log.steps
             checkpoint.save(self._kept, step, tree, config_hash=self._identity, keep=1)

@@ -3,11 +3,9 @@
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.engine import Experiment, Finish
-from jaxopt_lab.run.records.history import EVAL_STEP
 from jaxopt_lab.run.records.json_lines import shortest
 from jaxopt_lab.run.records.run_writer import RunWriter
 
@@ -21,8 +19,7 @@ def summarize(
     run_seconds: float,
 ) -> dict[str, Any]:
     """The figures of a run that has stopped; `ended` is None where it did not come to its end."""
-    history, timings = writer.log.history.columns(), writer.timings
-    steps = writer.log.history.steps
+    timings, steps = writer.timings, writer.log.steps
     seconds, taken = timings.total("seconds"), timings.total("steps")
     summary: dict[str, Any] = {
         "test": ended.tests[ended.kept] if ended else {},
@@ -38,9 +35,6 @@ def summarize(
     if ended:
         summary["kept"] = ended.kept
         summary["tests"] = ended.tests
-    accuracies = history.get("val_accuracy", np.zeros(0))
-    if np.isfinite(accuracies).any():
-        best = int(np.nanargmax(accuracies))
-        (summary["best_val_accuracy"],) = shortest(accuracies[best : best + 1])
-        summary["best_val_step"] = int(history[EVAL_STEP][best])
+    if best := writer.log.best("val_accuracy"):
+        (summary["best_val_accuracy"],), summary["best_val_step"] = shortest([best[0]]), best[1]
     return summary

@@ -22,7 +22,7 @@ from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import SWEEP, Folder, write_json
 from jaxopt_lab.run.records.history import Columns
-from jaxopt_lab.run.records.json_lines import finite, numbers, read_lines
+from jaxopt_lab.run.records.json_lines import append_lines, finite, numbers, read_lines
 from jaxopt_lab.run.records.sweep_records import RunRecord
 
 
@@ -54,7 +54,9 @@ class SweepFolder(Folder[Sweep]):
         self.own_version()
         self.waves.mkdir(exist_ok=True)
         self.plots.mkdir(exist_ok=True)
-        return parse_sweep(tomllib.loads(self.config.read_text()), source=str(self.config))
+        tables = tomllib.loads(self.config.read_text())
+        # What names leave out was said when the sweep began.
+        return parse_sweep(tables, source=str(self.config), say=lambda text: None)
 
     def same(self, config: Sweep, own: Sweep) -> bool:
         return config.tables == own.tables
@@ -83,7 +85,7 @@ class SweepFolder(Folder[Sweep]):
             )
             for i, r in ended.items()
         ]
-        with open(self.runs, "a") as file:
+        with append_lines(self.runs) as file:
             file.write("\n".join(lines) + "\n")
             file.flush()
             os.fsync(file.fileno())

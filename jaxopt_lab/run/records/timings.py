@@ -1,9 +1,10 @@
 """What the clock says of a run, apart from its log, which must not differ between two runs."""
 
+import collections
 import json
 import pathlib
 
-from jaxopt_lab.run.records.json_lines import read_lines
+from jaxopt_lab.run.records.json_lines import append_lines, read_lines
 
 
 class Timings:
@@ -13,19 +14,21 @@ class Timings:
     """
 
     def __init__(self, path: pathlib.Path | None):
-        self.rows = read_lines(path) if path else []
-        self._file = open(path, "a") if path else None  # noqa: SIM115 - closed by `close`
+        self._totals: collections.Counter[str] = collections.Counter()
+        self._file = append_lines(path) if path else None
+        for row in read_lines(path) if path else ():
+            self._totals.update(row)
 
     def add(self, **row: float) -> None:
         """Add a row; seconds to the microsecond."""
         row = {name: round(value, 6) for name, value in row.items()}
-        self.rows.append(row)
+        self._totals.update(row)
         if self._file:
             self._file.write(json.dumps(row) + "\n")
 
     def total(self, name: str) -> float:
         """The sum of a name over all rows."""
-        return sum(row.get(name, 0.0) for row in self.rows)
+        return self._totals[name]
 
     def close(self) -> None:
         if self._file:
