@@ -1,17 +1,24 @@
 """`jaxopt-lab`: the command line. Exit codes: 0 done, 2 wrong input, 130 interrupted, 1 other."""
 
 import argparse
+import contextlib
+import io
 import pathlib
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal cannot show must not end a run that has done its work.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     # Imported here: `--help` must not wait for JAX, nor a family be imported for nothing.
     from jaxopt_lab.core.errors import InputError
 
@@ -26,8 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        print(f"{error.strerror or error}{where}: what was saved before is kept", file=sys.stderr)
+        kept = ": what was saved before is kept" if options.command in (_train, _sweep) else ""
+        print(f"{error.strerror or error}{where}{kept}", file=sys.stderr)
         return FAILED
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options, others = parser.parse_known_args(arguments)
+    if others:
+        text = f"unrecognized arguments: {' '.join(others)}"
+        if getattr(options, "set", None) or getattr(options, "grid", None):
+            text += """; a value with a space is quoted whole: --set 'data.name="two words"'"""
+        parser.error(text)
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -135,6 +154,13 @@ def _add_config_options(command: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change a value, optimizer.learning_rate=3e-4 for one; may be repeated",
     )
+    command.add_argument(
+        "--unset",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="leave out a value or a table, model.hidden or augment.0; may be repeated",
+    )
     _add_data_option(command)
 
 
@@ -163,7 +189,7 @@ def _train(options: argparse.Namespace) -> int:
         raise InputError("train: --coordinator and --process-... go with --distributed")
     _check_resume("train", "run", options)
     use_compilation_cache()
-    config = None if options.config is None else load_config(options.config, options.set)
+    config = None if options.config is None else load_config(options.config, **_changes(options))
     if options.devices is not None or (config and config.train.data_parallel):
         use_cpu_cores(options.devices)
     if options.print_config or options.dry_run:
@@ -172,13 +198,16 @@ def _train(options: argparse.Namespace) -> int:
     from jaxopt_lab.run.commands.train import train
     from jaxopt_lab.run.process import distributed
 
-    run_dir, devices = _run_dir(options), options.devices
+    devices = options.devices
     if options.distributed:
         distributed.join(*place)
-        # Each process has as many as --devices says, and all of them are used.
-        run_dir, devices = distributed.shared_path(run_dir), None
+        devices = None  # each process has as many as --devices says, and all of them are used
     resume = options.resume is not None
-    with distributed.leaves_with_the_others(run_dir):
+    with contextlib.ExitStack() as stack:
+        run_dir = stack.enter_context(_run_dir(options)) if distributed.is_first() else None
+        if options.distributed:
+            run_dir = distributed.shared_path(run_dir)
+            stack.enter_context(distributed.leaves_with_the_others(run_dir))
         result = train(config, run_dir, resume=resume, devices=devices, data_dir=options.data_dir)
     codes = {"finished": DONE, "early_stopping": DONE, "interrupted": INTERRUPTED}
     return codes.get(result.stopped_by, FAILED)
@@ -201,16 +230,17 @@ def _sweep(options: argparse.Namespace) -> int:
     if options.batch_size_scan:
         if options.config is None or options.grid:
             raise InputError("sweep: --batch-size-scan needs a CONFIG, and no --grid beside it")
-        config = load_scan(options.config, options.set, options.data_dir)
+        config = load_scan(options.config, data_dir=options.data_dir, **_changes(options))
     elif options.config is not None:
-        config = load_sweep(options.config, options.set, options.grid)
-    result = sweep(
-        config,
-        _run_dir(options),
-        resume=options.resume is not None,
-        devices=options.devices,
-        data_dir=options.data_dir,
-    )
+        config = load_sweep(options.config, grid=options.grid, **_changes(options))
+    with _run_dir(options) as run_dir:
+        result = sweep(
+            config,
+            run_dir,
+            resume=options.resume is not None,
+            devices=options.devices,
+            data_dir=options.data_dir,
+        )
     if options.batch_size_scan and result.stopped_by == "finished":
         assert config is not None
         measure_noise(config, result, Progress(), options.data_dir)
@@ -225,17 +255,25 @@ def _check_resume(command: str, kind: str, options: argparse.Namespace) -> None:
         raise InputError(f"{command}: give a CONFIG, or the folder of a {kind} with --resume")
     if options.resume and options.run_dir:
         raise InputError(f"{command}: --resume names the folder; leave out --run-dir")
-    if options.config is None and (options.set or getattr(options, "grid", None)):
-        given = "--set" if options.set else "--grid"
-        raise InputError(f"{command}: {given} needs a CONFIG; a resumed {kind} keeps its own")
+    given = [name for name in ("set", "unset", "grid") if getattr(options, name, None)]
+    if options.config is None and given:
+        raise InputError(f"{command}: --{given[0]} needs a CONFIG; a resumed {kind} keeps its own")
 
 
-def _run_dir(options: argparse.Namespace) -> str | pathlib.Path:
-    """The folder that was asked for, or the next free one."""
-    from jaxopt_lab.run.records.folder import next_folder
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
+    """What the command line changes in the file."""
+    say = lambda text: print(text, file=sys.stderr)  # noqa: E731
+    return {"overrides": options.set, "unset": options.unset, "say": say}
+
+
+def _run_dir(
+    options: argparse.Namespace,
+) -> contextlib.AbstractContextManager[str | pathlib.Path]:
+    """The folder that was asked for, or the next free one, which is this command's from then on."""
+    from jaxopt_lab.run.records.folder import new_folder
 
     asked = getattr(options, "resume", None) or options.run_dir
-    return asked or next_folder(pathlib.Path(options.config).stem)
+    return contextlib.nullcontext(asked) if asked else new_folder(pathlib.Path(options.config).stem)
 
 
 def _look(options: argparse.Namespace, config) -> int:
@@ -259,8 +297,9 @@ def _linear(options: argparse.Namespace) -> int:
     from jaxopt_lab.config.load import load_linear_config
     from jaxopt_lab.run.commands.linear import solve
 
-    config = load_linear_config(options.config, options.set)
-    solve(config, _run_dir(options), data_dir=options.data_dir)
+    config = load_linear_config(options.config, **_changes(options))
+    with _run_dir(options) as run_dir:
+        solve(config, run_dir, data_dir=options.data_dir)
     return DONE
 
 
@@ -281,7 +320,7 @@ def _draw(options: argparse.Namespace, what: str, draw: Callable[..., None]) -> 
     from jaxopt_lab.config.build import build
     from jaxopt_lab.config.load import load_config
 
-    config = load_config(options.config, options.set)
+    config = load_config(options.config, **_changes(options))
     experiment = build(config, data_dir=options.data_dir)
     path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-{what}.png")
     draw(config, experiment, path)
@@ -304,7 +343,7 @@ def _find_lr(options: argparse.Namespace) -> int:
     path = pathlib.Path(options.output or f"{stem}-find-lr.png")
     require_png_path("find-lr", path)
     found = find_lr(
-        load_config(config, options.set),
+        load_config(config, **_changes(options)),
         low=options.low,
         high=options.high,
         steps=options.steps,

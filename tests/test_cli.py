@@ -1,14 +1,21 @@
 """The command line: what it prints, its exit codes, and no traceback for a user's mistake."""
 
+import concurrent.futures
+import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+import rich.console
 
 from jaxopt_lab import cli
+from jaxopt_lab.run.records.folder import new_folder
+from jaxopt_lab.run.terminal.progress import Progress
 
 CONFIG = """
 [data]
@@ -101,6 +108,12 @@ def test_list_shows_names_arguments_and_defaults(capsys):
         (["train", "config.toml", "--resume", "a", "--run-dir", "b"], "leave out --run-dir"),
         (["train", "--resume", "a", "--set", "seed=1"], "--set needs a CONFIG"),
         (["train", "config.toml", "--run-dir", "config.toml/below"], "cannot be a run folder"),
+        (["train", "config.toml", "--run-dir", "x" * 300], "cannot be a run folder"),
+        (["train", "config.toml", "--set", "train.epochs=1e308"], "more than a run can count"),
+        (["train", "config.toml", "--set", "train.epochs=1", "--unset", "x"], "there is no 'x'"),
+        (["train", "--resume", "a", "--unset", "seed"], "--unset needs a CONFIG"),
+        (["find-lr", "config.toml", "--set", "seed=4294967295"], "go past 4294967295"),
+        (["find-lr", "config.toml", "--steps", "1000000000000"], "needs steps >= 10"),
         (["plot-schedule", "config.toml", "--output", "a.jpg"], "must name a .png file"),
         (["list", "optimiser"], "did you mean 'optimizer'"),
     ],
@@ -110,7 +123,43 @@ def test_a_users_mistake_exits_2_with_one_message(arguments, text, capsys, tmp_p
     error = capsys.readouterr().err
     assert text in error
     assert "Traceback" not in error
-    assert not list(tmp_path.glob("runs/*/config.toml")), "what failed before it began is no run"
+    assert not list(tmp_path.glob("runs/*")), "what failed before it began leaves no folder"
+
+
+def test_words_that_a_shell_cut_off_get_the_remedy(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run("train", "config.toml", "--set", "train.evaluate_every=2", "epochs")
+    error = capsys.readouterr().err
+    assert "unrecognized arguments: epochs; a value with a space is quoted whole" in error
+
+
+def test_commands_that_begin_together_get_a_folder_each(tmp_path):
+    together = threading.Barrier(16)
+
+    def take(_):
+        with contextlib.ExitStack() as stack:
+            together.wait()
+            path = stack.enter_context(new_folder("config"))
+            (path / "config.toml").touch()
+            return path.name
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        names = list(pool.map(take, range(16)))
+    assert sorted(names) == [f"config-{n:03d}" for n in range(1, 17)]
+    with new_folder("config") as path:
+        assert path.name == "config-017"
+    assert not path.exists(), "nothing was written, and it is gone"
+
+
+def test_a_terminal_without_the_letters_shows_what_it_can():
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    terminal = Progress(console=rich.console.Console(file=file, force_terminal=True, width=80))
+    with terminal.waiting("Ünï ☃ ..."):
+        terminal.say("Ünï ☃")
+    terminal.closing_table("Ünï", {"☃": "/Ünï"})
+    terminal.columns("Ünï", ["name"], [["☃"]])
+    file.flush()
+    assert file.buffer.getvalue().count(b"?n?") >= 3
 
 
 def test_every_fault_of_a_file_is_printed(tmp_path, capsys):

@@ -8,14 +8,20 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxopt_lab.config.axes import axis_values
-from jaxopt_lab.config.schema import Choice, Config, DataConfig, LinearConfig, TrainConfig
+from jaxopt_lab.config.schema import (
+    LISTS,
+    Choice,
+    Config,
+    DataConfig,
+    LinearConfig,
+    TrainConfig,
+)
 from jaxopt_lab.config.tables import FAMILIES, Argument, Family
 from jaxopt_lab.config.values import conform, expected, varies
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.renames import renames_of
 
-LISTS = ("penalty", "augment", "schedule", "control")  # [[tables]]; one may be written as [table]
 REQUIRED = ("data", "model", "optimizer", "train")
 LINEAR = ("data", "linear")
 

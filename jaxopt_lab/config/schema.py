@@ -6,6 +6,11 @@ from typing import Annotated, Any, Literal
 
 from jaxopt_lab.core.ranges import Count, Duration, NonNegative, Positive, Range
 
+MOST_SEED = 2**32 - 1
+
+LISTS = ("penalty", "augment", "schedule", "control")
+"""[[tables]]; a single one may be written as [table]."""
+
 Length = Annotated[int | str, Range(1), Duration()]
 
 
@@ -82,7 +87,7 @@ class LinearConfig:
     solver: Choice
     lam: tuple[float, ...] = ()
     features: Choice | None = None
-    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
+    seed: Annotated[int, Range(0, MOST_SEED)] = 0
 
 
 @dataclass(frozen=True)
@@ -105,4 +110,4 @@ class Config:
     adversary: Choice | None = None
     schedule: tuple[Choice, ...] = ()
     control: tuple[Choice, ...] = ()
-    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
+    seed: Annotated[int, Range(0, MOST_SEED)] = 0

@@ -13,14 +13,13 @@ from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.values import in_steps
+from jaxopt_lab.core.ranges import MOST_COUNT
 from jaxopt_lab.core.types import Model, Split
 from jaxopt_lab.data import Dataset
 from jaxopt_lab.engine import channel_statistics
 
 # The held-out samples are a property of the data set, the same for every seed of a run.
 SPLIT_SEED = 0
-
-MOST_STEPS = 2**31 - 1  # steps are counted in int32
 
 
 class RunData(NamedTuple):
@@ -90,10 +89,14 @@ def length_of(config: Config, source: RunData) -> Length:
       ConfigError: where the run has more steps than can be counted.
     """
     epochs, steps = config.train.epochs, config.train.steps
-    total = steps if steps is not None else max(1, round((epochs or 0) * source.steps_per_epoch))
-    if total > MOST_STEPS:
-        fault = f"{total:,} steps are more than a run can count, {MOST_STEPS:,}"
+    total = (epochs or 0) * source.steps_per_epoch if steps is None else steps
+    if total > MOST_COUNT:
+        asked = (
+            f"{epochs:g} epochs of {source.steps_per_epoch:,}" if steps is None else f"{steps:,}"
+        )
+        fault = f"{asked} steps are more than a run can count, {MOST_COUNT:,}"
         raise ConfigError("configuration", [("train", fault)])
+    total = max(1, round(total))
     return functools.partial(in_steps, total=total, steps_per_epoch=source.steps_per_epoch)
 
 

@@ -2,10 +2,11 @@
 
 import copy
 import dataclasses
+import functools
 import itertools
 import math
 import os
-import tomllib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
@@ -13,9 +14,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 
 from jaxopt_lab.config.axes import MOST, RANGES, axis_values
-from jaxopt_lab.config.load import put, read_tables
+from jaxopt_lab.config.load import read_tables
+from jaxopt_lab.config.overrides import Say, put, toml_value
 from jaxopt_lab.config.parse import ConfigError, parse_config, parse_fields
-from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.paths import is_whole
+from jaxopt_lab.config.schema import MOST_SEED, Config
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Range
 from jaxopt_lab.core.registry import nearest
@@ -72,13 +75,18 @@ class Sweep:
 
 
 def load_sweep(
-    path: str | os.PathLike[str], overrides: Iterable[str] = (), grid: Iterable[str] = ()
+    path: str | os.PathLike[str],
+    overrides: Iterable[str] = (),
+    grid: Iterable[str] = (),
+    unset: Iterable[str] = (),
+    say: Say = warnings.warn,
 ) -> Sweep:
     """Read a configuration with `[sweep]`, and make the configuration of each of its runs.
 
     Args:
       path: of a TOML file.
-      overrides: `"table.key=value"`, as of `load_config`.
+      overrides, unset, say: as of `load_config`; where an axis holds names, each run leaves out
+        what its own does not take.
       grid: `"table.key=values"`, further axes; the values as in `[sweep]`.
 
     Returns:
@@ -88,23 +96,22 @@ def load_sweep(
       InputError: where the file cannot be read, or has nothing to sweep over.
       ConfigError: naming every fault, by its dotted path.
     """
-    tables = read_tables(path, overrides)
+    tables = read_tables(path, overrides, unset, say)
     own = tables.setdefault("sweep", {})
     if not isinstance(own, dict):
         raise ConfigError(str(path), [("sweep", f"must be a table, [sweep], got {own!r}")])
     for item in grid:
         name, equals, text = item.partition("=")
-        try:
-            own[name.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            equals = ""
         if not equals or "." not in name:
             example = '"optimizer.learning_rate=[1e-3, 1e-2]"'
             raise InputError(f"--grid {item}: expected table.key=values, {example} for one")
-    return parse_sweep(tables, source=str(path))
+        own[name.strip()] = toml_value(text, f"--grid {item}", name.strip())
+    return parse_sweep(tables, source=str(path), say=say)
 
 
-def parse_sweep(tables: Mapping[str, Any], *, source: str = "config") -> Sweep:
+def parse_sweep(
+    tables: Mapping[str, Any], *, source: str = "config", say: Say = warnings.warn
+) -> Sweep:
     """Check tables as `tomllib` gives them; see `load_sweep`.
 
     Raises:
@@ -123,7 +130,8 @@ def parse_sweep(tables: Mapping[str, Any], *, source: str = "config") -> Sweep:
     random = settings.get("samples") is not None
     axes: dict[str, Any] = {}
     for path in paths:
-        axes[path], wrong = (_drawn if random else _listed)(own[path])
+        whole = is_whole(path.split("."), _names_at(path, base, own))
+        axes[path], wrong = (_drawn if random else _listed)(own[path], whole)
         if wrong:
             faults.append((f'sweep."{path}"', wrong))
     chosen = SweepConfig(**settings)
@@ -134,6 +142,9 @@ def parse_sweep(tables: Mapping[str, Any], *, source: str = "config") -> Sweep:
         raise ConfigError(source, faults)
 
     seed = base.get("seed", 0)
+    if type(seed) is int and seed + chosen.seeds - 1 > MOST_SEED:
+        text = f"{chosen.seeds} seeds from {seed} go past {MOST_SEED}; begin with a smaller one"
+        raise ConfigError(source, [("seed", text)])
     if random:
         if not axes:
             raise ConfigError(source, [("sweep.samples", "needs axes to draw from")])
@@ -147,15 +158,15 @@ def parse_sweep(tables: Mapping[str, Any], *, source: str = "config") -> Sweep:
     if len(points) * chosen.seeds > MOST:
         text = f"{len(points) * chosen.seeds:,} runs are more than {MOST:,}"
         raise ConfigError(source, [("sweep", text)])
-    runs = tuple(_runs(base, points, chosen, seed, source))
+    runs = tuple(_runs(base, points, chosen, seed, source, functools.cache(say)))
     return Sweep(runs, chosen, tuple(axes), tables)
 
 
-def _runs(base, points, chosen: SweepConfig, seed: Any, source: str) -> Iterator[Run]:
+def _runs(base, points, chosen: SweepConfig, seed: Any, source: str, say: Say) -> Iterator[Run]:
     for values in points:
         tables = copy.deepcopy(dict(base))
-        for path, value in values.items():
-            put(tables, path, value, f'[sweep] "{path}"')
+        for path in sorted(values, key=lambda path: not path.endswith(".name")):  # names first
+            put(tables, path, values[path], f'[sweep] "{path}"', say)
         if chosen.bootstrap:
             put(tables, "data.bootstrap", True, "[sweep] bootstrap")
         shown = ", ".join(f"{k} = {v}" for k, v in values.items())
@@ -176,16 +187,29 @@ def _grid(axes: Mapping[str, Sequence[Any]], together: Sequence[Sequence[str]]):
         yield dict(pairs)
 
 
-def _listed(value: Any) -> tuple[tuple[Any, ...], str | None]:
+def _names_at(path: str, base: Mapping[str, Any], axes: Mapping[str, Any]) -> list[str]:
+    """The names of functions that the table of an axis may have."""
+    place: Any = base
+    keys = path.rstrip(".0123456789").split(".")[:-1]  # of a place in a list, those of the list
+    for key in keys:
+        inside = place[int(key) : int(key) + 1] if isinstance(place, list) and key.isdigit() else ()
+        place = place.get(key) if isinstance(place, dict) else next(iter(inside), None)
+    others = axes.get(".".join([*keys, "name"]))
+    own = [place.get("name")] if isinstance(place, dict) else []
+    return [n for n in (*own, *(others if isinstance(others, list) else ())) if isinstance(n, str)]
+
+
+def _listed(value: Any, whole: bool) -> tuple[tuple[Any, ...], str | None]:
     """The values of an axis: numbers of a range, or a list of anything."""
     if isinstance(value, list):
         return tuple(value), None if value else "an empty list; give at least one value"
     if not isinstance(value, dict):
         return (), f"must be a list or a range, [1e-3, 1e-2] or {_RANGE}, got {value!r}"
-    return axis_values(value)
+    values, wrong = axis_values(value)
+    return tuple(dict.fromkeys(map(round, values))) if whole else values, wrong
 
 
-def _drawn(value: Any) -> tuple[Any, str | None]:
+def _drawn(value: Any, whole: bool) -> tuple[Any, str | None]:
     """A function of a generator that draws one value of the axis."""
     if isinstance(value, list) and value:
         return lambda generator: value[int(generator.integers(len(value)))], None
@@ -196,10 +220,11 @@ def _drawn(value: Any) -> tuple[Any, str | None]:
     _, wrong = axis_values({kind: ends, "n": 2})
     if wrong or ends[0] >= ends[1]:
         return None, text
+    rounded = round if whole else float
     if kind == "log":
         low, high = map(math.log, ends)
-        return lambda generator: math.exp(generator.uniform(low, high)), None
-    return lambda generator: float(generator.uniform(*ends)), None
+        return lambda generator: rounded(math.exp(generator.uniform(low, high))), None
+    return lambda generator: rounded(generator.uniform(*ends)), None
 
 
 _RANGE = "{log = [1e-4, 1.0], n = 16}"

@@ -6,7 +6,7 @@ import typing
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from jaxopt_lab.core.ranges import Duration, Range, fault, marks
+from jaxopt_lab.core.ranges import MOST_COUNT, Duration, Range, fault, marks
 from jaxopt_lab.core.types import Schedule
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(%|epochs?|steps?)")
@@ -28,7 +28,8 @@ def conform(hint: Any, value: Any) -> tuple[Any, str | None]:
       The value, and None or a message that says what was expected and what came.
     """
     try:
-        return _conform(hint, value)
+        value, wrong = _conform(hint, value)
+        return value, wrong or fault(hint, value)
     except _Mismatch:
         return value, f"must be {expected(hint)}, got {_shown(value)}"
 
@@ -59,7 +60,7 @@ def in_steps(value: int | str, *, total: int, steps_per_epoch: int) -> int:
     assert match, value  # `conform` has let it through
     number, unit = float(match[1]), match[2]
     one = total / 100 if unit == "%" else steps_per_epoch if unit.startswith("epoch") else 1
-    return max(1, round(number * one))
+    return max(1, round(min(number * one, MOST_COUNT)))
 
 
 def _conform(hint: Any, value: Any) -> tuple[Any, str | None]:
@@ -88,7 +89,10 @@ def _conform(hint: Any, value: Any) -> tuple[Any, str | None]:
         wrong = next((text for _, text in found if text), None)
         return tuple(v for v, _ in found), wrong and f"holds a value that {wrong}"
     if hint is float and type(value) in (int, float):
-        return float(value), None
+        try:
+            return float(value), None
+        except OverflowError:
+            return value, "is too large for a number"
     if hint in (bool, int, str) and type(value) is hint:
         return value, None
     raise _Mismatch

@@ -43,6 +43,10 @@ class Range:
         return f"in {left}{self.low:.10g}, {self.high:.10g}{right}"
 
 
+MOST_COUNT = 2**31 - 1
+"""Of a whole number without a bound of its own: JAX counts in int32."""
+
+
 @dataclass(frozen=True)
 class Duration:
     """Marks an `int` that counts steps, which a config may also give in epochs or percent."""
@@ -92,12 +96,23 @@ def fault(hint: Any, value: Any) -> str | None:
         members = [m for m in typing.get_args(hint) if typing.get_origin(m) not in others]
         return next(filter(None, (fault(member, value) for member in members)), None)
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        wrong = [m for m in marks(hint) if isinstance(m, Range) and float(value) not in m]
+        ranges = [m for m in marks(hint) if isinstance(m, Range)]
+        number, bounded = typing.cast(float, value), any(m.high < math.inf for m in ranges)
+        if _counts(hint) and not bounded and abs(number) > MOST_COUNT:
+            return f"must be at most {MOST_COUNT:,}, got {number:,}"
+        wrong = [m for m in ranges if number not in m]
         if not wrong:
             return None
         finite = " and finite" if value == wrong[0].high == math.inf else ""
         return f"must be {wrong[0]}{finite}, got {value!r}"
     return None
+
+
+def _counts(hint: Any) -> bool:
+    """Whether the annotation takes whole numbers and no others."""
+    kind = typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
+    kinds = (kind, *typing.get_args(kind))
+    return int in kinds and float not in kinds
 
 
 def checked(function: F) -> F:

@@ -93,7 +93,7 @@ def open_session(
     require("matplotlib", "lab")  # for the report: told before the work, not after it
     if resume:
         folder.require_there(" to resume")
-    if folder.path.exists() and not folder.path.is_dir():
+    if os.path.isfile(folder.path):
         raise InputError(f"{folder.path} is a file: give a folder for the {folder.kind}")
     with folder.locked():
         yield Session(_config_of(folder, config, resume), folder, resume, terminal)

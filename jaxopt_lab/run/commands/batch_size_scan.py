@@ -4,13 +4,15 @@ import csv
 import dataclasses
 import io
 import os
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from jaxopt_lab.config.build import assemble, build_loss
-from jaxopt_lab.config.load import put, read_tables
+from jaxopt_lab.config.load import read_tables
+from jaxopt_lab.config.overrides import Say, put
 from jaxopt_lab.config.parse import ConfigError, parse_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
@@ -30,13 +32,15 @@ def load_scan(
     path: str | os.PathLike[str],
     overrides: Iterable[str] = (),
     data_dir: str | os.PathLike[str] | None = None,
+    unset: Iterable[str] = (),
+    say: Say = warnings.warn,
 ) -> Sweep:
     """The sweep over the batch sizes 8, 16, ... up to half of the training split.
 
     Raises:
       InputError: where the configuration is wrong, or has that axis already.
     """
-    tables = read_tables(path, overrides)
+    tables = read_tables(path, overrides, unset, say)
     own = tables.setdefault("sweep", {})
     if isinstance(own, dict) and AXIS in own:
         raise ConfigError(str(path), [(f'sweep."{AXIS}"', "is the axis of --batch-size-scan")])

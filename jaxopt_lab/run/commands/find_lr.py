@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.schema import MOST_SEED, Choice, Config
 from jaxopt_lab.config.source import RunData, read
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError
@@ -33,6 +33,7 @@ from jaxopt_lab.sweeps import (
     valley,
 )
 
+MOST_STEPS, MOST_SEEDS = 1_000_000, 10_000
 STEPS_PER_CHUNK = 20  # between two looks at whether every seed has diverged
 
 
@@ -87,10 +88,14 @@ def find_lr(
     """
     if not 0 < low < high < float("inf"):
         raise InputError(f"find-lr: needs 0 < low < high, got low = {low}, high = {high}")
-    if steps < 10 or seeds < 1:
-        raise InputError(f"find-lr: needs steps >= 10 and seeds >= 1, got {steps} and {seeds}")
+    if not (10 <= steps <= MOST_STEPS and 1 <= seeds <= MOST_SEEDS):
+        wanted = f"steps >= 10 up to {MOST_STEPS:,} and seeds >= 1 up to {MOST_SEEDS:,}"
+        raise InputError(f"find-lr: needs {wanted}, got {steps:,} and {seeds:,}")
     if isinstance(config, str | os.PathLike):
         config = load_config(config)
+    if config.seed + seeds - 1 > MOST_SEED:
+        text = f"{seeds} seeds from {config.seed} go past {MOST_SEED}"
+        raise InputError(f"find-lr: {text}; begin with a smaller one, --set seed=0")
     name = config.optimizer.name
     if "learning_rate" not in FAMILIES["optimizer"].arguments(name):
         raise InputError(f"find-lr: {name} takes no learning rate: there is nothing to find")

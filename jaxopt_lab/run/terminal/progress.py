@@ -26,13 +26,18 @@ class Progress:
         self._bar: rich.progress.Progress | None = None
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False)
+        self.console.print(self._shown(text), highlight=False, markup=False)
+
+    def _shown(self, text: str) -> str:
+        """The text as far as the terminal's encoding has its letters."""
+        return text.encode(self.console.encoding, "replace").decode(self.console.encoding)
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
         """A spinner beside `text` while the block runs."""
         if self.console.is_terminal:
-            with self.console.status(text):
+            dots = self.console.encoding.lower().startswith("utf")
+            with self.console.status(self._shown(text), spinner="dots" if dots else "line"):
                 yield
         else:
             self.say(text)
@@ -48,7 +53,9 @@ class Progress:
 
     def closing_table(self, title: str, rows: dict[str, str], *, good: bool = True) -> None:
         """The verdict: a title and a table of names and values."""
-        self.console.print(rich.text.Text(title, style="bold green" if good else "bold yellow"))
+        self.console.print(
+            rich.text.Text(self._shown(title), style="bold green" if good else "bold yellow")
+        )
         table = rich.table.Table(
             show_header=False,
             box=rich.box.ROUNDED if self.console.is_terminal else rich.box.ASCII,
@@ -56,7 +63,7 @@ class Progress:
         table.add_column(style="dim")
         table.add_column(justify="left", overflow="fold")
         for name, value in rows.items():
-            table.add_row(rich.text.Text(name), rich.text.Text(value))
+            table.add_row(*(rich.text.Text(self._shown(text)) for text in (name, value)))
         self.console.print(table)
 
     def columns(
@@ -70,7 +77,7 @@ class Progress:
         """A table with a header."""
         box = rich.box.SIMPLE_HEAD if self.console.is_terminal else rich.box.ASCII
         table = rich.table.Table(
-            title=rich.text.Text(title, style="bold"),
+            title=rich.text.Text(self._shown(title), style="bold"),
             title_justify="left",
             box=box,
             show_footer=footer is not None,
@@ -80,7 +87,7 @@ class Progress:
             end = footer[i] if footer else ""
             table.add_column(name, end, justify="right" if number else "left", overflow="fold")
         for row in rows:
-            table.add_row(*map(rich.text.Text, row))
+            table.add_row(*(rich.text.Text(self._shown(text)) for text in row))
         self.console.print(table)
 
 
