@@ -64,7 +64,7 @@ def weight_ema(
         del extra
         new = after_step("weight_ema", params, updates)
         count = jnp.asarray(optax.safe_increment(state.count))
-        weight = jnp.asarray(1 - decay, jnp.float32)
+        weight = jnp.asarray(1 - decay, float)
         if debias:
             weight = weight / exact_bias_correction(decay, count)
         weight = jnp.where(count == 1, 1.0, weight)

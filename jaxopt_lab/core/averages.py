@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 
 def moving_average(decay: float | jax.Array, average: jax.Array, new: jax.Array) -> jax.Array:
@@ -28,20 +27,21 @@ def blend(average: jax.Array, new: jax.Array, weight: jax.Array) -> jax.Array:
 
 
 def step_toward(average: Any, new: Any, weight: jax.Array) -> Any:
-    """`average + weight (new - average)`, leaf by leaf: the statistics of second-order methods.
+    """`average + weight (new - average)`, in the average's dtypes: second-order statistics.
 
     A weight of 0 leaves the average exactly as it was.
     """
-    return jax.tree.map(lambda a, x: a + weight * (x - a), average, new)
+    return jax.tree.map(lambda a, x: (a + weight * (x - a)).astype(a.dtype), average, new)
 
 
 def bias_correction(decay: float | jax.Array, steps: jax.typing.ArrayLike) -> jax.Array:
     """`1 - decay^steps`: the sum of the weights in a moving average that began at zero.
 
-    Of the decay as float32 has it, as in optax and Keras (0.99900001, which moves the result by
-    1e-5), but without the rounding of their power, which is as large again at the first steps.
+    Of the decay as JAX's floats have it, as in optax and Keras (in float32 0.99900001, which moves
+    the result by 1e-5), but without the rounding of their power, which is as large again at the
+    first steps.
     """
-    rounded = float(np.float32(decay)) if isinstance(decay, int | float) else decay
+    rounded = float(jnp.result_type(float).type(decay)) if isinstance(decay, Real) else decay
     return _one_minus_power(_logarithm(rounded), steps)
 
 
@@ -56,10 +56,10 @@ def exact_bias_correction(decay: float | jax.Array, steps: jax.typing.ArrayLike)
 def averaging_weight(decay: float | jax.Array, count: jax.Array) -> jax.Array:
     """The weight of the `count`-th number, from 1, in an average without the bias of its beginning.
 
-    `(1 - decay) / (1 - decay^count)`. With it `blend` and `step_toward` give the moving average
-    divided by the sum of its weights. Of `1 - decay` as float32 has it.
+    `(1 - decay) / (1 - decay^count)`. With it `step_toward` gives the moving average divided by the
+    sum of its weights. Of `1 - decay` as JAX's floats have it.
     """
-    share = jnp.asarray(1 - decay, jnp.float32)
+    share = jnp.asarray(1 - decay, float)
     return jnp.where(count == 1, 1.0, share / _one_minus_power(jnp.log1p(-share), count))
 
 
@@ -67,9 +67,9 @@ def _logarithm(decay: float | jax.Array) -> float | jax.Array:
     if isinstance(decay, Real):
         number = float(decay)
         return math.log(number) if number > 0 else -math.inf
-    return jnp.log(jnp.asarray(decay, jnp.float32))
+    return jnp.log(jnp.asarray(decay, float))
 
 
 def _one_minus_power(logarithm: float | jax.Array, steps: jax.typing.ArrayLike) -> jax.Array:
     """`1 - exp(steps logarithm)`, without cancellation."""
-    return -jnp.expm1(jnp.asarray(steps, jnp.float32) * logarithm)
+    return -jnp.expm1(jnp.asarray(steps, float) * logarithm)

@@ -11,6 +11,7 @@ from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.weight_decay import need_params
@@ -74,4 +75,4 @@ def sam(
         sharp = grad_fn(cast_like(uphill, params))
         return cast_like(sharp, grads), SAMState(optax.safe_increment(state.count))
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
