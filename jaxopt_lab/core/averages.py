@@ -11,19 +11,46 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.transformation import trained_part
+from jaxopt_lab.core.tree import is_trained, widen, zeros_accumulator
+from jaxopt_lab.core.types import Params
+
 
 def moving_average(decay: float | jax.Array, average: jax.Array, new: jax.Array) -> jax.Array:
     """`decay average + (1 - decay) new`, in the average's dtype: the moments of optimizers."""
     return (decay * average + (1 - decay) * new).astype(average.dtype)
 
 
-def blend(average: jax.Array, new: jax.Array, weight: jax.Array) -> jax.Array:
-    """`(1 - weight) average + weight new`, in the average's dtype: averages of parameters.
+def begun_average(params: Params) -> tuple[Params, Params]:
+    """The average of these parameters alone, float32 or wider, and what rounding took: nothing."""
+    average = jax.tree.map(lambda p: jnp.array(p, copy=True), widen(params))
+    return average, zeros_accumulator(trained_part(params, params))
 
-    Exactly `new` where the weight is 1. From the weight and not from `1 - weight`, because float32
-    knows a small weight better: 1 - (1 - 1e-4) is off by a part in 10,000.
+
+def parameters_toward(
+    average: Params, rest: Params, new: Params, weight: jax.Array
+) -> tuple[Params, Params]:
+    """`a + weight (new - a)`, leaf by leaf, and what rounding took: averages of parameters.
+
+    A float32 average alone stands still as soon as weight |new - a| is less than half a unit of its
+    last place: with a weight of 1e-4 at 3e-4 |a| from its goal. So what was rounded off is kept in
+    `rest`, and added at the next step (Kahan's summation). A weight of 1 gives exactly `new`, and
+    so has every leaf that cannot be trained.
     """
-    return ((1 - weight) * average + weight * new.astype(average.dtype)).astype(average.dtype)
+
+    def step(a, rest, new):
+        if not is_trained(a):
+            return new, rest
+        x = new.astype(a.dtype)
+        change = rest + weight * ((x - a) - rest)
+        moved = (a + change).astype(a.dtype)
+        left = (change - (moved - a)).astype(a.dtype)
+        return jnp.where(weight == 1, x, moved), jnp.where(weight == 1, 0, left)
+
+    leaves, structure = jax.tree.flatten(average)
+    trees = (structure.flatten_up_to(tree) for tree in (rest, new))
+    pairs = [step(*each) for each in zip(leaves, *trees, strict=True)]
+    return structure.unflatten([a for a, _ in pairs]), structure.unflatten([r for _, r in pairs])
 
 
 def step_toward(average: Any, new: Any, weight: jax.Array) -> Any:

@@ -152,3 +152,50 @@ def test_the_average_is_taken_after_every_update_of_the_chain():
     tx = optax.chain(sgd(0.1), optax.scale(0.5), weight_ema())
     updates, state = tx.update(grads, tx.init(params), params)
     assert_trees_close(averaged_params(state), optax.apply_updates(params, updates))
+
+
+LONG = 100_000
+
+
+def averages_of(values, dtype):
+    """Of a long walk through these values: a slow EMA, the same without bias, and the mean."""
+    txs = [weight_ema(0.9999), weight_ema(0.9999, debias=True), stochastic_weight_averaging(0)]
+    start = jnp.zeros([], dtype)
+
+    def body(states, value):
+        given = zip(txs, states, strict=True)
+        return [tx.update(value.astype(dtype), state, start)[1] for tx, state in given], None
+
+    run = jax.jit(lambda v: jax.lax.scan(body, [tx.init(start) for tx in txs], v)[0])
+    return [float(state.average) for state in run(values)]
+
+
+def expected_averages(values):
+    """The same sums in NumPy's double precision."""
+    values, weights = np.asarray(values, np.float64), 0.9999 ** np.arange(LONG - 1.0, -1, -1)
+    ema = 1e-4 * (weights[1:] @ values[1:]) + weights[0] * values[0]
+    return [ema, weights @ values / weights.sum(), values.mean()]
+
+
+# Steps of an average too small for its last place; one that moves; one that stands still.
+WALKS = {
+    "near": np.where(np.arange(LONG) == 0, 1.0, 1.0001),
+    "noisy": 1 + np.random.default_rng(0).normal(size=LONG),
+    "constant": np.full(LONG, 3.0),
+}
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_long_averages_in_float32_do_not_drift(walk):
+    values = WALKS[walk].astype(np.float32)
+    # One rounding of the result and, of weights like 1e-4, of the weights.
+    found = averages_of(jnp.asarray(values), jnp.float32)
+    np.testing.assert_allclose(found, expected_averages(values), rtol=3e-7)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("walk", WALKS)
+def test_long_averages_under_x64_are_float64(walk):
+    found = averages_of(jnp.asarray(WALKS[walk]), jnp.float64)
+    # 1 - 0.9999 has twelve digits in double precision.
+    np.testing.assert_allclose(found, expected_averages(WALKS[walk]), rtol=1e-12)
