@@ -46,6 +46,11 @@ def trained_part(tree: Any, like: Any) -> Any:
     return jax.tree.map(lambda x, y: y if is_trained(x) else optax.MaskedNode(), like, tree)
 
 
+def joined(trained: Any, like: Any) -> Any:
+    """`trained_part` undone: its holes filled with the leaves of `like`, its dtypes those of it."""
+    return jax.tree.map(lambda x, y: y.astype(x.dtype) if is_trained(x) else x, like, trained)
+
+
 def _nothing(leaf: jax.Array, grad: jax.Array) -> jax.Array:
     """An update that leaves the leaf alone, in `optax.apply_updates` too, which takes no float0."""
     if grad.dtype != jax.dtypes.float0:

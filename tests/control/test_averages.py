@@ -199,3 +199,17 @@ def test_long_averages_under_x64_are_float64(walk):
     found = averages_of(jnp.asarray(WALKS[walk]), jnp.float64)
     # 1 - 0.9999 has twelve digits in double precision.
     np.testing.assert_allclose(found, expected_averages(WALKS[walk]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("tx", [weight_ema(0.5), stochastic_weight_averaging(0)])
+def test_what_cannot_be_trained_is_in_the_average_as_it_is(tx):
+    """A float32 average would round the number to 16,777,216."""
+    params = {"w": jnp.ones(2), "n": jnp.array(2**24 + 1), "on": jnp.array(True)}
+    updates = jax.tree.map(jnp.zeros_like, params)
+    state = tx.init(params)
+    for step in range(3):
+        now = params | {"n": params["n"] + step}
+        _, state = tx.update(updates, state, now)
+        average = averaged_params(state)
+        assert (int(average["n"]), average["n"].dtype) == (int(now["n"]), jnp.int32)
+        assert average["on"].dtype == jnp.bool_
