@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import NonNegative, Range, checked
+from jaxopt_lab.core.transformation import transformation
 
 # Set apart from what else draws from a step's key.
 STREAM = 0x6E6F6973
@@ -59,7 +60,7 @@ def add_gradient_noise(
         if key is None:
             key = jax.random.fold_in(jax.random.key(seed), state.count)
         key = jax.random.fold_in(key, STREAM)
-        deviation = jnp.sqrt(eta / (1 + state.count.astype(jnp.float32)) ** gamma)
+        deviation = jnp.sqrt(eta / (1 + state.count.astype(float)) ** gamma)
         leaves, structure = jax.tree.flatten(updates)
         noisy = [
             (g + deviation * jax.random.normal(jax.random.fold_in(key, i), g.shape)).astype(g.dtype)
@@ -68,4 +69,4 @@ def add_gradient_noise(
         count = optax.safe_increment(state.count)
         return jax.tree.unflatten(structure, noisy), AddGradientNoiseState(count)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

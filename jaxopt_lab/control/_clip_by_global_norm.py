@@ -7,6 +7,7 @@ import optax
 from jaxopt_lab.control.norm import factor_under, scaled, squared_norm
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Positive, checked
+from jaxopt_lab.core.transformation import transformation
 
 
 @declare(any_rate=True)
@@ -47,4 +48,4 @@ def clip_by_global_norm(max_norm: Positive) -> optax.GradientTransformationExtra
         factor = factor_under(jnp.sqrt(total), max_norm)
         return jax.tree.map(lambda g: scaled(g, factor), updates), state
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

@@ -7,6 +7,7 @@ import optax
 from jaxopt_lab.control.norm import factor_under, scaled, squared_norm
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Positive, checked
+from jaxopt_lab.core.transformation import transformation
 
 
 @declare(any_rate=True)
@@ -42,4 +43,4 @@ def clip_by_norm(max_norm: Positive) -> optax.GradientTransformationExtraArgs:
         del params, extra
         return jax.tree.map(clip, updates), state
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

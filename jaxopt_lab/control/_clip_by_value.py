@@ -6,6 +6,7 @@ import optax
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Positive, checked
+from jaxopt_lab.core.transformation import transformation
 
 
 @declare(any_rate=True)
@@ -41,4 +42,4 @@ def clip_by_value(max_value: Positive) -> optax.GradientTransformationExtraArgs:
         )
         return clipped, state
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

@@ -20,7 +20,7 @@ class EarlyStoppingState(NamedTuple):
     Attributes:
       seen: measurements so far.
       wait: of these, how many since the last improvement.
-      best: the best value, float32, infinite before the first measurement.
+      best: the best value, float32 (float64 under x64), infinite before the first measurement.
       stopped: bool, for good.
       best_params: the parameters that had the best value, or None where they are not kept.
       inner: state of the wrapped transformation.

@@ -15,6 +15,7 @@ from jaxopt_lab.control.plateau import (
 )
 from jaxopt_lab.core.declare import declare, reads
 from jaxopt_lab.core.ranges import NonNegative, OpenDecay, Positive, checked
+from jaxopt_lab.core.transformation import transformation
 
 
 @declare(
@@ -101,4 +102,4 @@ def reduce_on_plateau(
         state = observe(state, metrics)
         return jax.tree.map(lambda u: scaled(u, state.scale), updates), state
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

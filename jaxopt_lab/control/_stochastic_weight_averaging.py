@@ -7,20 +7,19 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.control.params import after_step
-from jaxopt_lab.control.states import copied
-from jaxopt_lab.core.averages import blend
+from jaxopt_lab.core.averages import begun_average, parameters_toward
 from jaxopt_lab.core.declare import Keeps, declare, reads
 from jaxopt_lab.core.ranges import Duration, Range, Steps, checked
-from jaxopt_lab.core.tree import accumulator_dtype
 from jaxopt_lab.core.types import Params
 
 
 class StochasticWeightAveragingState(NamedTuple):
-    """Steps taken, parameters averaged, and their average, float32 or wider."""
+    """Steps taken, parameters averaged, their average, float32 or wider, and what rounding took."""
 
     count: jax.Array
     averaged: jax.Array
     average: Params
+    rest: Params
 
 
 @declare(
@@ -38,9 +37,11 @@ def stochastic_weight_averaging(
     minimum. Batch statistics must be re-estimated for it. Last in the chain: it averages the
     parameters after the step, which are those of the call plus the updates that reach it.
 
-        a <- (n a + theta) / (n + 1)    after t steps, t >= start, (t - start) mod every = 0
+        a <- a + (theta - a) / (n + 1)    after t steps, t >= start, (t - start) mod every = 0
 
-    Before the first of these the average is the current parameters.
+    Before the first of these the average is the current parameters. What a step rounds off is kept
+    and added at the next one, so that the average of very many is as exact as that of a few.
+    Memory: twice the parameters, in float32 or wider.
 
     Args:
       start: steps before the first parameters that count; with 0 the first are those after `every`
@@ -49,7 +50,7 @@ def stochastic_weight_averaging(
 
     Returns:
       A transformation that leaves updates alone; state
-      `StochasticWeightAveragingState(count, averaged, average)`, see `averaged_params`.
+      `StochasticWeightAveragingState(count, averaged, average, rest)`, see `averaged_params`.
 
     Raises:
       ArgumentError: for a number out of its range.
@@ -60,10 +61,12 @@ def stochastic_weight_averaging(
     """
 
     def init(params):
+        average, rest = begun_average(params)
         return StochasticWeightAveragingState(
             count=jnp.zeros([], jnp.int32),
             averaged=jnp.zeros([], jnp.int32),
-            average=jax.tree.map(lambda p: p.astype(accumulator_dtype(p.dtype)), copied(params)),
+            average=average,
+            rest=rest,
         )
 
     def update(updates, state, params=None, **extra):
@@ -71,8 +74,9 @@ def stochastic_weight_averaging(
         new = after_step("stochastic_weight_averaging", params, updates)
         count = jnp.asarray(optax.safe_increment(state.count))
         take = (count >= start) & ((count - start) % every == 0)
-        weight = jnp.where(take, 1 / (state.averaged + 1), jnp.where(state.averaged == 0, 1.0, 0.0))
-        averages = jax.tree.map(lambda a, p: blend(a, p, weight), state.average, new)
-        return updates, StochasticWeightAveragingState(count, state.averaged + take, averages)
+        share = 1 / (state.averaged + 1).astype(float)
+        weight = jnp.where(take, share, jnp.where(state.averaged == 0, 1.0, 0.0))
+        averages = parameters_toward(state.average, state.rest, new, weight)
+        return updates, StochasticWeightAveragingState(count, state.averaged + take, *averages)
 
     return optax.GradientTransformationExtraArgs(init, update)

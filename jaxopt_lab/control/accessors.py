@@ -82,7 +82,7 @@ def snapshots_taken(opt_state: Any) -> jax.Array:
 
 
 def learning_rate_scale(opt_state: Any) -> jax.Array:
-    """The factor that a plateau has come to: a float32 scalar in (0, 1].
+    """The factor that a plateau has come to: a float scalar in (0, 1].
 
     Raises:
       InputError: where there is not exactly one `reduce_on_plateau` or `plateau_learning_rate`.

@@ -32,12 +32,12 @@ def measured(control: str, metrics: Any, monitor: str) -> Metric:
     if not isinstance(metric, Metric):
         kind = type(metric).__name__
         raise InputError(f"{wanted}: it must be a Metric(value, ready), got a {kind}")
-    return Metric(jnp.asarray(metric.value, jnp.float32), jnp.asarray(metric.ready, jnp.bool_))
+    return Metric(jnp.asarray(metric.value, float), jnp.asarray(metric.ready, jnp.bool_))
 
 
 def worst(mode: Mode) -> jax.Array:
     """What every number is better than."""
-    return jnp.array(jnp.inf if mode == "min" else -jnp.inf, jnp.float32)
+    return jnp.array(jnp.inf if mode == "min" else -jnp.inf, float)
 
 
 def improves(

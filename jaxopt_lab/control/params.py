@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import optax
+import jax
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.tree import is_trained
 from jaxopt_lab.core.types import Params
 
 
@@ -20,5 +21,12 @@ def required(control: str, params: Any) -> Params:
 
 
 def after_step(control: str, params: Any, updates: Any) -> Params:
-    """The parameters once these updates are applied, in their own dtypes."""
-    return optax.apply_updates(required(control, params), updates)
+    """The parameters once these updates are applied, in their own dtypes.
+
+    Those that cannot be trained are as they were, whatever their updates are.
+    """
+    return jax.tree.map(
+        lambda p, u: (p + u).astype(p.dtype) if is_trained(p) else p,
+        required(control, params),
+        updates,
+    )

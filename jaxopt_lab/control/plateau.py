@@ -19,8 +19,8 @@ class PlateauState(NamedTuple):
     """The factor on the learning rate, the best value so far, and two counts of measurements.
 
     Attributes:
-      scale: in (0, 1], float32.
-      best: float32, infinite before the first measurement.
+      scale: in (0, 1], float32 (float64 under x64).
+      best: of the same type, infinite before the first measurement.
       wait: measurements without improvement.
       cooldown: measurements for which waiting is off, after a reduction.
     """
@@ -34,7 +34,7 @@ class PlateauState(NamedTuple):
 def init_plateau(mode: Mode) -> PlateauState:
     """No reduction yet, and nothing measured."""
     return PlateauState(
-        scale=jnp.ones([], jnp.float32),
+        scale=jnp.ones([], float),
         best=worst(mode),
         wait=jnp.zeros([], jnp.int32),
         cooldown=jnp.zeros([], jnp.int32),

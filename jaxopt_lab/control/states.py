@@ -24,7 +24,12 @@ def select(condition: jax.Array, new: Any, old: Any) -> Any:
 
 def zero_where(condition: jax.Array, tree: Any) -> Any:
     """Zeros where the scalar condition holds, whatever the leaves are; else the leaves."""
-    return jax.tree.map(lambda x: jnp.where(condition, jnp.zeros_like(x), x), tree)
+
+    def zero(x):
+        # A leaf of float0, the gradient of a PRNG key, has no values.
+        return x if x.dtype == jax.dtypes.float0 else jnp.where(condition, jnp.zeros_like(x), x)
+
+    return jax.tree.map(zero, tree)
 
 
 def copied(tree: Any) -> Any:

@@ -16,14 +16,21 @@ def cast_floating(tree: Any, dtype: Any) -> Any:
     )
 
 
+def is_trained(leaf: Any) -> bool:
+    """Whether a leaf can be trained: it holds floating or complex numbers."""
+    return jnp.issubdtype(getattr(leaf, "dtype", type(leaf)), jnp.inexact)
+
+
 def accumulator_dtype(dtype: Any) -> Any:
     """float32 for narrower floats, the dtype itself otherwise: what an optimizer's state holds."""
     return jnp.promote_types(dtype, jnp.float32)
 
 
 def widen(tree: Any) -> Any:
-    """Leaves in the precision of their accumulators; those already so wide are left alone."""
-    return jax.tree.map(lambda x: x.astype(accumulator_dtype(x.dtype)), tree)
+    """Leaves that can be trained in the precision of their accumulators, all others as they are."""
+    return jax.tree.map(
+        lambda x: x.astype(accumulator_dtype(x.dtype)) if is_trained(x) else x, tree
+    )
 
 
 def cast_like(tree: Any, like: Any) -> Any:
@@ -37,8 +44,8 @@ def zeros_accumulator(params: Any) -> Any:
 
 
 def all_finite(tree: Any) -> jax.Array:
-    """Whether every floating leaf holds finite numbers only: a bool scalar."""
-    leaves = [jnp.isfinite(x).all() for x in jax.tree.leaves(tree)]
+    """Whether every leaf that can be trained holds finite numbers only: a bool scalar."""
+    leaves = [jnp.isfinite(x).all() for x in jax.tree.leaves(tree) if is_trained(x)]
     return jnp.stack(leaves).all() if leaves else jnp.array(True)
 
 

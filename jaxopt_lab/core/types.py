@@ -19,7 +19,7 @@ Split = dict[str, np.ndarray]
 """A whole split on the host: the arrays of a batch with a leading axis of N."""
 
 Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
-"""`step -> float32 scalar`, for every step >= 0."""
+"""`step -> scalar`, float32 (float64 under x64), for every step >= 0."""
 
 ScalarOrSchedule = float | jax.Array | Schedule
 
@@ -51,7 +51,7 @@ class Loss(Protocol):
     """What is minimized: its mean over a batch."""
 
     def __call__(self, outputs: jax.Array, labels: jax.Array, /) -> jax.Array:
-        """One float32 value a sample, (B,)."""
+        """One value a sample, (B,), float32 or wider."""
         ...
 
 
@@ -62,7 +62,7 @@ class Measure(Protocol):
     """
 
     def __call__(self, outputs: jax.Array, labels: jax.Array, /) -> jax.Array:
-        """One float32 value a sample, (B,)."""
+        """One value a sample, (B,), float32 or wider."""
         ...
 
 

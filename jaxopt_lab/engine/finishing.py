@@ -104,5 +104,5 @@ def _members(experiment: Experiment, state: TrainState) -> tuple[Params, ModelSt
 
 
 def _numbers(values: dict[str, jax.Array]) -> dict[str, float]:
-    """float32 scalars as the shortest decimals that read back as them."""
-    return {name: float(str(np.float32(value))) for name, value in values.items()}
+    """Scalars as the shortest decimals that read back as them, in their own dtype."""
+    return {name: float(str(np.asarray(value)[()])) for name, value in values.items()}

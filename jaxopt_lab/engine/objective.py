@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
+from jaxopt_lab.core.tree import widen
 from jaxopt_lab.core.types import Loss, Measure, Params
 
 
@@ -26,7 +26,7 @@ class Objective(NamedTuple):
     measures: Mapping[str, Measure] = {}
 
     def terms(self, params: Params, outputs: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
-        """The terms whose sum is minimized, float32 scalars by name.
+        """The terms whose sum is minimized, scalars by name, float32 or wider.
 
         Args:
           params: of the penalty.
@@ -35,10 +35,10 @@ class Objective(NamedTuple):
           labels: (B, ...).
         """
         first = self.first(outputs, labels)
-        terms = {"loss": self.loss(first, labels).mean().astype(jnp.float32)}
+        terms = {"loss": widen(self.loss(first, labels).mean())}
         if self.consistency is not None:
             views = outputs.reshape(-1, *first.shape)
-            terms["consistency"] = self.consistency(views).mean().astype(jnp.float32)
+            terms["consistency"] = widen(self.consistency(views).mean())
         if self.penalty is not None:
             terms["penalty"] = self.penalty(params)
         return terms

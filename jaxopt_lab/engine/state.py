@@ -72,13 +72,11 @@ def init_state(
         params=params,
         model_state=model_state,
         opt_state=optimizer.init(params),
-        evaluation={
-            k: Metric(jnp.array(jnp.nan, jnp.float32), jnp.array(False)) for k in evaluation
-        },
+        evaluation={k: Metric(jnp.array(jnp.nan, float), jnp.array(False)) for k in evaluation},
     )
 
 
 def with_evaluation(state: TrainState, metrics: dict[str, jax.Array]) -> TrainState:
     """The state with new metrics, which belong to its params, for the next step to see."""
-    new = {k: Metric(jnp.asarray(v, jnp.float32), jnp.array(True)) for k, v in metrics.items()}
+    new = {k: Metric(jnp.asarray(v, float), jnp.array(True)) for k, v in metrics.items()}
     return state._replace(evaluation={**state.evaluation, **new})

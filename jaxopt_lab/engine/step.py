@@ -78,7 +78,7 @@ def make_step(
             **({} if curvature is None else {"curvature": curvature(state, batch)}),
         )
         if learning_rate is not None:
-            row["learning_rate"] = jnp.asarray(learning_rate(state.step, opt_state), jnp.float32)
+            row["learning_rate"] = jnp.asarray(learning_rate(state.step, opt_state), float)
         evaluation = {
             k: m._replace(ready=jnp.zeros_like(m.ready)) for k, m in state.evaluation.items()
         }

@@ -1,7 +1,7 @@
 """Losses, metrics and penalties.
 
-A loss or a metric is `(outputs, labels) -> one float32 value a sample`, a penalty
-`params -> one float32 value`; `jensen_shannon` compares outputs with each other,
+A loss or a metric is `(outputs, labels) -> one value a sample`, a penalty
+`params -> one value`, float32 or wider; `jensen_shannon` compares outputs with each other,
 `expected_calibration_error` is one value of a whole data set. The samplers `categorical`, `normal`
 and `bernoulli` draw labels from the distributions that losses are the negative logarithm of.
 Imports `core` only. Begin with `targets.py`: the forms that labels come in.

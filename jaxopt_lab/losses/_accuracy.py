@@ -1,7 +1,6 @@
 """Classification accuracy."""
 
 import jax
-import jax.numpy as jnp
 
 from jaxopt_lab.core.declare import declare
 
@@ -16,13 +15,13 @@ def accuracy(outputs: jax.Array, labels: jax.Array) -> jax.Array:
         single score above 0 for the positive class.
 
     Returns:
-      (B,) float32, 1 where right and 0 where wrong; the mean is the accuracy.
+      (B,), 1.0 where right and 0 where wrong; the mean is the accuracy.
 
     Reference: the fraction of correct predictions.
     """
     if outputs.ndim == 1 or outputs.shape[1] == 1:
         right = (outputs.reshape(-1) > 0) == (labels.reshape(-1) > 0)
-        return right.astype(jnp.float32)
+        return right.astype(float)
     if labels.ndim == outputs.ndim:
         labels = labels.argmax(-1)
-    return (outputs.argmax(-1) == labels).astype(jnp.float32)
+    return (outputs.argmax(-1) == labels).astype(float)

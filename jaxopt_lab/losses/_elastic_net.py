@@ -27,7 +27,7 @@ def elastic_net(
         parameters that gives one; None for those of rank above 1.
 
     Returns:
-      A float32 scalar.
+      A scalar, float32 or wider.
 
     Raises:
       ArgumentError: for a number out of its range.

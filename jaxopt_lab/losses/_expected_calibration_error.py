@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.ranges import Count, checked
+from jaxopt_lab.core.tree import accumulator_dtype
 from jaxopt_lab.losses._accuracy import accuracy
 
 
@@ -20,21 +21,21 @@ def expected_calibration_error(
         B_m = {i : (m - 1)/M < p_i <= m/M},    p_i = max_k softmax(z_i)_k
 
     Args:
-      outputs: logits z, (N, K), any float dtype, computed in float32; or for two classes (N,) or
-        (N, 1), of which the sigmoid is the probability of the positive one.
+      outputs: logits z, (N, K), any float dtype, computed in float32 or wider; or for two classes
+        (N,) or (N, 1), of which the sigmoid is the probability of the positive one.
       labels: as `accuracy` takes them: (N,) integer classes, or distributions, (N, K), whose
         largest entry counts; with one output above 0 for the positive class.
       bins: M >= 1, of equal width.
 
     Returns:
-      A float32 scalar in [0, 1]; NaN without samples.
+      A scalar in [0, 1]; NaN without samples.
 
     Raises:
       ArgumentError: for fewer bins than one.
 
     Reference: Guo et al., 2017, https://arxiv.org/abs/1706.04599, equation 3; 15 bins, section 4.
     """
-    logits = outputs.astype(jnp.float32)
+    logits = outputs.astype(accumulator_dtype(outputs.dtype))
     if logits.ndim == 1 or logits.shape[1] == 1:
         confidence = jax.nn.sigmoid(jnp.abs(logits.reshape(-1)))
     else:

@@ -32,7 +32,7 @@ def hinge(
 
     Args:
       outputs: scores z, (B, K), or (B,) or (B, 1) for two classes; any float dtype, computed in
-        float32.
+        float32 or wider.
       labels: (B,) integer classes y in [0, K), or distributions over them, (B, K); with
         one_vs_rest any subset of classes. For two classes with one score 1 for the positive class,
         0 or -1 for the other, or its probability in [0, 1].
@@ -41,7 +41,7 @@ def hinge(
       margin: m > 0.
 
     Returns:
-      (B,) float32.
+      (B,), float32 or wider.
 
     Raises:
       ArgumentError: for a margin out of its range or an unknown `multiclass`.

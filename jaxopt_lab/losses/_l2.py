@@ -25,7 +25,7 @@ def l2(params: Params, *, weight: NonNegative, mask: Mask = None) -> jax.Array:
         parameters that gives one; None for those of rank above 1.
 
     Returns:
-      A float32 scalar.
+      A scalar, float32 or wider.
 
     Raises:
       ArgumentError: for a weight out of its range.

@@ -20,12 +20,12 @@ def logistic(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     Finite, with its gradient, for logits of any finite size.
 
     Args:
-      outputs: logits z, (B, K), or (B,) for one; any float dtype, computed in float32.
+      outputs: logits z, (B, K), or (B,) for one; any float dtype, computed in float32 or wider.
       labels: y of the outputs' shape, or for one logit (B,): 1 for the positive class, 0 or -1 for
         the other, or its probability in [0, 1]; or (B,) integer classes in [0, K), taken one-hot.
 
     Returns:
-      (B,) float32.
+      (B,), float32 or wider.
 
     Raises:
       InputError: where the labels' shape does not fit.

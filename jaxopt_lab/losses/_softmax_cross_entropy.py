@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Probability, checked
+from jaxopt_lab.core.tree import accumulator_dtype
 from jaxopt_lab.losses.samplers import categorical
 
 
@@ -19,8 +20,8 @@ def softmax_cross_entropy(
 
         l = -sum_k q_k log softmax(z)_k,    q = (1 - s) y + s / K
 
-    Computed in float32 whatever the logits' dtype, and finite for logits of any finite size; one of
-    -infinity rules its class out.
+    Computed in float32 or wider, and finite for logits of any finite size; one of -infinity rules
+    its class out.
 
     Args:
       outputs: logits z, (B, K), any float dtype.
@@ -29,21 +30,21 @@ def softmax_cross_entropy(
       label_smoothing: s in [0, 1], the share of the label given to the uniform distribution.
 
     Returns:
-      (B,) float32.
+      (B,), float32 or wider.
 
     Reference: Szegedy et al., 2016, https://arxiv.org/abs/1512.00567 (label smoothing).
     """
-    logits = outputs.astype(jnp.float32)
+    logits = outputs.astype(accumulator_dtype(outputs.dtype))
     logits = logits - jax.lax.stop_gradient(logits.max(-1, keepdims=True))
     # So that neither a difference nor a sum of K of them is infinite, which times 0 would be NaN.
-    logits = jnp.maximum(logits, jnp.finfo(jnp.float32).min / logits.shape[-1])
+    logits = jnp.maximum(logits, jnp.finfo(logits.dtype).min / logits.shape[-1])
     if labels.ndim == logits.ndim - 1:
         # A comparison and a sum, which fuse with what is around them; a gather does not.
         hot = jax.nn.one_hot(labels, logits.shape[-1], dtype=jnp.bool_)
         at_label = jnp.where(hot, logits, 0).sum(-1)
         total = 1.0
     else:
-        target = labels.astype(jnp.float32)
+        target = labels.astype(logits.dtype)
         at_label = (target * logits).sum(-1)
         total = target.sum(-1)
     expected = (1 - label_smoothing) * at_label + label_smoothing * logits.mean(-1)

@@ -17,12 +17,12 @@ def squared_error(outputs: jax.Array, labels: jax.Array) -> jax.Array:
         l = ||z - y||^2 = sum_k (z_k - y_k)^2
 
     Args:
-      outputs: z, (B, K), or (B,) for one output; any float dtype, computed in float32.
+      outputs: z, (B, K), or (B,) for one output; any float dtype, computed in float32 or wider.
       labels: y of the outputs' shape, or for one output (B,); or (B,) integer classes in [0, K),
         taken one-hot.
 
     Returns:
-      (B,) float32; for one output its mean is the mean squared error.
+      (B,), float32 or wider; for one output its mean is the mean squared error.
 
     Raises:
       InputError: where the labels' shape does not fit.

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.mask import Mask, full_mask
+from jaxopt_lab.core.tree import is_trained, widen
 from jaxopt_lab.core.types import Params
 
 
 def total(function: Callable[[jax.Array], jax.Array], params: Params, mask: Mask) -> jax.Array:
-    """The sum of an elementwise function over the masked leaves, in float32."""
+    """The sum of an elementwise function over the masked leaves, in float32 or wider."""
     chosen = jax.tree.leaves(full_mask(mask, params))
     pairs = zip(chosen, jax.tree.leaves(params), strict=True)
-    parts = [function(p.astype(jnp.float32)).sum() for keep, p in pairs if keep]
-    return jnp.stack(parts).sum() if parts else jnp.float32(0)
+    parts = [function(widen(p)).sum() for keep, p in pairs if keep and is_trained(p)]
+    return jnp.stack(parts).sum() if parts else jnp.zeros([])

@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.tree import accumulator_dtype
 
 
 def targets(
     outputs: jax.Array, labels: jax.Array, loss: str, *, signs: bool = False
 ) -> tuple[jax.Array, jax.Array]:
-    """Outputs and labels as two float32 arrays (B, K); a single output has K = 1.
+    """Outputs and labels as two arrays (B, K), float32 or wider; a single output has K = 1.
 
     Args:
       outputs: (B, K), or (B,) for one output.
@@ -30,5 +31,6 @@ def targets(
             labels = jax.nn.one_hot(labels, outputs.shape[1])
     if outputs.ndim != 2 or labels.shape != outputs.shape:
         raise InputError(f"{given}: give the outputs' shape, or one integer class a sample")
-    labels = labels.astype(jnp.float32)
-    return outputs.astype(jnp.float32), jnp.maximum(labels, 0) if signs else labels
+    outputs = outputs.astype(accumulator_dtype(outputs.dtype))
+    labels = labels.astype(outputs.dtype)
+    return outputs, jnp.maximum(labels, 0) if signs else labels

@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.ranges import LearningRate, OpenDecay, Positive, checked
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
@@ -101,4 +102,4 @@ def _adadelta(
         count = optax.safe_increment(state.count)
         return cast_like(updates, grads), AdadeltaState(count, e, x)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

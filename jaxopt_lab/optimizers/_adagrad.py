@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.ranges import LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
@@ -83,4 +84,4 @@ def _adagrad(
         step = jax.tree.map(lambda s, g: factor * g / jnp.sqrt(s + eps), total, g)
         return cast_like(step, grads), AdagradState(optax.safe_increment(state.count), total)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

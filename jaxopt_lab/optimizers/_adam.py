@@ -9,6 +9,7 @@ import optax
 from jaxopt_lab.core.averages import bias_correction, moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
@@ -91,4 +92,4 @@ def _adam(
         step = jax.tree.map(lambda m, v: factor * (m / c1) / (jnp.sqrt(v / c2) + eps), m, v)
         return cast_like(step, grads), AdamState(count, m, v)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

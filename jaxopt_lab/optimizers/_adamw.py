@@ -7,6 +7,7 @@ from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.optimizers._adam import scale_by_adam
 from jaxopt_lab.optimizers.weight_decay import WeightDecay, decay_rates, need_params
@@ -65,4 +66,4 @@ def adamw(
         step = jax.tree.map(lambda d, p, lam: -eta * (d + lam * p), direction, widen(params), decay)
         return cast_like(step, grads), new
 
-    return optax.GradientTransformationExtraArgs(scale.init, update)
+    return transformation(scale.init, update)

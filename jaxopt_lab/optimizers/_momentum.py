@@ -9,6 +9,7 @@ import optax
 from jaxopt_lab.core.ranges import LearningRate, Momentum, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
@@ -86,4 +87,4 @@ def _momentum(
         step = jax.tree.map(lambda m: outside * m, velocity)
         return cast_like(step, grads), MomentumState(optax.safe_increment(state.count), velocity)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

@@ -9,6 +9,7 @@ import optax
 from jaxopt_lab.core.averages import bias_correction, moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
@@ -89,7 +90,7 @@ def _nadam(
         zeros = zeros_accumulator
         return NadamState(
             count=jnp.zeros([], jnp.int32),
-            product=jnp.ones([], jnp.float32),
+            product=jnp.ones([], float),
             mean=zeros(params),
             square=zeros(params),
         )
@@ -98,9 +99,9 @@ def _nadam(
         del params, extra
         factor = factor_at(learning_rate, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
-        t = jnp.asarray(count, jnp.float32)
+        t = jnp.asarray(count, float)
         mu, next_mu = momentum_at(b1, psi, t), momentum_at(b1, psi, t + 1)
-        product = (state.product * mu).astype(jnp.float32)
+        product = (state.product * mu).astype(float)
         of_mean, of_grad = next_mu / (1 - product * next_mu), (1 - mu) / (1 - product)
         c2 = bias_correction(b2, count)
         g = widen(grads)
@@ -111,4 +112,4 @@ def _nadam(
         )
         return cast_like(step, grads), NadamState(count, product, m, v)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

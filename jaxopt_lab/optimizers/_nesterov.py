@@ -9,6 +9,7 @@ import optax
 from jaxopt_lab.core.ranges import LearningRate, Momentum, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.core.transformation import joined, trained_part, transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
@@ -99,7 +100,7 @@ def _nesterov(
         step = jax.tree.map(lambda m, g: next_beta * m + factor * g, velocity, g)
         return cast_like(step, grads), NesterovState(count, next_beta, velocity)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
 
 
 def nesterov_iterate(state: NesterovState, params: Params) -> Params:
@@ -114,5 +115,5 @@ def nesterov_iterate(state: NesterovState, params: Params) -> Params:
     Returns:
       theta = params - beta m, in the dtypes of `params`.
     """
-    theta = jax.tree.map(lambda p, m: p - state.beta * m, widen(params), state.velocity)
-    return cast_like(theta, params)
+    part = widen(trained_part(params, params))
+    return joined(jax.tree.map(lambda p, m: p - state.beta * m, part, state.velocity), params)

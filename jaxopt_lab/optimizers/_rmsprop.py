@@ -10,6 +10,7 @@ from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
@@ -119,4 +120,4 @@ def _rmsprop(
         count = optax.safe_increment(state.count)
         return cast_like(step, grads), RMSpropState(count, square, mean, velocity)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

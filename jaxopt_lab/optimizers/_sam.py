@@ -11,7 +11,8 @@ from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.tree import cast_like, widen
+from jaxopt_lab.core.transformation import trained_part
+from jaxopt_lab.core.tree import is_trained, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.weight_decay import need_params
 
@@ -67,11 +68,19 @@ def sam(
                 "sam: update needs the extra grad_fn, the function params -> grads of this batch: "
                 "update(grads, state, params, grad_fn=jax.grad(loss))"
             )
-        g = widen(grads)
+        g = widen(trained_part(grads, params))
         norm = optax.tree.norm(g)
         scale = jnp.where(norm > 0, value_at(rho, state.count) / jnp.where(norm > 0, norm, 1), 0)
-        uphill = jax.tree.map(lambda p, g: p + scale * g, widen(params), g)
-        sharp = grad_fn(cast_like(uphill, params))
-        return cast_like(sharp, grads), SAMState(optax.safe_increment(state.count))
+        # Of whole parameters: what cannot be trained is part of what grad_fn takes.
+        uphill = jax.tree.map(
+            lambda p, g: (p + scale * g).astype(p.dtype) if is_trained(p) else p, params, g
+        )
+        sharp = jax.tree.map(
+            lambda p, s, g: s.astype(g.dtype) if is_trained(p) else g,
+            params,
+            grad_fn(uphill),
+            grads,
+        )
+        return sharp, SAMState(optax.safe_increment(state.count))
 
     return optax.GradientTransformationExtraArgs(init, update)

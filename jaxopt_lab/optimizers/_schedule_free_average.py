@@ -4,7 +4,8 @@ from typing import Any
 
 import optax
 
-from jaxopt_lab.core.tree import cast_like, find_state, widen
+from jaxopt_lab.core.transformation import joined, trained_part
+from jaxopt_lab.core.tree import find_state, widen
 from jaxopt_lab.core.types import Params
 
 
@@ -23,4 +24,5 @@ def schedule_free_average(state: Any, params: Params) -> Params:
       InputError: where the state has no Schedule-Free method, or several.
     """
     found = find_state(state, "Schedule-Free method", optax.contrib.ScheduleFreeState)
-    return cast_like(optax.contrib.schedule_free_eval_params(found, widen(params)), params)
+    part = widen(trained_part(params, params))
+    return joined(optax.contrib.schedule_free_eval_params(found, part), params)

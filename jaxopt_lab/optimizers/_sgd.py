@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.ranges import LearningRate, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen
 
 
@@ -47,4 +48,4 @@ def sgd(learning_rate: LearningRate) -> optax.GradientTransformationExtraArgs:
         step = jax.tree.map(lambda g: -eta * g, widen(grads))
         return cast_like(step, grads), SGDState(optax.safe_increment(state.count))
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

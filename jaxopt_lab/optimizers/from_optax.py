@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import ScalarOrSchedule
 from jaxopt_lab.optimizers.weight_decay import need_params
@@ -56,4 +57,4 @@ def from_optax(
         count = optax.safe_increment(state.count)
         return cast_like(updates, grads), FromOptaxState(count, cast_like(inner, state.inner))
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

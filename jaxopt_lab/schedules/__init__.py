@@ -1,4 +1,6 @@
-"""Schedules: `step -> float32 scalar`, for every step >= 0, peak 1 by default.
+"""Schedules: `step -> scalar`, for every step >= 0, peak 1 by default.
+
+The scalar is float32, and float64 under x64.
 
 The table holds those that a configuration names. `join` combines schedules, as several
 `[[schedule]]` of a configuration do; `sgdr_cycle_end` and `cyclical_cycle_end` take the arguments

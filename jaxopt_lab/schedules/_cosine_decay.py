@@ -20,7 +20,7 @@ def cosine_decay(steps: Steps, *, peak: Positive = 1.0, end: NonNegative = 0.0) 
       end: eta_tau, the value from step tau on.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range.

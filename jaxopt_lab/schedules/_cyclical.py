@@ -42,7 +42,7 @@ def cyclical(
       peak: the value at step U.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range or an unknown mode.
@@ -56,7 +56,9 @@ def cyclical(
 
     def schedule(step):
         into = step % (up + down)
-        height = jnp.where(into <= up, into / up, (up + down - into) / down)
+        # From the nearer end in whole numbers. JAX divides these in float32, under x64 too.
+        done, left = jnp.asarray(into, float), jnp.asarray(up + down - into, float)
+        height = jnp.where(into <= up, done / up, left / down)
         amplitude = {
             "triangular": lambda: 1.0,
             "triangular2": lambda: power(0.5, step // (up + down)),

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+import jax.numpy as jnp
+
 from jaxopt_lab.core.ranges import Positive, Range, Steps, checked
 from jaxopt_lab.core.types import Schedule
 from jaxopt_lab.schedules.of_step import of_step
@@ -29,7 +31,7 @@ def exponential_decay(
       peak: eta_0, the value at step 0.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range.
@@ -38,6 +40,6 @@ def exponential_decay(
     """
 
     def schedule(step):
-        return peak * power(rate, step // every if staircase else step / every)
+        return peak * power(rate, step // every if staircase else jnp.asarray(step, float) / every)
 
     return of_step(schedule)

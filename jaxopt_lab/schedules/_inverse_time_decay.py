@@ -24,7 +24,7 @@ def inverse_time_decay(
       peak: eta_0, the value at step 0.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range.
@@ -34,7 +34,7 @@ def inverse_time_decay(
     """
 
     def schedule(step):
-        periods = step // every if staircase else step / every
-        return peak / (1 + rate * jnp.asarray(periods, jnp.float32))
+        periods = step // every if staircase else jnp.asarray(step, float) / every
+        return peak / (1 + rate * jnp.asarray(periods, float))
 
     return of_step(schedule)

@@ -24,7 +24,7 @@ def join(schedules: Sequence[Schedule], lengths: Sequence[Steps]) -> Schedule:
       lengths: l_0 to l_(n-1), the steps of each but the last.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for no schedules, a length below 1, or as many lengths as schedules.

@@ -49,7 +49,7 @@ def one_cycle(
       end: the last value; None for start / 10,000.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range, or three phases whose first two do not fit.

@@ -32,7 +32,7 @@ def polynomial_decay(
         each rise is lower than the one before.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range.
@@ -42,9 +42,7 @@ def polynomial_decay(
     """
 
     def schedule(step):
-        length = (
-            jnp.maximum(-(-step // steps), 1) * jnp.asarray(steps, jnp.float32) if cycle else steps
-        )
+        length = jnp.maximum(-(-step // steps), 1) * jnp.asarray(steps, float) if cycle else steps
         left = 1 - share_of(step, 0, length)
         return end + (peak - end) * left**power
 

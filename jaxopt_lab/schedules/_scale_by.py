@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.types import Schedule
 
 
@@ -34,12 +35,12 @@ def scale_by(schedule: Schedule) -> optax.GradientTransformationExtraArgs:
 
     def init(params):
         del params
-        return ScaleByState(jnp.zeros([], jnp.int32), jnp.asarray(schedule(0), jnp.float32))
+        return ScaleByState(jnp.zeros([], jnp.int32), jnp.asarray(schedule(0), float))
 
     def update(updates, state, params=None, **extra):
         del params, extra
-        value = jnp.asarray(schedule(state.count), jnp.float32)
+        value = jnp.asarray(schedule(state.count), float)
         updates = jax.tree.map(lambda u: (value * u).astype(u.dtype), updates)
         return updates, ScaleByState(optax.safe_increment(state.count), value)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

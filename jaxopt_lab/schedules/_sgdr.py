@@ -53,7 +53,7 @@ def sgdr(
       end: what each cycle comes down towards; the restart comes one step before it is reached.
 
     Returns:
-      A schedule, `step -> float32 scalar`. The index of the cycle is exact for every int32 step.
+      A schedule, `step -> scalar`. The index of the cycle is exact for every int32 step.
 
     Raises:
       ArgumentError: for a number out of its range, or a warm-up as long as the first cycle.
@@ -69,7 +69,7 @@ def sgdr(
 
     def schedule(step):
         now = cycle_at(step, cycle, t_mult)
-        into = (step - now.first).astype(jnp.float32)
+        into = (step - now.first).astype(float)
         top = end + (peak - end) * power(m_mult, now.index)
         rise = linear(end, top, into / jnp.maximum(warmup, 1))
         fall = cosine(top, end, jnp.clip((into - warmup) / (now.length - warmup), 0, 1))

@@ -33,7 +33,7 @@ def step_decay(
       peak: eta_0, the value at step 0.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range, or unless one of `every` and `at` is given.

@@ -21,7 +21,7 @@ def warmup(steps: Steps, *, start: NonNegative = 0.0, peak: Positive = 1.0) -> S
       peak: the value from step w on.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range.

@@ -44,7 +44,7 @@ def wsd(
       end: the value from step tau on.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range, or a warm-up and a decay that overlap.

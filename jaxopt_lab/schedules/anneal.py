@@ -16,6 +16,6 @@ def cosine(start: jax.typing.ArrayLike, end: jax.typing.ArrayLike, share: jax.Ar
 
 def share_of(step: jax.Array, begin: jax.typing.ArrayLike, end: jax.typing.ArrayLike) -> jax.Array:
     """How far `step` is between two others, in [0, 1]; 1 from `end` on, also where they meet."""
-    length = jnp.asarray(jnp.asarray(end) - begin, jnp.float32)
-    done = jnp.asarray(step - begin, jnp.float32)
+    length = jnp.asarray(jnp.asarray(end) - begin, float)
+    done = jnp.asarray(step - begin, float)
     return jnp.where(done < length, jnp.clip(done, 0) / jnp.where(length > 0, length, 1), 1.0)

@@ -15,7 +15,7 @@ NEVER = -1
 class Cycle(NamedTuple):
     """A cycle: which one from 0, its first step and its last (or NEVER), and its length.
 
-    All int32, but the length is float32.
+    All int32, but the length is a float.
     """
 
     index: jax.Array
@@ -44,7 +44,7 @@ def cycle_at(step: jax.Array, length: int | jax.Array, growth: int | jax.Array) 
         index,
         first=jnp.where(even, even_first, starts[passed]),
         last=jnp.where(even, even_last, grown_last),
-        length=length * jnp.asarray(growth, jnp.float32) ** index.astype(jnp.float32),
+        length=length * jnp.asarray(growth, float) ** index.astype(float),
     )
 
 

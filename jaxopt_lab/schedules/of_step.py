@@ -1,4 +1,4 @@
-"""What every schedule shares: whole steps of any size in, float32 out."""
+"""What every schedule shares: whole steps of any size in, a float scalar out."""
 
 from collections.abc import Callable
 from numbers import Integral
@@ -19,9 +19,9 @@ def as_step(step: jax.typing.ArrayLike) -> jax.Array:
 
 
 def of_step(function: Callable[[jax.Array], jax.typing.ArrayLike]) -> Schedule:
-    """A schedule from a function of an int32 step, whatever dtypes it computes in."""
+    """A schedule from a function of an int32 step: float32, and float64 under x64."""
 
     def schedule(step):
-        return jnp.asarray(function(as_step(step)), jnp.float32)
+        return jnp.asarray(function(as_step(step)), float)
 
     return schedule

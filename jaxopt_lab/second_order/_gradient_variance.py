@@ -92,7 +92,7 @@ def scale_by_gradient_variance(
     """
 
     def init(params):
-        zeros, scalar = zeros_accumulator(params), jnp.zeros([], jnp.float32)
+        zeros, scalar = zeros_accumulator(params), jnp.zeros([], float)
         return GradientVarianceState(
             jnp.zeros([], jnp.int32), zeros, zeros_accumulator(params), scalar, scalar
         )
@@ -137,7 +137,7 @@ def gradient_noise_scale(opt_state: Any) -> jax.Array:
       opt_state: an optimizer's state, with one `gradient_variance` however deep in it.
 
     Returns:
-      A float32 scalar, in samples.
+      A float scalar, in samples.
 
     Raises:
       InputError: where there is not exactly one `gradient_variance`.

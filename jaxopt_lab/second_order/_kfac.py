@@ -27,6 +27,7 @@ from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Momentum, Range, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import (
     accumulator_dtype,
     all_finite,
@@ -167,7 +168,7 @@ def kfac(
         velocity = jax.tree.map(lambda v, u: beta * v - eta * u, state.velocity, u)
         return cast_like(velocity, grads), KfacState(preconditioner, velocity)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
 
 
 @checked
@@ -196,7 +197,7 @@ def scale_by_kfac(
         eyes = {n: tuple(jnp.eye(k, dtype=dtypes[n]) for k in s) for n, s in sides.items()}
         # A kernel may turn out not to be a layer's: every leaf has room for its diagonal.
         moments = KronFactors(zeros, flatten_with_names(zeros_accumulator(params)))
-        return ScaleByKfacState(jnp.zeros([], jnp.int32), jnp.zeros([], jnp.float32), moments, eyes)
+        return ScaleByKfacState(jnp.zeros([], jnp.int32), jnp.zeros([], float), moments, eyes)
 
     def update(grads, state, params=None, *, curvature=None, **extra):
         del params, extra
@@ -229,7 +230,7 @@ def scale_by_kfac(
         new = ScaleByKfacState(count, weight, moments, inverses)
         return cast_like(finite_direction(direction, g), grads), new
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
 
 
 def _sides(params: Params, max_size: int) -> dict[str, tuple[int, int]]:
@@ -254,7 +255,7 @@ def _every(period: int, count: jax.Array, compute: Any, otherwise: Any) -> Any:
 
 def _averaged(weight, moments, new, decay):
     """The moving averages with one more sample, or as they were where it is not finite."""
-    keep = jnp.where(all_finite(new), jnp.asarray(decay, jnp.float32), 1)
+    keep = jnp.where(all_finite(new), jnp.asarray(decay, float), 1)
 
     def average(old, sample):
         # Of a layer whose bias is masked: without the last row and column.
@@ -264,7 +265,7 @@ def _averaged(weight, moments, new, decay):
     layers = {n: tuple(map(average, moments.layers[n], pair)) for n, pair in new.layers.items()}
     diagonal = {n: average(moments.diagonal[n], d) for n, d in new.diagonal.items()}
     averages = KronFactors(moments.layers | layers, moments.diagonal | diagonal)
-    return average(weight, jnp.ones([], jnp.float32)), averages
+    return average(weight, jnp.ones([], float)), averages
 
 
 def _inverses(a: jax.Array, g: jax.Array, damping: jax.Array) -> Pair:

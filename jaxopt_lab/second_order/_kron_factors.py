@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_lab.core.ranges import Count, checked
-from jaxopt_lab.core.tree import flatten_with_names, widen
+from jaxopt_lab.core.tree import accumulator_dtype, flatten_with_names, widen
 from jaxopt_lab.second_order.capture import Layer, find_layers, forward
 from jaxopt_lab.second_order.root_columns import root_columns
 
@@ -123,7 +123,8 @@ def _square(rows):
 
 def _inputs_factor(layer: Layer, x, batch):
     """A from the layer's input (B, *S, C)."""
-    rows = widen(layer.rows(x))  # (B T, I)
+    rows = layer.rows(x)  # (B T, I), of whole numbers too
+    rows = rows.astype(accumulator_dtype(rows.dtype))
     if layer.bias:
         rows = jnp.concatenate([rows, jnp.ones((len(rows), 1), rows.dtype)], 1)  # (B T, I + 1)
     return _square(rows) / batch

@@ -9,6 +9,7 @@ import optax
 from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.second_order.blocks import Blocks, finite_or_zeros
@@ -161,7 +162,7 @@ def scale_by_shampoo(
         mean = step_toward(state.mean, direction, weight)
         return cast_like(mean, grads), ShampooState(count, mean, square, statistics, roots)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
 
 
 def _inverse_root(matrices: jax.Array, root: int, eps: jax.Array) -> jax.Array:

@@ -9,6 +9,7 @@ import optax
 from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.second_order.blocks import Blocks, finite_or_zeros
@@ -151,7 +152,7 @@ def scale_by_soap(
         direction = finite_direction(jax.tree.structure(g).unflatten(parts), g)
         return cast_like(direction, grads), SoapState(count, mean, square, statistics, bases)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
 
 
 def _eigenbasis(matrices: jax.Array) -> jax.Array:

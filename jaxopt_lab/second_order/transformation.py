@@ -9,6 +9,7 @@ import optax
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import all_finite, cast_like, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.second_order.curvature import read_curvature
@@ -43,7 +44,7 @@ def by_curvature(
         new = jax.tree.map(lambda a, b: jnp.where(kept, a, b).astype(b.dtype), new, state)
         return cast_like(finite_direction(step, g), grads), new
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
 
 
 def finite_direction(direction: Params, grads: Params) -> Params:
@@ -76,7 +77,7 @@ def with_learning_rate(
         count = jnp.asarray(optax.safe_increment(state.count))
         return cast_like(step, grads), WithLearningRateState(count, new)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
 
 
 def need_small(method: str, params: Params, limit: int, remedy: str) -> None:

@@ -1,4 +1,4 @@
-"""What every schedule keeps: `schedule(step)` is a float32 scalar, whatever the step is."""
+"""What every schedule keeps: `schedule(step)` is a float scalar, whatever the step is."""
 
 import inspect
 from collections.abc import Callable
@@ -15,13 +15,13 @@ STEPS = np.arange(0, 200, 7)
 
 
 def defined_for_every_step(schedule: Schedule) -> None:
-    """A finite float32 scalar >= 0 for steps of every type and size."""
+    """A finite scalar >= 0, of JAX's widest float, for steps of every type and size."""
     steps = (0, 3, 10**6, 10**12, np.int64(2**40), jnp.array(5), jnp.array(2**31 - 1), True)
     for step in steps:
         value = schedule(step)
         holds(isinstance(value, jax.Array), f"the value at step {step} is an array: {value!r}")
-        kind = (value.shape, value.dtype)
-        holds(kind == ((), jnp.float32), f"the value at step {step} is a float32 scalar: {kind}")
+        kind, expected = (value.shape, value.dtype), ((), jnp.result_type(float))
+        holds(kind == expected, f"the value at step {step} is a scalar of the widest float: {kind}")
         number = float(value)
         fine = np.isfinite(number) and number >= 0
         holds(fine, f"the value at step {step} is finite and >= 0: {number}")

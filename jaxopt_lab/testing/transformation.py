@@ -12,11 +12,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Range, hints, marks
-from jaxopt_lab.core.tree import accumulator_dtype, cast_like
+from jaxopt_lab.core.tree import accumulator_dtype, cast_like, is_trained
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.problems import Problem
 from jaxopt_lab.testing.compare import alike, close, finite, holds
@@ -41,7 +42,9 @@ def some_params(dtype: Any = jnp.float32) -> dict[str, Any]:
 
 def waves(params: Params, step: Any = 0) -> tuple[Params, dict[str, Any]]:
     """Gradients cos(3 p + step), and no extra argument."""
-    return jax.tree.map(lambda p: jnp.cos(3 * p + step).astype(p.dtype), params), {}
+    return jax.tree.map(
+        lambda p: jnp.cos(3 * p + step).astype(p.dtype) if is_trained(p) else p, params
+    ), {}
 
 
 def updated(tx: Transformation, state: Any, params: Params, given: Given, step: Any) -> Any:
@@ -372,6 +375,41 @@ def state_keeps_the_sharding(tx: Transformation) -> None:
         if leaf.shape == (4 * rows, 2):
             same = leaf.sharding.is_equivalent_to(sharding, 2)
             holds(same, f"the state lies where its parameters do, not at {leaf.sharding}")
+
+
+def leaves_whole_numbers_alone(
+    tx: Transformation, params: dict[str, Any], given: Given = waves
+) -> None:
+    """Whole numbers, bools and PRNG keys among the parameters never move.
+
+    With gradients of whole numbers, and of `float0` as `jax.grad(allow_int=True)` gives them.
+    """
+    fixed = {
+        "steps": jnp.full((2, 2), 100_000_001),
+        "places": jnp.arange(3),
+        "on": jnp.array([True, False]),
+        "key": jax.random.key(0),
+    }
+    slopes = {name: np.zeros(x.shape, jax.dtypes.float0) for name, x in fixed.items()}
+    slopes["steps"] = jnp.zeros((2, 2), int)
+    tx, whole = optax.with_extra_args_support(tx), params | {"fixed": fixed}
+
+    @jax.jit
+    def moved(whole: Params) -> Params:
+        grads, extra = given(whole, 0)
+        state = tx.init(whole)
+        updates, new = tx.update({**grads, "fixed": slopes}, state, whole, **extra)
+        alike(new, state, "the state's structure, shapes and dtypes never change")
+        floats = {k: u for k, u in updates.items() if k in params}
+        alike(floats, params, "updates have the parameters' structure, shapes and dtypes")
+        # Those that pass updates on do not change float0, which optax does not apply. Of all that
+        # is computed only these leaves are asked for, which makes compilation cheap.
+        applied = {k: u for k, u in updates["fixed"].items() if u.dtype != jax.dtypes.float0}
+        return {k: optax.apply_updates(whole["fixed"][k], u) for k, u in applied.items()}
+
+    for name, leaf in moved(whole).items():
+        close(leaf, fixed[name], f"{name}, which cannot be trained, does not move")
+        alike(leaf, fixed[name], f"{name}, which cannot be trained, keeps its dtype")
 
 
 def works_without_leaves(tx: Transformation, given: Given = waves) -> None:

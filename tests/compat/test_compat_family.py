@@ -51,6 +51,10 @@ def test_structure_and_dtypes_never_change(make, dtype):
     promises.state_is_wide(tx, params)
 
 
+def test_leaves_whole_numbers_alone(make):
+    promises.leaves_whole_numbers_alone(make(), promises.some_params())
+
+
 def test_traced_rates_and_schedules_and_scales(make):
     def last(rate, schedule, scaled):
         tx = make(rate if schedule is None else schedule)

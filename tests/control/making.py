@@ -11,6 +11,7 @@ from cases import CONTROLS as CASES
 from jaxopt_lab.control import CONTROLS
 from jaxopt_lab.core.types import Metric
 from jaxopt_lab.optimizers import momentum
+from jaxopt_lab.testing.transformation import waves
 
 # Watched by those that read metrics: goes down, stands still, goes up, NaN, down at last.
 VALUES = [3.0, 2.0, 2.5, float("nan"), 2.5, 1.0]
@@ -40,7 +41,7 @@ def metrics(value, ready=True, **others):
 
 
 def some_grads(params, step=0):
-    return jax.tree.map(lambda p: jnp.cos(3 * p + step).astype(p.dtype), params)
+    return waves(params, step)[0]
 
 
 def run(tx, params, values=VALUES, update=None):

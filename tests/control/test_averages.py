@@ -152,3 +152,64 @@ def test_the_average_is_taken_after_every_update_of_the_chain():
     tx = optax.chain(sgd(0.1), optax.scale(0.5), weight_ema())
     updates, state = tx.update(grads, tx.init(params), params)
     assert_trees_close(averaged_params(state), optax.apply_updates(params, updates))
+
+
+LONG = 100_000
+
+
+def averages_of(values, dtype):
+    """Of a long walk through these values: a slow EMA, the same without bias, and the mean."""
+    txs = [weight_ema(0.9999), weight_ema(0.9999, debias=True), stochastic_weight_averaging(0)]
+    start = jnp.zeros([], dtype)
+
+    def body(states, value):
+        given = zip(txs, states, strict=True)
+        return [tx.update(value.astype(dtype), state, start)[1] for tx, state in given], None
+
+    run = jax.jit(lambda v: jax.lax.scan(body, [tx.init(start) for tx in txs], v)[0])
+    return [float(state.average) for state in run(values)]
+
+
+def expected_averages(values):
+    """The same sums in NumPy's double precision."""
+    values, weights = np.asarray(values, np.float64), 0.9999 ** np.arange(LONG - 1.0, -1, -1)
+    ema = 1e-4 * (weights[1:] @ values[1:]) + weights[0] * values[0]
+    return [ema, weights @ values / weights.sum(), values.mean()]
+
+
+# Steps of an average too small for its last place; one that moves; one that stands still.
+WALKS = {
+    "near": np.where(np.arange(LONG) == 0, 1.0, 1.0001),
+    "noisy": 1 + np.random.default_rng(0).normal(size=LONG),
+    "constant": np.full(LONG, 3.0),
+}
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_long_averages_in_float32_do_not_drift(walk):
+    values = WALKS[walk].astype(np.float32)
+    # One rounding of the result and, of weights like 1e-4, of the weights.
+    found = averages_of(jnp.asarray(values), jnp.float32)
+    np.testing.assert_allclose(found, expected_averages(values), rtol=3e-7)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("walk", WALKS)
+def test_long_averages_under_x64_are_float64(walk):
+    found = averages_of(jnp.asarray(WALKS[walk]), jnp.float64)
+    # 1 - 0.9999 has twelve digits in double precision.
+    np.testing.assert_allclose(found, expected_averages(WALKS[walk]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("tx", [weight_ema(0.5), stochastic_weight_averaging(0)])
+def test_what_cannot_be_trained_is_in_the_average_as_it_is(tx):
+    """A float32 average would round the number to 16,777,216."""
+    params = {"w": jnp.ones(2), "n": jnp.array(2**24 + 1), "on": jnp.array(True)}
+    updates = jax.tree.map(jnp.zeros_like, params)
+    state = tx.init(params)
+    for step in range(3):
+        now = params | {"n": params["n"] + step}
+        _, state = tx.update(updates, state, now)
+        average = averaged_params(state)
+        assert (int(average["n"]), average["n"].dtype) == (int(now["n"]), jnp.int32)
+        assert average["on"].dtype == jnp.bool_

@@ -74,6 +74,10 @@ def test_the_set_of_metrics_does_not_change_the_state(name):
     assert_trees_equal(*states)
 
 
+def test_leaves_whole_numbers_alone(name):
+    promises.leaves_whole_numbers_alone(make(name), some_params(), always_new)
+
+
 def test_jit_and_scan_equal_eager(name):
     steps = {"steps": len(VALUES), "rtol": 1e-5, "atol": 1e-6}
     promises.jit_and_scan_equal_eager(make(name), some_params(), always_new, **steps)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_lab.losses import accuracy, softmax_cross_entropy
+from jaxopt_lab.losses import LOSSES, METRICS, accuracy, softmax_cross_entropy
 
 
 def reference(logits, target):
@@ -64,3 +64,17 @@ def test_accuracy_of_integers_and_distributions():
 def test_smoothing_out_of_range():
     with pytest.raises(ValueError, match="label_smoothing must be in"):
         softmax_cross_entropy(jnp.zeros((1, 2)), jnp.zeros(1, int), label_smoothing=-0.1)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("name", [*LOSSES, *METRICS])
+def test_float64_outputs_keep_their_digits(name):
+    """A change below the digits of float32 is seen; a metric of right or wrong is float64."""
+    function = {**LOSSES, **METRICS}[name]
+    rng = np.random.default_rng(0)
+    outputs, labels = jnp.asarray(rng.normal(size=(5, 3))), jnp.asarray([0, 1, 2, 0, 1])
+    if name not in METRICS:
+        slope = jax.grad(lambda z: function(z, labels).sum())(outputs)
+        change = function(outputs + 1e-9, labels) - function(outputs, labels)
+        np.testing.assert_allclose(change, 1e-9 * slope.sum(1), rtol=1e-4, atol=1e-15)
+    assert function(outputs, labels).dtype == jnp.float64

@@ -141,6 +141,10 @@ def test_parameters_without_leaves(make):
     promises.works_without_leaves(make())
 
 
+def test_leaves_whole_numbers_alone(make):
+    promises.leaves_whole_numbers_alone(make(), promises.some_params())
+
+
 def test_zero_gradients_give_finite_updates(make):
     promises.finite_on_zero_gradients(make(), promises.some_params())
 

@@ -83,3 +83,13 @@ def test_what_is_missing_is_said():
         tx.update(START, tx.init(START), grad_fn=lambda p: p)
     with pytest.raises(ArgumentError, match="sam: rho must be >= 0"):
         sam(-0.1)
+
+
+def test_the_gradient_function_is_given_whole_numbers_too():
+    params = {"w": jnp.ones(2), "n": jnp.array(3)}
+    grad_fn = jax.grad(lambda p: jnp.sum(p["w"] ** p["n"]), allow_int=True)
+    tx = optax.chain(sam(0.5), momentum(0.1))
+    updates, _ = tx.update(grad_fn(params), tx.init(params), params, grad_fn=grad_fn)
+    uphill = 1 + 0.5 / np.sqrt(2)
+    np.testing.assert_allclose(updates["w"], [-0.1 * 3 * uphill**2] * 2, rtol=1e-6)
+    assert optax.apply_updates(params, updates)["n"] == 3

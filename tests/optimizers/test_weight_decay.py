@@ -9,7 +9,13 @@ import optax
 import pytest
 
 from jaxopt_lab.core.errors import ArgumentError, InputError
-from jaxopt_lab.optimizers import OPTIMIZERS, adam, adamw
+from jaxopt_lab.optimizers import (
+    OPTIMIZERS,
+    adam,
+    adamw,
+    nesterov_iterate,
+    schedule_free_average,
+)
 
 PARAMS = {
     "conv": {"kernel": jnp.full((3, 3, 1, 2), 2.0), "bias": jnp.full(2, 2.0)},
@@ -95,3 +101,20 @@ def test_parameters_are_needed(name):
 def test_a_negative_decay_is_rejected():
     with pytest.raises(ArgumentError, match="adamw: weight_decay must be "):
         adamw(0.1, weight_decay=-1e-4)
+
+
+def test_no_method_decays_a_whole_number():
+    """A matrix of them has the rank of what decays; accessors give it back as it is."""
+    params = {"w": jnp.ones((2, 2)), "n": jnp.full((2, 2), 100_000)}
+    grads = jax.tree.map(jnp.zeros_like, params)
+    for name in (*DECAYING, "lars", "nesterov"):
+        decay = {} if name == "nesterov" else {"weight_decay": 0.1}
+        tx = OPTIMIZERS[name](0.1, **decay)
+        updates, state = tx.update(grads, tx.init(params), params)
+        after = optax.apply_updates(params, updates)
+        if name.startswith("schedule_free"):
+            after = schedule_free_average(state, after)
+        if name == "nesterov":
+            after = nesterov_iterate(state, after)
+        np.testing.assert_array_equal(after["n"], params["n"])
+        assert after["n"].dtype == params["n"].dtype

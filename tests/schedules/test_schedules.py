@@ -42,13 +42,6 @@ def test_every_number_may_be_traced(name):
     promises.numbers_may_be_traced(SCHEDULES[name], CASES[name])
 
 
-@pytest.mark.usefixtures("x64")
-def test_float32_also_with_64_bits(name):
-    schedule = SCHEDULES[name](**CASES[name], peak=np.float64(0.3))
-    for step in (3, np.int64(2**40), jnp.asarray(5)):
-        assert schedule(step).dtype == jnp.float32
-
-
 @pytest.mark.parametrize("name", [n for n in CASES if "steps" in CASES[n]])
 def test_constant_after_its_end(name):
     """A schedule that is shorter than the run keeps its last value."""

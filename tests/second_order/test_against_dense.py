@@ -11,7 +11,7 @@ from jaxopt_lab import linalg
 from jaxopt_lab import second_order as so
 
 KINDS = ("hessian", "ggn", "mc", "empirical")
-DAMPING = 0.125  # a power of two is the same in float32 and float64
+DAMPING = 0.1  # not the same in float32 and float64
 
 
 def assert_near(a, b, tolerance):
@@ -33,7 +33,7 @@ def case(request):
     name, dtype = request.param.split()
     before = jax.config.jax_enable_x64
     jax.config.update("jax_enable_x64", dtype == "float64")
-    yield *solved(name, dtype), {"float32": 1e-4, "float64": 1e-8}[dtype]
+    yield *solved(name, dtype), {"float32": 1e-4, "float64": 1e-12}[dtype]
     jax.config.update("jax_enable_x64", before)
 
 
@@ -131,7 +131,7 @@ def test_newton_cg(case):
 def test_diagonal_hessian(case, estimator, rule):
     """Three steps with gradients of one's own, against the averages written out."""
     curvature, expected, tolerance = case
-    b1, b2, power = 0.75, 0.5, 0.5
+    b1, b2, power = 0.7, 0.6, 0.5
     tx = so.scale_by_diagonal_hessian(b1, b2, DAMPING, power, estimator=estimator, rule=rule)
 
     @jax.jit
@@ -155,13 +155,12 @@ def test_diagonal_hessian(case, estimator, rule):
         h = b2 * h + (1 - b2) * (d**2 if rule == "adahessian" else d)
     m, h = m / (1 - b1**3), h / (1 - b2**3)
     size = np.sqrt(h) ** power if rule == "adahessian" else np.abs(h)
-    # The averages' weights are float32 at any precision of the parameters.
-    assert_near(flat(found), m / (size + DAMPING), max(tolerance, 1e-6))
+    assert_near(flat(found), m / (size + DAMPING), tolerance)
 
 
 def test_gradient_variance(case):
     curvature, expected, tolerance = case
-    tx = so.scale_by_gradient_variance(0.75, 0.5, DAMPING, 0.5)
+    tx = so.scale_by_gradient_variance(0.7, 0.6, DAMPING, 0.5)
 
     @jax.jit
     def two(curvature):
@@ -172,8 +171,8 @@ def test_gradient_variance(case):
     found, state = two(curvature)
     rows = expected["empirical_grads"]
     variance, g = rows.var(0, ddof=1), expected["gradient"]
-    m = (0.75 * 0.25 * g - 0.25 * g) / (1 - 0.75**2)
-    assert_near(flat(found), m / (np.sqrt(variance) + DAMPING), max(tolerance, 1e-6))
+    m = (0.7 * 0.3 * g - 0.3 * g) / (1 - 0.7**2)
+    assert_near(flat(found), m / (np.sqrt(variance) + DAMPING), tolerance)
     signal = g @ g - variance.sum() / len(rows)
     scale = variance.sum() / signal if signal > 0 else np.inf
     np.testing.assert_allclose(so.gradient_noise_scale((state,)), scale, rtol=1e-3)

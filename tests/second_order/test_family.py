@@ -95,6 +95,16 @@ def given(params, step):
     return cast_like(grads, params), {"curvature": curvature}
 
 
+def test_leaves_whole_numbers_alone(name):
+    params, curvature = problem()
+    grads = gradient()
+
+    def whole(params, step):
+        return grads, {"curvature": dataclasses.replace(curvature, params=params)}
+
+    promises.leaves_whole_numbers_alone(make(name), params, whole)
+
+
 def test_bfloat16_parameters_move_as_their_float32_copies_would(name):
     params, _ = problem()
     promises.state_is_wide(make(name), jax.tree.map(lambda p: p.astype(jnp.bfloat16), params))

@@ -159,8 +159,7 @@ def test_shampoo_is_its_equations(graft, size, every):
     for i, (name, shape) in enumerate(SHAPES.items()):
         expected = shampoo_by_hand(all_grads(i, shape), size, every, graft)
         for (a, _), b in zip(found, expected, strict=True):
-            # Decays and the rate are taken in float32.
-            np.testing.assert_allclose(a[name], b, rtol=1e-5, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(a[name], b, rtol=1e-10, atol=1e-12, err_msg=name)
 
 
 @pytest.mark.usefixtures("x64")
@@ -173,7 +172,7 @@ def test_soap_is_its_equations(every):
             continue
         expected = soap_by_hand(all_grads(i, shape), bases, every)
         for (a, _), b in zip(found, expected, strict=True):
-            np.testing.assert_allclose(a[name], b, rtol=1e-5, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(a[name], b, rtol=1e-10, atol=1e-12, err_msg=name)
 
 
 def test_soap_in_the_basis_of_a_scalar_is_adam():

@@ -52,6 +52,10 @@ def normalizing(updates, state, params=None, **extra):
     return jax.tree.map(lambda g: g / jnp.abs(g).max(initial=0), updates), state
 
 
+def counting(updates, state, params=None, **extra):
+    return updates | {"fixed": updates["fixed"] | {"steps": jnp.ones((2, 2), int)}}, state
+
+
 def adding(updates, state, params=None, **extra):
     return {"one": jnp.ones(())}, state
 
@@ -188,6 +192,10 @@ BROKEN = [
         "unknown extra arguments are ignored",
         lambda: t.ignores_unknown_extras(times(lambda params, extra: len(extra)), PARAMS),
     ),
+    (
+        "steps, which cannot be trained, does not move",
+        lambda: t.leaves_whole_numbers_alone(custom(counting), PARAMS),
+    ),
     ("without leaves is empty", lambda: t.works_without_leaves(custom(adding))),
     (
         "zero gradients give finite",
@@ -196,7 +204,10 @@ BROKEN = [
     ("it converges", lambda: t.converges(constant_rate, 1e-9, quadratic(), steps=3)),
     ("rejects rate = nan", lambda: t.rejects_what_is_out_of_range(unchecked, {})),
     ("is an array", lambda: schedule.defined_for_every_step(lambda step: 1.0)),
-    ("float32 scalar", lambda: schedule.defined_for_every_step(lambda step: jnp.ones(2))),
+    (
+        "a scalar of the widest float",
+        lambda: schedule.defined_for_every_step(lambda step: jnp.ones(2)),
+    ),
     ("finite and >= 0", lambda: schedule.defined_for_every_step(lambda step: jnp.float32(-1))),
     ("the peak is 1", lambda: schedule.peak_is_one(lambda step: jnp.float32(2))),
     ("the peak scales everything", lambda: schedule.peak_scales_everything(falling, {})),

@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.averages import bias_correction, moving_average
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 
@@ -50,4 +51,4 @@ def adam_with_epsilon_hat(
         step = jax.tree.map(lambda m, v: -rate * m / (jnp.sqrt(v) + eps), m, below)
         return cast_like(step, grads), EpsilonHatState(count, m, v, largest)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)

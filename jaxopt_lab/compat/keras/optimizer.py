@@ -16,7 +16,8 @@ from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import NonNegative, Probability, Range
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.tree import cast_like, widen
+from jaxopt_lab.core.transformation import transformation
+from jaxopt_lab.core.tree import is_trained, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.weight_decay import decay_rates, need_params
 
@@ -147,37 +148,54 @@ def _around(
         excluded = full_mask(exclude_from_weight_decay, params)
         return jax.tree.map(lambda excluded: not excluded, excluded)
 
+    def stepped(grads, state, params=None, *, count, learning_rate_scale=None):
+        g = _clipped(widen(grads), clipnorm, clipvalue, global_clipnorm)
+        u, state = inner.update(g, state, params, learning_rate_scale=learning_rate_scale)
+        if not is_off(weight_decay):
+            need_params(name, params)
+            rate = value_at(eta, count, learning_rate_scale)
+            lam = decay_rates(weight_decay, decays, params, count)
+            u = jax.tree.map(lambda u, p, lam: u - rate * lam * p, u, widen(params), lam)
+        return u, state
+
+    step = transformation(inner.init, stepped)
+
     def init(params):
         # A copy: the parameters and the state may both be donated.
         average = None
         if use_ema:
             average = jax.tree.map(lambda p: jnp.array(p, copy=True), widen(params))
-        return KerasState(jnp.zeros([], jnp.int32), inner.init(params), average)
+        return KerasState(jnp.zeros([], jnp.int32), step.init(params), average)
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del extra
-        g = _clipped(widen(grads), clipnorm, clipvalue, global_clipnorm)
-        u, inner_state = inner.update(
-            g, state.inner, params, learning_rate_scale=learning_rate_scale
+        u, inner_state = step.update(
+            grads,
+            state.inner,
+            params,
+            count=state.count,
+            learning_rate_scale=learning_rate_scale,
         )
-        if not is_off(weight_decay):
-            need_params(name, params)
-            rate = value_at(eta, state.count, learning_rate_scale)
-            lam = decay_rates(weight_decay, decays, params, state.count)
-            u = jax.tree.map(lambda u, p, lam: u - rate * lam * p, u, widen(params), lam)
         count = optax.safe_increment(state.count)
         average = state.average
         if use_ema:
             need_params(name, params)
-            theta = jax.tree.map(lambda p, u: p + u, widen(params), u)
             mu = jnp.where(state.count == 0, 0.0, ema_momentum)
-            average = jax.tree.map(lambda a, p: moving_average(mu, a, p), state.average, theta)
+
+            def averaged(a, p, u):
+                return moving_average(mu, a, p + u) if is_trained(p) else p
+
+            average = jax.tree.map(averaged, state.average, widen(params), u)
             if ema_overwrite_frequency is not None:
                 now = jnp.asarray(count) % ema_overwrite_frequency == 0
                 u = jax.tree.map(
-                    lambda u, a, p: jnp.where(now, a - p, u), u, average, widen(params)
+                    lambda u, a, p: jnp.where(now, a - p, u) if is_trained(p) else u,
+                    u,
+                    average,
+                    widen(params),
                 )
-        return cast_like(u, grads), KerasState(count, inner_state, average)
+        u = jax.tree.map(lambda u, g: u.astype(g.dtype) if is_trained(g) else u, u, grads)
+        return u, KerasState(count, inner_state, average)
 
     return optax.GradientTransformationExtraArgs(init, update)
 

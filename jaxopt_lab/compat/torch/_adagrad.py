@@ -9,6 +9,7 @@ from jaxopt_lab.compat.rates import inverse_time
 from jaxopt_lab.compat.torch.optimizer import torch_optimizer
 from jaxopt_lab.core.ranges import LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
@@ -58,5 +59,5 @@ def Adagrad(
         return cast_like(step, grads), optimizers.AdagradState(count, total)
 
     init = optimizers.adagrad(lr, initial_accumulator_value=initial_accumulator_value).init
-    step = optax.GradientTransformationExtraArgs(init, update)
+    step = transformation(init, update)
     return torch_optimizer("Adagrad", step, maximize=maximize, weight_decay=weight_decay)

@@ -18,7 +18,7 @@ def CosineAnnealingWarmRestarts(
       eta_min: what each cycle comes down towards.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range.

@@ -27,7 +27,7 @@ def CyclicLR(
       gamma: 0 < gamma <= 1, for "exp_range" only.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range or an unknown mode.

@@ -12,6 +12,7 @@ from jaxopt_lab.compat.torch.optimizer import torch_optimizer
 from jaxopt_lab.core.averages import exact_bias_correction, moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.optimizers.moments import momentum_at
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
@@ -62,9 +63,9 @@ def NAdam(
         del extra
         eta = value_at(lr, state.count, learning_rate_scale)
         count = optax.safe_increment(state.count)
-        t = jnp.asarray(count, jnp.float32)
+        t = jnp.asarray(count, float)
         mu, next_mu = (momentum_at(b1, momentum_decay, t + k) for k in (0, 1))
-        product = (state.product * mu).astype(jnp.float32)
+        product = (state.product * mu).astype(float)
         of_mean, of_grad = next_mu / (1 - product * next_mu), (1 - mu) / (1 - product)
         c2 = exact_bias_correction(b2, count)
         g = widen(grads)
@@ -76,5 +77,5 @@ def NAdam(
         step = shrink(step, params, eta, decoupled, state.count)
         return cast_like(step, grads), optimizers.NadamState(count, product, m, v)
 
-    step = optax.GradientTransformationExtraArgs(optimizers.nadam(lr).init, update)
+    step = transformation(optimizers.nadam(lr).init, update)
     return torch_optimizer("NAdam", step, maximize=maximize, weight_decay=coupled)

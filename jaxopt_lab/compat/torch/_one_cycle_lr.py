@@ -37,7 +37,7 @@ def OneCycleLR(
       three_phase: static; come down as long as it went up, then fall to the last rate.
 
     Returns:
-      A schedule, `step -> float32 scalar`.
+      A schedule, `step -> scalar`.
 
     Raises:
       ArgumentError: for a number out of its range, or where the number of steps is not given.

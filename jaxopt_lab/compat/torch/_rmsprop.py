@@ -9,6 +9,7 @@ from jaxopt_lab.compat.torch.optimizer import torch_optimizer
 from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.optimizers import RMSpropState
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
@@ -83,5 +84,5 @@ def RMSprop(
         count = optax.safe_increment(state.count)
         return cast_like(step, grads), RMSpropState(count, square, mean, velocity)
 
-    step = optax.GradientTransformationExtraArgs(init, update)
+    step = transformation(init, update)
     return torch_optimizer("RMSprop", step, maximize=maximize, weight_decay=weight_decay)

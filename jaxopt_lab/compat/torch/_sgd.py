@@ -12,6 +12,7 @@ from jaxopt_lab.compat.torch.optimizer import torch_optimizer
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Decay, LearningRate, Range, checked
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
@@ -80,7 +81,7 @@ def SGD(
         step = jax.tree.map(lambda d: -eta * d, direction)
         return cast_like(step, grads), SGDState(optax.safe_increment(state.count), velocity)
 
-    step = optax.GradientTransformationExtraArgs(init, update)
+    step = transformation(init, update)
     if is_off(momentum):
         step = optimizers.sgd(lr)
     return torch_optimizer("SGD", step, maximize=maximize, weight_decay=weight_decay)

@@ -9,6 +9,7 @@ import optax
 from jaxopt_lab.compat.rates import is_off
 from jaxopt_lab.core.averages import exact_bias_correction, moving_average
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.weight_decay import need_params
@@ -59,7 +60,7 @@ def torch_adam(
         step = shrink(step, params, eta, decoupled, state.count)
         return cast_like(step, grads), AdamState(count, m, v, largest)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return transformation(init, update)
 
 
 def shrink(

@@ -5,6 +5,7 @@ import optax
 
 from jaxopt_lab.compat.rates import is_off
 from jaxopt_lab.core.rates import value_at
+from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import ScalarOrSchedule
 from jaxopt_lab.optimizers.weight_decay import need_params
@@ -42,4 +43,4 @@ def torch_optimizer(
         updates, state = step.update(g, state, params, **extra)
         return cast_like(updates, grads), state
 
-    return optax.GradientTransformationExtraArgs(step.init, update)
+    return transformation(step.init, update)

@@ -1,0 +1,59 @@
+"""A transformation of the leaves that can be trained."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_lab.core.tree import cast_like, is_trained
+from jaxopt_lab.core.types import Params
+
+
+def transformation(
+    init: Callable[[Params], Any], update: Callable[..., tuple[Params, Any]]
+) -> optax.GradientTransformationExtraArgs:
+    """An optax transformation of the floating and complex leaves; all others never move.
+
+    `init` and `update` see a tree with holes, `optax.MaskedNode()`, where a leaf of the parameters
+    is an integer, a bool or a PRNG key (without `params`: where the gradient's leaf is none of a
+    floating number). Its gradient may be whole numbers or of the dtype `float0`, as `jax.grad` with
+    `allow_int` gives it; its update is zero. The state keeps its dtypes from step to step, whatever
+    is computed wider.
+    """
+
+    def init_trained(params):
+        return init(trained_part(params, params))
+
+    def update_trained(grads, state, params=None, **extra):
+        like = grads if params is None else params
+        if all(map(is_trained, jax.tree.leaves(like))):
+            updates, new = update(grads, state, params, **extra)
+            return updates, cast_like(new, state)
+        part = None if params is None else trained_part(params, like)
+        updates, new = update(trained_part(grads, like), state, part, **extra)
+        updates = jax.tree.map(
+            lambda x, g, u: u if is_trained(x) else _nothing(x, g), like, grads, updates
+        )
+        return updates, cast_like(new, state)
+
+    return optax.GradientTransformationExtraArgs(init_trained, update_trained)
+
+
+def trained_part(tree: Any, like: Any) -> Any:
+    """The tree with `optax.MaskedNode()` where the leaf of `like` cannot be trained."""
+    return jax.tree.map(lambda x, y: y if is_trained(x) else optax.MaskedNode(), like, tree)
+
+
+def joined(trained: Any, like: Any) -> Any:
+    """`trained_part` undone: its holes filled with the leaves of `like`, its dtypes those of it."""
+    return jax.tree.map(lambda x, y: y.astype(x.dtype) if is_trained(x) else x, like, trained)
+
+
+def _nothing(leaf: jax.Array, grad: jax.Array) -> jax.Array:
+    """An update that leaves the leaf alone, in `optax.apply_updates` too, which takes no float0."""
+    if grad.dtype != jax.dtypes.float0:
+        return jnp.zeros_like(grad)
+    numeric = jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == jnp.bool_
+    return jnp.zeros_like(leaf) if numeric else grad

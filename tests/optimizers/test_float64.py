@@ -1,0 +1,73 @@
+"""Under x64 every number keeps its width: float64 paths are those of NumPy in double precision."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from cases import OPTIMIZERS as CASES
+from references import steps
+
+from jaxopt_lab.optimizers import OPTIMIZERS
+from jaxopt_lab.testing import transformation as promises
+
+DRAWS = np.random.default_rng(0)
+PARAMS = [DRAWS.normal(size=(2, 3)), DRAWS.normal(size=3)]
+GRADS = [DRAWS.normal(size=(8, 2, 3)) + 1, DRAWS.normal(size=(8, 3)) + 1]
+VARIANTS = [
+    *((name, {"learning_rate": 0.1}) for name in OPTIMIZERS),
+    ("momentum", {"learning_rate": 0.1, "rate_inside": False}),
+    ("rmsprop", {"learning_rate": 0.1, "momentum": 0.9}),
+    ("rmsprop", {"learning_rate": 0.1, "centered": True}),
+]
+
+
+def path(tx, params, grads):
+    """The parameters after all gradients."""
+
+    def body(carry, g):
+        params, state = carry
+        updates, state = tx.update(g, state, params)
+        return (optax.apply_updates(params, updates), state), None
+
+    return jax.lax.scan(body, (params, tx.init(params)), grads)[0][0]
+
+
+def paths(params, grads):
+    """Of every variant, as one program: compilation costs most."""
+    params, grads = (list(map(jnp.asarray, tree)) for tree in (params, grads))
+    txs = [OPTIMIZERS[name](**numbers) for name, numbers in VARIANTS]
+    return jax.jit(lambda p, g: [path(tx, p, g) for tx in txs])(params, grads)
+
+
+def expected(name, numbers, params, grads):
+    rows = list(zip(*grads, strict=True))
+    if name == "prodigy":
+        return steps.prodigy(params, rows, **numbers)
+    return steps.path(getattr(steps, name), params, rows, **numbers)
+
+
+@pytest.mark.usefixtures("x64")
+def test_paths_are_those_of_numpy():
+    for (name, numbers), found in zip(VARIANTS, paths(PARAMS, GRADS), strict=True):
+        for a, b in zip(found, expected(name, numbers, PARAMS, GRADS), strict=True):
+            assert a.dtype == jnp.float64
+            # Another order of roundings, magnified by what a step divides by.
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13, err_msg=f"{name} {numbers}")
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_narrow_parameters_keep_their_dtypes(name, dtype):
+    """With a number and with a schedule, whose values are float64."""
+    for rate in (0.1, lambda step: 0.1 / (1 + step)):
+        tx = OPTIMIZERS[name](**{**CASES[name], "learning_rate": rate})
+        promises.keeps_structure_and_dtypes(tx, promises.some_params(dtype))
+
+
+def test_every_method_has_a_reference():
+    for name in OPTIMIZERS:
+        assert "learning_rate" in inspect.signature(getattr(steps, name)).parameters
