@@ -37,6 +37,7 @@ def summarize(
     }
     if ended:
         summary["kept"] = ended.kept
+        summary["kept_step"] = ended.step
         summary["tests"] = ended.tests
     accuracies = history.get("val_accuracy", np.zeros(0))
     if np.isfinite(accuracies).any():
