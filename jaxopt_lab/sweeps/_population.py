@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxopt_lab.core.metrics import as_held_out
-from jaxopt_lab.core.tree import all_finite, stack_trees, take
+from jaxopt_lab.core.tree import all_finite, on_host, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine import (
     CAPACITY,
@@ -138,20 +138,22 @@ class Population:
     def finish(self, state: Wave) -> list[Finish]:
         """As of `Program`; what a run keeps is on the host."""
         (values, states), count = state.stacked, len(state.runs)
-        params, model_state = self._kept(state.stacked), states.model_state
-        kept = self.experiment.kept
+        found, model_state = self._kept(state.stacked), states.model_state
+        params, kept = found.params, self.experiment.kept
         if jax.tree.leaves(model_state) and kept != "last":
             model_state = self._statistics(states, params, count)
         batches = replicated(self.experiment.batches(self.experiment.test), self.mesh)
         tests = self._test((values, params, model_state), batches)
-        params, model_state, tests = jax.tree.map(
-            lambda x: np.asarray(x[:count]), (params, model_state, tests)
+        found, model_state, tests = jax.tree.map(
+            lambda x: on_host(x[:count]), (found, model_state, tests)
         )
         return [
             Finish(
-                take(params, i),
+                take(found.params, i),
                 take(model_state, i),
                 kept,
+                int(found.step[i]),
+                bool(found.judged[i]),
                 {kept: {name: float(column[i]) for name, column in tests.items()}},
             )
             for i in range(count)
