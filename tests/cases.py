@@ -57,6 +57,7 @@ CONTROLS = {  # beside what the program gives: see tests/control/making.py
     "weight_ema": {"decay": 0.9},
     "stochastic_weight_averaging": {"start": 1, "every": 2},
     "snapshots": {"members": 2},
+    "multi_steps": {"every": 2},
     "skip_not_finite": {},
     "plateau_learning_rate": {"factor": 0.5, "patience": 1},
     "early_stopping": {"patience": 2},

@@ -14,6 +14,7 @@ from jaxopt_lab.control._clip_by_global_norm import clip_by_global_norm
 from jaxopt_lab.control._clip_by_norm import clip_by_norm
 from jaxopt_lab.control._clip_by_value import clip_by_value
 from jaxopt_lab.control._early_stopping import early_stopping
+from jaxopt_lab.control._multi_steps import multi_steps
 from jaxopt_lab.control._plateau_learning_rate import plateau_learning_rate
 from jaxopt_lab.control._reduce_on_plateau import reduce_on_plateau
 from jaxopt_lab.control._skip_not_finite import skip_not_finite
@@ -42,6 +43,7 @@ CONTROLS = {
         weight_ema,
         stochastic_weight_averaging,
         snapshots,
+        multi_steps,
         skip_not_finite,
         plateau_learning_rate,
         early_stopping,
@@ -61,6 +63,7 @@ __all__ = [
     "early_stopping",
     "has_stopped",
     "learning_rate_scale",
+    "multi_steps",
     "plateau_learning_rate",
     "reduce_on_plateau",
     "skip_not_finite",

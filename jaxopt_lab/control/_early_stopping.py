@@ -38,6 +38,8 @@ class EarlyStoppingState(NamedTuple):
     best_params: Params | None
     inner: Any
 
+    observed = ("seen", "calls", "wait", "best", "best_step", "stopped", "best_params")
+
 
 @declare(
     place="wrapper",
@@ -75,7 +77,8 @@ def early_stopping(
     A measurement is a call of `update` whose metric is `ready`, and belongs to the `params` of that
     call: they become the best ones, not those after the step. All other calls change nothing, and a
     metric that is never ready never stops anything. NaN is never better. Under `vmap` each run
-    stops by itself. `has_stopped` and `best_params` read the state.
+    stops by itself. Inside `optax.MultiSteps` it sees the calls that step only, and inside
+    `multi_steps` all. `has_stopped` and `best_params` read the state.
 
     Args:
       inner: what is stopped: the whole chain, averages included.

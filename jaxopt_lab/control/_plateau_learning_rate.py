@@ -55,7 +55,8 @@ def plateau_learning_rate(
         eta <- s eta    wherever eta stands in the wrapped optimizer's equation
 
     The scale s goes inward as the extra argument `learning_rate_scale`, times any that came from
-    outside. This toolkit's optimizers read it; optax's own do not, and for these there is
+    outside. Inside `optax.MultiSteps` it sees the calls that step only, and inside `multi_steps`
+    all. This toolkit's optimizers read it; optax's own do not, and for these there is
     `reduce_on_plateau`.
 
     Args:

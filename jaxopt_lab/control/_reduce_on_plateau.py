@@ -49,8 +49,8 @@ def reduce_on_plateau(
 
     A measurement is a call of `update` whose metric is `ready`; all others change nothing, and a
     metric that is never ready never reduces. NaN is not better. The best value follows the metric
-    during a cooldown too. Inside `skip_not_finite` a measurement that comes with a skipped step is
-    lost.
+    during a cooldown too. Inside `optax.MultiSteps` a measurement that comes with a silent call is
+    lost; inside `multi_steps` and `skip_not_finite` it counts.
 
     Args:
       monitor: name of the metric, one of those in `metrics=` of `update`.

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control.states import inner_transformation, select, zero_where
+from jaxopt_lab.control.states import inner_transformation, select_step, zero_where
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.tree import all_finite
@@ -33,7 +33,8 @@ def skip_not_finite(
 
         u <- 0, state of `inner` as it was    where some g is not finite
 
-    The choice is a select and not a branch, so each lane of a `vmap` has its own.
+    What controls inside observe of such a call, they keep. The choice is a select and not a branch,
+    so each lane of a `vmap` has its own.
 
     Args:
       inner: what does not see such a gradient: an optimizer or a whole chain.
@@ -63,7 +64,7 @@ def skip_not_finite(
         total = jnp.where(bad, optax.safe_increment(state.total), state.total)
         skip = bad if max_consecutive is None else bad & (in_a_row <= max_consecutive)
         updates, new = inner.update(updates, state.inner, params, **extra)
-        new = select(skip, state.inner, new)
+        new = select_step(~skip, new, state.inner)
         return zero_where(skip, updates), SkipNotFiniteState(in_a_row, total, new)
 
     return optax.GradientTransformationExtraArgs(init, update)

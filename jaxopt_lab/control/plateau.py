@@ -30,6 +30,8 @@ class PlateauState(NamedTuple):
     wait: jax.Array
     cooldown: jax.Array
 
+    observed = ("scale", "best", "wait", "cooldown")
+
 
 def init_plateau(mode: Mode) -> PlateauState:
     """No reduction yet, and nothing measured."""

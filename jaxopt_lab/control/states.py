@@ -22,6 +22,23 @@ def select(condition: jax.Array, new: Any, old: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
+def select_step(taken: jax.Array, new: Any, old: Any) -> Any:
+    """`select` of a whole state, for a step that may be left out.
+
+    What a state observes, its class says in `observed`: the names of fields that a measurement
+    moves and no step. These are new in any case, because a measurement is given once.
+    """
+
+    def chosen(new, old):
+        fields = getattr(new, "observed", None)
+        if fields is None:
+            return select(taken, new, old)
+        pairs = zip(new._fields, new, old, strict=True)
+        return type(new)(*(a if f in fields else select_step(taken, a, b) for f, a, b in pairs))
+
+    return jax.tree.map(chosen, new, old, is_leaf=lambda node: hasattr(node, "observed"))
+
+
 def zero_where(condition: jax.Array, tree: Any) -> Any:
     """Zeros where the scalar condition holds, whatever the leaves are; else the leaves."""
 

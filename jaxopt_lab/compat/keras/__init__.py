@@ -4,7 +4,7 @@ Imports `optimizers`, `control` and `core`. Begin with `optimizer.py`: what ever
 does around its own step (clipping, decay, the average of the parameters), and `_sgd.py`, a step.
 
 What a pure transformation cannot be is not here: the overwriting at the end of `fit`
-(take `state.average`), `gradient_accumulation_steps` (wrap in `optax.MultiSteps`),
+(take `state.average`), `gradient_accumulation_steps` (wrap in `control.multi_steps`),
 `loss_scale_factor`, and `name`.
 """
 
