@@ -19,5 +19,18 @@ def full_mask(mask: Mask, params: Params) -> Any:
     """
     if mask is None:
         return jax.tree.map(lambda p: jnp.ndim(p) > 1, params)
-    chosen = mask(params) if callable(mask) else mask
+    chosen = masked_by(mask, params)
     return jax.tree.map(lambda m, subtree: jax.tree.map(lambda _: bool(m), subtree), chosen, params)
+
+
+def masked_by(mask: Any, params: Params) -> Any:
+    """What a mask says of `params`: itself, or what it gives where it is a function.
+
+    A pytree whose leaves are bools is a mask even if it can be called, as a module with a bool in
+    the place of each parameter can. optax looks at the leaves too.
+    """
+    leaves = jax.tree.leaves(mask)
+    is_mask = leaves and all(
+        isinstance(x, bool) or getattr(x, "dtype", None) == jnp.bool_ for x in leaves
+    )
+    return mask(params) if callable(mask) and not is_mask else mask
