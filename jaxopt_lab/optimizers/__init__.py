@@ -1,7 +1,10 @@
 """First-order optimizers, one `GradientTransformationExtraArgs` a file, with its `scale_by_*`.
 
 The methods of the course are written out, equation beside code; modern ones come from optax through
-`from_optax.py`. Imports `core`, `linalg`, `problems` and `losses` at most. Begin with `_adam.py`.
+`from_optax.py`. Second moments are of |g|^2, also for complex parameters, as in optax; the gradient
+that descends is the conjugate of `jax.grad`'s.
+
+Imports `core`, `linalg`, `problems` and `losses` at most. Begin with `_adam.py`.
 """
 
 from jaxopt_lab.optimizers._adabelief import adabelief

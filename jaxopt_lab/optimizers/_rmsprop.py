@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import moving_average
+from jaxopt_lab.core.norm import squared
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import transformation
-from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
+from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator, zeros_real
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
 
@@ -96,7 +97,7 @@ def _rmsprop(
         zeros = zeros_accumulator
         return RMSpropState(
             count=jnp.zeros([], jnp.int32),
-            square=zeros(params),
+            square=zeros_real(params),
             mean=zeros(params) if centered else None,
             velocity=None if momentum is None else zeros(params),
         )
@@ -105,12 +106,12 @@ def _rmsprop(
         del params, extra
         factor = factor_at(learning_rate, state.count, learning_rate_scale)
         g = widen(grads)
-        square = jax.tree.map(lambda e, g: moving_average(decay, e, g * g), state.square, g)
+        square = jax.tree.map(lambda e, g: moving_average(decay, e, squared(g)), state.square, g)
         spread, mean, velocity = square, None, None
         if centered:
             mean = jax.tree.map(lambda m, g: moving_average(decay, m, g), state.mean, g)
             # Only rounding makes it negative.
-            spread = jax.tree.map(lambda e, m: jnp.maximum(e - m * m, 0), square, mean)
+            spread = jax.tree.map(lambda e, m: jnp.maximum(e - squared(m), 0), square, mean)
         step = jax.tree.map(lambda e, g: factor * g / jnp.sqrt(e + eps), spread, g)
         if momentum is not None:
             beta = value_at(momentum, state.count)
