@@ -29,13 +29,14 @@ from jaxopt_lab.optimizers._nesterov import (
 )
 from jaxopt_lab.optimizers._prodigy import prodigy
 from jaxopt_lab.optimizers._radam import radam
-from jaxopt_lab.optimizers._rmsprop import RMSpropState, rmsprop, scale_by_rmsprop
+from jaxopt_lab.optimizers._rmsprop import rmsprop, scale_by_rmsprop
 from jaxopt_lab.optimizers._sam import SAMState, sam
 from jaxopt_lab.optimizers._schedule_free_adamw import schedule_free_adamw
 from jaxopt_lab.optimizers._schedule_free_average import schedule_free_average
 from jaxopt_lab.optimizers._schedule_free_sgd import schedule_free_sgd
 from jaxopt_lab.optimizers._sgd import SGDState, sgd
 from jaxopt_lab.optimizers.from_optax import FromOptaxState
+from jaxopt_lab.optimizers.rms import RMSpropState
 
 OPTIMIZERS = {
     f.__name__: f
