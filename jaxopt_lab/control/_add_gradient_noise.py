@@ -9,6 +9,7 @@ import optax
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import NonNegative, Range, checked
 from jaxopt_lab.core.transformation import transformation
+from jaxopt_lab.core.tree import accumulator_dtype
 
 # Set apart from what else draws from a step's key.
 STREAM = 0x6E6F6973
@@ -31,6 +32,8 @@ def add_gradient_noise(
     that the noise is not clipped.
 
         g <- g + N(0, sigma_t^2),    sigma_t^2 = eta / (1 + t)^gamma    at step t from 0
+
+    On a complex gradient it is circular: sigma_t^2 is the mean of its squared size.
 
     The noise is drawn from the step's key where `update` is given one (`key=`), so that the lanes
     of a `vmap` differ; otherwise from the seed and the number of the step.
@@ -62,11 +65,13 @@ def add_gradient_noise(
         key = jax.random.fold_in(key, STREAM)
         deviation = jnp.sqrt(eta / (1 + state.count.astype(float)) ** gamma)
         leaves, structure = jax.tree.flatten(updates)
-        noisy = [
-            (g + deviation * jax.random.normal(jax.random.fold_in(key, i), g.shape)).astype(g.dtype)
-            for i, g in enumerate(leaves)
-        ]
+
+        def noisy(g, key):
+            noise = jax.random.normal(key, g.shape, accumulator_dtype(g.dtype))
+            return (g + deviation * noise).astype(g.dtype)
+
+        noise = [noisy(g, jax.random.fold_in(key, i)) for i, g in enumerate(leaves)]
         count = optax.safe_increment(state.count)
-        return jax.tree.unflatten(structure, noisy), AddGradientNoiseState(count)
+        return jax.tree.unflatten(structure, noise), AddGradientNoiseState(count)
 
     return transformation(init, update)

@@ -6,7 +6,7 @@ import optax
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Positive, checked
-from jaxopt_lab.core.transformation import transformation
+from jaxopt_lab.core.transformation import refuse_complex, transformation
 
 
 @declare(any_rate=True)
@@ -27,6 +27,7 @@ def clip_by_value(max_value: Positive) -> optax.GradientTransformationExtraArgs:
 
     Raises:
       ArgumentError: for a number out of its range.
+      InputError: from `update`, for complex gradients.
 
     Reference: `clipvalue` of Keras' optimizers, `torch.nn.utils.clip_grad_value_`.
     """
@@ -37,6 +38,7 @@ def clip_by_value(max_value: Positive) -> optax.GradientTransformationExtraArgs:
 
     def update(updates, state, params=None, **extra):
         del params, extra
+        refuse_complex("clip_by_value", updates)
         clipped = jax.tree.map(
             lambda g: jnp.clip(g, -max_value, max_value).astype(g.dtype), updates
         )

@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.norm import squared
 from jaxopt_lab.core.tree import accumulator_dtype
 
 
 def squared_norm(x: jax.Array) -> jax.Array:
-    """The sum of squares, accumulated in float32 or wider."""
-    x = x.astype(accumulator_dtype(x.dtype))
-    return jnp.sum(x * x)
+    """The sum of |x|^2, accumulated in float32 or wider."""
+    return jnp.sum(squared(x.astype(accumulator_dtype(x.dtype))))
 
 
 def factor_under(norm: jax.Array, bound: jax.typing.ArrayLike) -> jax.Array:

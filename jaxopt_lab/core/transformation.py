@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import cast_like, is_trained
 from jaxopt_lab.core.types import Params
 
@@ -44,6 +45,21 @@ def transformation(
 def trained_part(tree: Any, like: Any) -> Any:
     """The tree with `optax.MaskedNode()` where the leaf of `like` cannot be trained."""
     return jax.tree.map(lambda x, y: y if is_trained(x) else optax.MaskedNode(), like, tree)
+
+
+def refuse_complex(method: str, tree: Any) -> None:
+    """Hold a method to real numbers, where nothing says what it is on complex ones.
+
+    Raises:
+      InputError: where a leaf is complex.
+    """
+    found = {str(x.dtype) for x in jax.tree.leaves(tree) if jnp.iscomplexobj(x)}
+    if found:
+        raise InputError(
+            f"{method}: is not defined for complex numbers, got {', '.join(sorted(found))}: give "
+            "their real and imaginary parts as two leaves, or give these leaves to another method "
+            "(optax.partition)"
+        )
 
 
 def joined(trained: Any, like: Any) -> Any:

@@ -44,6 +44,11 @@ def zeros_accumulator(params: Any) -> Any:
     return jax.tree.map(lambda p: jnp.zeros_like(p, accumulator_dtype(jnp.result_type(p))), params)
 
 
+def zeros_real(params: Any) -> Any:
+    """`zeros_accumulator` of real numbers, for what is |z|^2 of each z."""
+    return jax.tree.map(lambda z: jnp.zeros_like(z, z.real.dtype), zeros_accumulator(params))
+
+
 def all_finite(tree: Any) -> jax.Array:
     """Whether every leaf that can be trained holds finite numbers only: a bool scalar."""
     leaves = [jnp.isfinite(x).all() for x in jax.tree.leaves(tree) if is_trained(x)]

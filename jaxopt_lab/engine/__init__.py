@@ -5,7 +5,7 @@ Begin with `forward`, `step` and `fit`; an `Experiment` is all that a run needs,
 """
 
 from jaxopt_lab.engine._fit import Chunk, fit
-from jaxopt_lab.engine._gradient_sums import gradient_sums
+from jaxopt_lab.engine._gradient_moments import gradient_moments
 from jaxopt_lab.engine._one_run import OneRun
 from jaxopt_lab.engine._read_controls import read_controls
 from jaxopt_lab.engine.compilation import jit_once
@@ -51,7 +51,7 @@ __all__ = [
     "finish",
     "fit",
     "fits_on_device",
-    "gradient_sums",
+    "gradient_moments",
     "has_convolution",
     "in_batches",
     "init_state",

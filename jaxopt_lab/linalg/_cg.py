@@ -39,7 +39,7 @@ def cg(
 
     Args:
       product: v -> A v.
-      b: a pytree of floating arrays.
+      b: a pytree of floating arrays, or of complex ones for a Hermitian A.
       iterations: how many; exact arithmetic needs as many as A has different eigenvalues.
       preconditioner: r -> M^-1 r, positive definite; None for none.
       x0: where to start; None for zero.
@@ -84,7 +84,7 @@ def cg(
 
 
 def _dot(a, b):
-    return jnp.asarray(optax.tree.vdot(a, b))
+    return jnp.asarray(optax.tree.vdot(a, b)).real
 
 
 def _axpy(alpha, x, y):

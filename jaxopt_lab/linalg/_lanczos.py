@@ -35,7 +35,8 @@ def lanczos(product: Product, v0: Params, k: Count) -> LanczosResult:
 
     Args:
       product: v -> A v.
-      v0: where to start, not zero; a pytree of floating arrays.
+      v0: where to start, not zero; a pytree of floating arrays, or of complex ones for a Hermitian
+        A.
       k: how many vectors; each takes the memory of `v0`.
 
     Returns:
@@ -53,9 +54,9 @@ def lanczos(product: Product, v0: Params, k: Count) -> LanczosResult:
         basis, q = carry
         basis = basis.at[j].set(q)
         r, _ = ravel_pytree(product(unravel(q)))
-        alpha, size = q @ r, jnp.linalg.norm(r)
+        alpha, size = jnp.vdot(q, r).real, jnp.linalg.norm(r)
         for _ in range(2):
-            r = r - basis.T @ (basis @ r)
+            r = r - basis.T @ (basis.conj() @ r)
         beta = jnp.linalg.norm(r)
         # What is left by cancellation alone is no new direction.
         beta = jnp.where(beta > 10 * small * size, beta, 0)

@@ -1,7 +1,10 @@
 """First-order optimizers, one `GradientTransformationExtraArgs` a file, with its `scale_by_*`.
 
 The methods of the course are written out, equation beside code; modern ones come from optax through
-`from_optax.py`. Imports `core`, `linalg`, `problems` and `losses` at most. Begin with `_adam.py`.
+`from_optax.py`. Second moments are of |g|^2, also for complex parameters, as in optax; the gradient
+that descends is the conjugate of `jax.grad`'s.
+
+Imports `core`, `linalg`, `problems` and `losses` at most. Begin with `_adam.py`.
 """
 
 from jaxopt_lab.optimizers._adabelief import adabelief
@@ -26,13 +29,14 @@ from jaxopt_lab.optimizers._nesterov import (
 )
 from jaxopt_lab.optimizers._prodigy import prodigy
 from jaxopt_lab.optimizers._radam import radam
-from jaxopt_lab.optimizers._rmsprop import RMSpropState, rmsprop, scale_by_rmsprop
+from jaxopt_lab.optimizers._rmsprop import rmsprop, scale_by_rmsprop
 from jaxopt_lab.optimizers._sam import SAMState, sam
 from jaxopt_lab.optimizers._schedule_free_adamw import schedule_free_adamw
 from jaxopt_lab.optimizers._schedule_free_average import schedule_free_average
 from jaxopt_lab.optimizers._schedule_free_sgd import schedule_free_sgd
 from jaxopt_lab.optimizers._sgd import SGDState, sgd
 from jaxopt_lab.optimizers.from_optax import FromOptaxState
+from jaxopt_lab.optimizers.rms import RMSpropState
 
 OPTIMIZERS = {
     f.__name__: f

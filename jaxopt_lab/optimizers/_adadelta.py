@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import moving_average
+from jaxopt_lab.core.norm import squared
 from jaxopt_lab.core.ranges import LearningRate, OpenDecay, Positive, checked
 from jaxopt_lab.core.transformation import transformation
-from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
+from jaxopt_lab.core.tree import cast_like, widen, zeros_real
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
 
@@ -77,7 +78,7 @@ def _adadelta(
     learning_rate: ScalarOrSchedule | None, rho: float, eps: float
 ) -> optax.GradientTransformationExtraArgs:
     def init(params):
-        zeros = zeros_accumulator
+        zeros = zeros_real
         return AdadeltaState(
             jnp.zeros([], jnp.int32), square=zeros(params), square_step=zeros(params)
         )
@@ -87,16 +88,16 @@ def _adadelta(
         factor = factor_at(learning_rate, state.count, learning_rate_scale)
 
         def square_step(x, e, g):
-            return moving_average(rho, x, g * g * (x + eps) / (e + eps))  # d^2, without a root
+            return moving_average(rho, x, squared(g) * (x + eps) / (e + eps))  # d^2, without a root
 
         def step(x, e, g):
             # d is computed from the new X, by the identity
             # X + rho eps = (X_old + eps) (rho + (1 - rho) g^2 / (E + eps)),
             # because reading X_old here would cost a copy: the new X is written in its place.
-            return g * jnp.sqrt((x + rho * eps) / (rho * (e + eps) + (1 - rho) * (g * g)))
+            return g * jnp.sqrt((x + rho * eps) / (rho * (e + eps) + (1 - rho) * squared(g)))
 
         g = widen(grads)
-        e = jax.tree.map(lambda e, g: moving_average(rho, e, g * g), state.square, g)
+        e = jax.tree.map(lambda e, g: moving_average(rho, e, squared(g)), state.square, g)
         x = jax.tree.map(square_step, state.square_step, e, g)
         updates = jax.tree.map(lambda x, e, g: factor * step(x, e, g), x, e, g)
         count = optax.safe_increment(state.count)

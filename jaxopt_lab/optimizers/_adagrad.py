@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.norm import squared
 from jaxopt_lab.core.ranges import LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import transformation
-from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
+from jaxopt_lab.core.tree import cast_like, widen, zeros_real
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
 
@@ -73,14 +74,14 @@ def _adagrad(
     learning_rate: ScalarOrSchedule | None, eps: float, initial_accumulator_value: float
 ) -> optax.GradientTransformationExtraArgs:
     def init(params):
-        total = jax.tree.map(lambda z: z + initial_accumulator_value, zeros_accumulator(params))
-        return AdagradState(jnp.zeros([], jnp.int32), cast_like(total, zeros_accumulator(params)))
+        total = jax.tree.map(lambda z: z + initial_accumulator_value, zeros_real(params))
+        return AdagradState(jnp.zeros([], jnp.int32), cast_like(total, zeros_real(params)))
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
         factor = factor_at(learning_rate, state.count, learning_rate_scale)
         g = widen(grads)
-        total = jax.tree.map(lambda s, g: s + g * g, state.total, g)
+        total = jax.tree.map(lambda s, g: s + squared(g), state.total, g)
         step = jax.tree.map(lambda s, g: factor * g / jnp.sqrt(s + eps), total, g)
         return cast_like(step, grads), AdagradState(optax.safe_increment(state.count), total)
 

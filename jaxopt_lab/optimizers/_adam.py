@@ -7,16 +7,17 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import bias_correction, moving_average
+from jaxopt_lab.core.norm import squared
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import transformation
-from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
+from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator, zeros_real
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
 
 
 class AdamState(NamedTuple):
-    """Steps taken and the moving averages of g and g^2, float32 or wider."""
+    """Steps taken and the moving averages of g and |g|^2, float32 or wider."""
 
     count: jax.Array
     mean: Params
@@ -33,7 +34,7 @@ def adam(
     The default to try first; little tuning, at the price of two accumulators.
 
         m <- b1 m + (1 - b1) g
-        v <- b2 v + (1 - b2) g^2
+        v <- b2 v + (1 - b2) |g|^2
         m^ = m / (1 - b1^t),    v^ = v / (1 - b2^t)
         theta <- theta - eta m^ / (sqrt(v^) + eps)
 
@@ -78,8 +79,8 @@ def _adam(
     learning_rate: ScalarOrSchedule | None, b1: float, b2: float, eps: float
 ) -> optax.GradientTransformationExtraArgs:
     def init(params):
-        zeros = zeros_accumulator
-        return AdamState(jnp.zeros([], jnp.int32), mean=zeros(params), square=zeros(params))
+        start = jnp.zeros([], jnp.int32)
+        return AdamState(start, mean=zeros_accumulator(params), square=zeros_real(params))
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del params, extra
@@ -88,7 +89,7 @@ def _adam(
         c1, c2 = bias_correction(b1, count), bias_correction(b2, count)
         g = widen(grads)
         m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
-        v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
+        v = jax.tree.map(lambda v, g: moving_average(b2, v, squared(g)), state.square, g)
         step = jax.tree.map(lambda m, v: factor * (m / c1) / (jnp.sqrt(v / c2) + eps), m, v)
         return cast_like(step, grads), AdamState(count, m, v)
 

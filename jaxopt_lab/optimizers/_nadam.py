@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import bias_correction, moving_average
+from jaxopt_lab.core.norm import squared
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import transformation
-from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
+from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator, zeros_real
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.descent import factor_at
 from jaxopt_lab.optimizers.moments import momentum_at
@@ -87,12 +88,11 @@ def _nadam(
     learning_rate: ScalarOrSchedule | None, b1: float, b2: float, eps: float, psi: float
 ) -> optax.GradientTransformationExtraArgs:
     def init(params):
-        zeros = zeros_accumulator
         return NadamState(
             count=jnp.zeros([], jnp.int32),
             product=jnp.ones([], float),
-            mean=zeros(params),
-            square=zeros(params),
+            mean=zeros_accumulator(params),
+            square=zeros_real(params),
         )
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
@@ -106,7 +106,7 @@ def _nadam(
         c2 = bias_correction(b2, count)
         g = widen(grads)
         m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
-        v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
+        v = jax.tree.map(lambda v, g: moving_average(b2, v, squared(g)), state.square, g)
         step = jax.tree.map(
             lambda g, m, v: factor * (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps), g, m, v
         )

@@ -10,6 +10,7 @@ from jaxopt_lab.core.averages import bias_correction
 from jaxopt_lab.core.mask import Mask
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.core.transformation import refuse_complex
 from jaxopt_lab.optimizers.from_optax import from_optax
 from jaxopt_lab.optimizers.weight_decay import WeightDecay, decay_rates
 
@@ -56,6 +57,7 @@ def prodigy(
 
     Raises:
       ArgumentError: for a number out of its range.
+      InputError: from `init`, for complex parameters.
 
     Reference: Mishchenko and Defazio, 2024, https://arxiv.org/abs/2306.06101, Algorithm 4;
     `optax.contrib.prodigy`.
@@ -91,6 +93,10 @@ def prodigy(
             )
             return updates, new._replace(estim_lr=distance)
 
-        return optax.GradientTransformation(method.init, update)
+        def init(params):
+            refuse_complex("prodigy", params)
+            return method.init(params)
+
+        return optax.GradientTransformation(init, update)
 
     return from_optax("prodigy", learning_rate, build)

@@ -1,28 +1,13 @@
 """RMSprop."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
-import jax
-import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked
-from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.core.transformation import transformation
-from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
-from jaxopt_lab.core.types import Params, ScalarOrSchedule
-from jaxopt_lab.optimizers.descent import factor_at
-
-
-class RMSpropState(NamedTuple):
-    """Steps taken and the moving average of g^2; that of g where centered; the velocity, if any."""
-
-    count: jax.Array
-    square: Params
-    mean: Params | None
-    velocity: Params | None
+from jaxopt_lab.core.types import ScalarOrSchedule
+from jaxopt_lab.optimizers.rms import rms_step
 
 
 @checked
@@ -42,7 +27,7 @@ def rmsprop(
         E <- rho E + (1 - rho) g^2
         theta <- theta - eta g / sqrt(E + eps)
 
-        centered:  M <- rho M + (1 - rho) g,   E - M^2 in the place of E
+        centered:  M <- rho M + (1 - rho) g,   E - M^2 in the place of E, without their difference
         momentum:  w <- beta w + eta g / sqrt(E + eps),   theta <- theta - w
 
     Args:
@@ -63,9 +48,11 @@ def rmsprop(
     centered: Graves, 2013, https://arxiv.org/abs/1308.0850
 
     Differs from: the course's table adds epsilon twice; PyTorch has it outside the root and eta
-    outside the momentum (`compat.torch.RMSprop`). Keras and optax are as here.
+    outside the momentum (`compat.torch.RMSprop`). Keras and optax are as here, but that
+    they subtract M^2 from E, which leaves rounding alone where the mean is large beside the spread.
     """
-    return _rmsprop(learning_rate, decay, eps, momentum, centered)
+    spread = "variance" if centered else "square"
+    return rms_step(learning_rate, decay, eps, momentum, spread)
 
 
 @checked
@@ -82,42 +69,4 @@ def scale_by_rmsprop(
 
     Reference: `optax.scale_by_rms`; centered, `optax.scale_by_stddev`.
     """
-    return _rmsprop(None, decay, eps, None, centered)
-
-
-def _rmsprop(
-    learning_rate: ScalarOrSchedule | None,
-    decay: float,
-    eps: float,
-    momentum: ScalarOrSchedule | None,
-    centered: bool,
-) -> optax.GradientTransformationExtraArgs:
-    def init(params):
-        zeros = zeros_accumulator
-        return RMSpropState(
-            count=jnp.zeros([], jnp.int32),
-            square=zeros(params),
-            mean=zeros(params) if centered else None,
-            velocity=None if momentum is None else zeros(params),
-        )
-
-    def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
-        del params, extra
-        factor = factor_at(learning_rate, state.count, learning_rate_scale)
-        g = widen(grads)
-        square = jax.tree.map(lambda e, g: moving_average(decay, e, g * g), state.square, g)
-        spread, mean, velocity = square, None, None
-        if centered:
-            mean = jax.tree.map(lambda m, g: moving_average(decay, m, g), state.mean, g)
-            # Only rounding makes it negative.
-            spread = jax.tree.map(lambda e, m: jnp.maximum(e - m * m, 0), square, mean)
-        step = jax.tree.map(lambda e, g: factor * g / jnp.sqrt(e + eps), spread, g)
-        if momentum is not None:
-            beta = value_at(momentum, state.count)
-            # The step is minus what the equation adds to w.
-            velocity = jax.tree.map(lambda w, s: beta * w - s, state.velocity, step)
-            step = jax.tree.map(lambda w: -w, velocity)
-        count = optax.safe_increment(state.count)
-        return cast_like(step, grads), RMSpropState(count, square, mean, velocity)
-
-    return transformation(init, update)
+    return rms_step(None, decay, eps, None, "variance" if centered else "square")

@@ -27,7 +27,7 @@ from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Momentum, Range, checked
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.transformation import transformation
+from jaxopt_lab.core.transformation import refuse_complex, transformation
 from jaxopt_lab.core.tree import (
     accumulator_dtype,
     all_finite,
@@ -191,6 +191,7 @@ def scale_by_kfac(
     """
 
     def init(params):
+        refuse_complex("kfac", params)
         dtypes = {n: accumulator_dtype(p.dtype) for n, p in flatten_with_names(params).items()}
         sides = _sides(params, max_size)
         zeros = {n: tuple(jnp.zeros((k, k), dtypes[n]) for k in s) for n, s in sides.items()}

@@ -9,7 +9,7 @@ import optax
 from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.core.transformation import transformation
+from jaxopt_lab.core.transformation import refuse_complex, transformation
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.second_order.blocks import Blocks, finite_or_zeros
@@ -113,6 +113,7 @@ def scale_by_soap(
     """
 
     def init(params):
+        refuse_complex("soap", params)
         zeros = flatten_with_names(zeros_accumulator(params))
         blocks = {name: Blocks(p.shape, block_size) for name, p in zeros.items()}
         return SoapState(

@@ -7,22 +7,24 @@ import optax
 from jaxopt_lab.core.types import Params
 
 
-def noise_scale(grad_sum: Params, square_sum: jax.Array, samples: int) -> jax.Array:
+def noise_scale(mean: Params, spread: jax.Array, samples: int) -> jax.Array:
     """The batch size at which the gradient's noise is as large as the gradient itself.
 
     Batches much smaller average well: twice the batch is nearly twice the progress. Much larger
-    ones are wasted. Two sums over samples suffice, so it is measured chunk by chunk:
+    ones are wasted. The mean and the sum of squares around it suffice, which can be gathered chunk
+    by chunk (`engine.gradient_moments`):
 
-        m = 1/n sum_i g_i
-        tr(Sigma) = n / (n - 1) (1/n sum_i |g_i|^2 - |m|^2)
+        m = 1/n sum_i g_i,    s = sum_i |g_i - m|^2
+        tr(Sigma) = s / (n - 1)
         |G|^2     = |m|^2 - tr(Sigma) / n
         B_simple  = tr(Sigma) / |G|^2
 
     Both estimates are unbiased; the ratio is not. The noise of m is in |m|^2, so it is taken out.
 
     Args:
-      grad_sum: sum_i g_i over n samples, each the gradient of one sample's loss.
-      square_sum: sum_i |g_i|^2 over all parameters, scalar.
+      mean: m over n samples, g_i the gradient of one sample's loss.
+      spread: s over all parameters, scalar. Not from sum_i |g_i|^2 - n |m|^2, which cancels where
+        the gradients are alike.
       samples: n >= 1; with one sample no noise can be seen, and the scale is 0.
 
     Returns:
@@ -32,8 +34,8 @@ def noise_scale(grad_sum: Params, square_sum: jax.Array, samples: int) -> jax.Ar
     Reference: McCandlish et al., 2018, https://arxiv.org/abs/1812.06162, section 2.2 and
     appendix A.1.
     """
-    mean_square = jnp.asarray(optax.tree.norm(grad_sum, squared=True)) / samples**2
-    noise = (square_sum / samples - mean_square) * samples / max(samples - 1, 1)
+    mean_square = jnp.asarray(optax.tree.norm(mean, squared=True))
+    noise = spread / max(samples - 1, 1)
     return noise_to_signal(noise, mean_square - noise / samples)
 
 

@@ -9,7 +9,7 @@ import optax
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.transformation import transformation
+from jaxopt_lab.core.transformation import refuse_complex, transformation
 from jaxopt_lab.core.tree import all_finite, cast_like, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.second_order.curvature import read_curvature
@@ -28,10 +28,14 @@ def by_curvature(
 
     Args:
       name: of the method, for messages.
-      init: `params -> state`.
+      init: `params -> state`, of real parameters: complex ones are refused.
       direction: `(grads, state, curvature, extra) -> (direction, state)`, the direction to be
         subtracted from the parameters, `extra` the dict of all other extras.
     """
+
+    def init_real(params):
+        refuse_complex(name, params)
+        return init(params)
 
     def update(grads, state, params=None, *, curvature=None, **extra):
         del params
@@ -44,7 +48,7 @@ def by_curvature(
         new = jax.tree.map(lambda a, b: jnp.where(kept, a, b).astype(b.dtype), new, state)
         return cast_like(finite_direction(step, g), grads), new
 
-    return transformation(init, update)
+    return transformation(init_real, update)
 
 
 def finite_direction(direction: Params, grads: Params) -> Params:

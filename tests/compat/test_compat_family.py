@@ -130,3 +130,19 @@ def test_parameters_are_needed_where_they_decay():
     for tx in (keras.AdamW(), torch.AdamW(), torch.SGD(weight_decay=0.1)):
         with pytest.raises(InputError, match="needs params"):
             tx.update(START, tx.init(START))
+
+
+def test_torch_moves_a_complex_number_as_its_two_parts(make):
+    """As PyTorch's view_as_real."""
+    z, g = jnp.array([1 + 2j, -0.5j]), jnp.array([3 - 4j, 0.1 + 0j])
+    tx, parts = make(), [jnp.stack([x.real, x.imag], -1) for x in (z, g)]
+    if make.func in keras.OPTIMIZERS.values():
+        with pytest.raises(InputError, match="is not defined for complex numbers"):
+            tx.init(z)
+        return
+    state, real_state = tx.init(z), tx.init(parts[0])
+    for _ in range(2):
+        found, state = tx.update(g, state, z)
+        expected, real_state = tx.update(parts[1], real_state, parts[0])
+        assert found.dtype == z.dtype
+        np.testing.assert_array_equal(jnp.stack([found.real, found.imag], -1), expected)

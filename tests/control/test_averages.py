@@ -213,3 +213,13 @@ def test_what_cannot_be_trained_is_in_the_average_as_it_is(tx):
         average = averaged_params(state)
         assert (int(average["n"]), average["n"].dtype) == (int(now["n"]), jnp.int32)
         assert average["on"].dtype == jnp.bool_
+
+
+@pytest.mark.parametrize("tx", [weight_ema(0.5, debias=True), stochastic_weight_averaging(0)])
+def test_averages_of_complex_parameters(tx):
+    state = tx.init(jnp.array([0j]))
+    for z in (1 + 2j, 3 - 1j):
+        _, state = tx.update(jnp.array([0j]), state, jnp.array([z]))
+    swa = type(state).__name__ == "StochasticWeightAveragingState"
+    expected = (4 + 1j) / 2 if swa else (0.5 * (1 + 2j) + 1 * (3 - 1j)) / 1.5
+    np.testing.assert_allclose(averaged_params(state), [expected], rtol=1e-6)

@@ -16,6 +16,7 @@ from jaxopt_lab.control import (
     has_stopped,
     skip_not_finite,
 )
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.optimizers import adam, momentum
 from jaxopt_lab.testing.transformation import some_params
 
@@ -183,3 +184,22 @@ def test_early_stopping_outside_sees_measurements_of_skipped_steps():
         grads = {"w": jnp.full(2, float("nan"))}
         _, state = tx.update(grads, state, params, metrics=metrics(value))
     assert has_stopped(state)
+
+
+@pytest.mark.parametrize("clip", [clip_by_norm, clip_by_global_norm])
+def test_the_norm_of_a_complex_gradient_is_of_its_sizes(clip):
+    grads = {"z": jnp.array([3 + 4j, 0j])}
+    np.testing.assert_allclose(apply(clip(1.0), grads)["z"], [0.6 + 0.8j, 0], rtol=1e-6)
+    np.testing.assert_array_equal(apply(clip(6.0), grads)["z"], grads["z"])
+
+
+def test_clip_by_value_refuses_complex_gradients():
+    with pytest.raises(InputError, match="clip_by_value: is not defined for complex numbers"):
+        apply(clip_by_value(1.0), jnp.array([3 + 4j]))
+
+
+def test_noise_on_a_complex_gradient_is_circular():
+    noise = apply(add_gradient_noise(0, eta=0.04, gamma=0.0), jnp.zeros(20_000, jnp.complex64))
+    assert noise.dtype == jnp.complex64
+    # Of 20,000 draws, within 5 standard errors.
+    np.testing.assert_allclose([jnp.var(noise.real), jnp.var(noise.imag)], 0.02, rtol=0.05)

@@ -207,3 +207,18 @@ def test_hutchinson_is_unbiased_with_its_own_probes_in_each_lane():
 def test_rejects_what_is_out_of_range(call):
     with pytest.raises(ArgumentError, match="must be >= 1, got 0"):
         call()
+
+
+def test_cg_and_lanczos_of_a_hermitian_matrix():
+    rng = np.random.default_rng(0)
+    root, b = (rng.normal(size=(*s, 2)) @ np.array([1, 1j]) for s in ((5, 5), (5,)))
+    matrix = (root @ root.conj().T + np.eye(5)).astype(np.complex64)
+    product, b = (lambda v: matrix @ v), jnp.asarray(b, jnp.complex64)
+    found = linalg.cg(product, b, iterations=8)
+    # float32, of a matrix with a condition below 30.
+    np.testing.assert_allclose(found.x, np.linalg.solve(matrix, b), rtol=1e-4, atol=1e-5)
+    assert found.residual.dtype == jnp.float32 and not found.negative_curvature
+    diagonal, off, _ = linalg.lanczos(product, b, 5)
+    tridiagonal = np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1)
+    values = np.linalg.eigvalsh(tridiagonal)
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(matrix), rtol=1e-4)

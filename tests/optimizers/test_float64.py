@@ -1,4 +1,4 @@
-"""Under x64 every number keeps its width: float64 paths are those of NumPy in double precision."""
+"""Under x64 every number keeps its width: paths are those of NumPy in double precision."""
 
 import inspect
 
@@ -10,6 +10,7 @@ import pytest
 from cases import OPTIMIZERS as CASES
 from references import steps
 
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.optimizers import OPTIMIZERS
 from jaxopt_lab.testing import transformation as promises
 
@@ -35,10 +36,10 @@ def path(tx, params, grads):
     return jax.lax.scan(body, (params, tx.init(params)), grads)[0][0]
 
 
-def paths(params, grads):
+def paths(params, grads, variants):
     """Of every variant, as one program: compilation costs most."""
     params, grads = (list(map(jnp.asarray, tree)) for tree in (params, grads))
-    txs = [OPTIMIZERS[name](**numbers) for name, numbers in VARIANTS]
+    txs = [OPTIMIZERS[name](**numbers) for name, numbers in variants]
     return jax.jit(lambda p, g: [path(tx, p, g) for tx in txs])(params, grads)
 
 
@@ -50,12 +51,23 @@ def expected(name, numbers, params, grads):
 
 
 @pytest.mark.usefixtures("x64")
-def test_paths_are_those_of_numpy():
-    for (name, numbers), found in zip(VARIANTS, paths(PARAMS, GRADS), strict=True):
-        for a, b in zip(found, expected(name, numbers, PARAMS, GRADS), strict=True):
-            assert a.dtype == jnp.float64
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_paths_are_those_of_numpy(dtype):
+    """Complex ones by |g|^2 in the place of g^2."""
+    params, grads, variants = PARAMS, GRADS, VARIANTS
+    if dtype == np.complex128:
+        params, grads = ([z + 1j * z[::-1] ** 2 for z in tree] for tree in (PARAMS, GRADS))
+        variants = [variant for variant in VARIANTS if variant[0] != "prodigy"]
+    for (name, numbers), found in zip(variants, paths(params, grads, variants), strict=True):
+        for a, b in zip(found, expected(name, numbers, params, grads), strict=True):
+            assert a.dtype == dtype
             # Another order of roundings, magnified by what a step divides by.
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13, err_msg=f"{name} {numbers}")
+
+
+def test_prodigy_refuses_complex_parameters():
+    with pytest.raises(InputError, match="prodigy: is not defined for complex numbers, got comp"):
+        OPTIMIZERS["prodigy"]().init({"w": jnp.ones(2, jnp.complex64)})
 
 
 @pytest.mark.usefixtures("x64")

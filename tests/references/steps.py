@@ -101,7 +101,7 @@ def muon(s, t, g, p, learning_rate, beta=0.95):
     x = x / (np.linalg.norm(x) + 1e-8)
     a, b, c = 3.4445, -4.7750, 2.0315
     for _ in range(5):
-        square = x @ x.T
+        square = x @ x.conj().T
         x = a * x + (b * square + c * square @ square) @ x
     inputs, outputs = p.shape
     return -learning_rate * np.sqrt(max(1, outputs / inputs)) * x

@@ -260,17 +260,18 @@ def test_the_gradient_noise_scale_of_known_noise():
 
 
 @pytest.mark.usefixtures("x64")
-def test_the_noise_scale_of_two_sums_is_that_of_the_covariance():
+def test_the_noise_scale_of_mean_and_spread_is_that_of_the_covariance():
     rng = np.random.default_rng(0)
     rows = 0.5 + rng.standard_normal((9, 7))  # (samples, parameters)
     grads = {"w": jnp.asarray(rows[:, :6].reshape(9, 2, 3)), "b": jnp.asarray(rows[:, 6:])}
-    sums = jax.tree.map(lambda g: g.sum(0), grads)
+    means = jax.tree.map(lambda g: g.mean(0), grads)
     mean = sum(rows) / 9
     trace = sum((row - mean) @ (row - mean) for row in rows) / 8
     expected = trace / (mean @ mean - trace / 9)
-    np.testing.assert_allclose(so.noise_scale(sums, (rows**2).sum(), 9), expected, rtol=1e-12)
+    spread = ((rows - mean) ** 2).sum()
+    np.testing.assert_allclose(so.noise_scale(means, spread, 9), expected, rtol=1e-12)
     # One sample shows no noise; around a mean of zero nothing but noise shows.
-    assert so.noise_scale({"w": jnp.ones(3)}, jnp.asarray(3.0), 1) == 0
+    assert so.noise_scale({"w": jnp.ones(3)}, jnp.zeros([]), 1) == 0
     assert so.noise_scale({"w": jnp.zeros(3)}, jnp.asarray(6.0), 2) == jnp.inf
     assert so.noise_scale({"w": jnp.zeros(3)}, jnp.zeros([]), 2) == 0
 

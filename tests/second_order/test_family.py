@@ -231,3 +231,8 @@ def test_says_how_to_give_the_curvature_where_it_is_missing(name):
 
 def test_rejects_what_is_out_of_range(name):
     promises.rejects_what_is_out_of_range(so.SECOND_ORDER[name], CASES[name])
+
+
+def test_refuses_complex_parameters(name):
+    with pytest.raises(InputError, match=f"{name}: is not defined for complex numbers, got comp"):
+        make(name).init({"w": jnp.ones((2, 2), jnp.complex64), "v": jnp.ones(2)})

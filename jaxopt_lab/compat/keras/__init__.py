@@ -5,7 +5,7 @@ does around its own step (clipping, decay, the average of the parameters), and `
 
 What a pure transformation cannot be is not here: the overwriting at the end of `fit`
 (take `state.average`), `gradient_accumulation_steps` (wrap in `control.multi_steps`),
-`loss_scale_factor`, and `name`.
+`loss_scale_factor`, and `name`. Complex parameters are refused: Keras has none.
 """
 
 from jaxopt_lab.compat.keras._adadelta import Adadelta

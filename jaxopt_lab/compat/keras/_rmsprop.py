@@ -2,10 +2,10 @@
 
 import optax
 
-from jaxopt_lab import optimizers
 from jaxopt_lab.compat.keras.optimizer import keras_optimizer
 from jaxopt_lab.compat.rates import is_off
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
+from jaxopt_lab.optimizers.rms import rms_step
 
 
 @checked
@@ -33,6 +33,11 @@ def RMSprop(
       centered: static.
 
     Reference: `keras.optimizers.RMSprop`; the step is `optimizers.rmsprop`.
+
+    Differs from: `optimizers.rmsprop`, centered, has E - M^2 without the difference that cancels
+    where the mean is large beside the spread; this has Keras' own. Keras has NaN where rounding
+    makes it negative, this 0.
     """
     beta = None if is_off(momentum) else momentum
-    return optimizers.rmsprop(learning_rate, rho, epsilon, beta, centered=centered)
+    spread = "difference" if centered else "square"
+    return rms_step(learning_rate, rho, epsilon, beta, spread)

@@ -16,7 +16,7 @@ from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import NonNegative, Probability, Range
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.transformation import transformation
+from jaxopt_lab.core.transformation import refuse_complex, transformation
 from jaxopt_lab.core.tree import is_trained, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.weight_decay import decay_rates, need_params
@@ -57,6 +57,7 @@ Returns:
 
 Raises:
   ArgumentError: for a number out of its range, or more than one clip.
+  InputError: from `init`, for complex parameters, which Keras has none of.
 
 """
 
@@ -161,6 +162,7 @@ def _around(
     step = transformation(inner.init, stepped)
 
     def init(params):
+        refuse_complex(name, params)
         # A copy: the parameters and the state may both be donated.
         average = None
         if use_ema:

@@ -2,7 +2,8 @@
 
 Here `params` is not an argument, as `init(params)` takes them. What changes how PyTorch computes,
 not what (`foreach`, `fused`, `capturable`, `differentiable`), is not here; neither are parameter
-groups, for which there is `optax.partition`.
+groups, for which there is `optax.partition`. Complex parameters move as in PyTorch, their real and
+imaginary parts by themselves; PyTorch's gradient is the conjugate of `jax.grad`'s.
 
 Imports `optimizers`, `schedules`, `control` and `core`. Begin with `optimizer.py`: what all of them
 do before their own step, and `_sgd.py`, a step.

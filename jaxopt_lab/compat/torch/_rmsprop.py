@@ -11,7 +11,7 @@ from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
-from jaxopt_lab.optimizers import RMSpropState
+from jaxopt_lab.optimizers.rms import RMSpropState, difference
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
@@ -51,7 +51,9 @@ def RMSprop(
 
     Reference: `torch.optim.RMSprop`.
 
-    Differs from: `optimizers.rmsprop` has epsilon under the root and eta inside the velocity.
+    Differs from: `optimizers.rmsprop` has epsilon under the root, eta inside the velocity and,
+    centered, E - M^2 without the difference that cancels where the mean is large beside the spread.
+    PyTorch has NaN where rounding makes it negative, this 0.
     """
     has_momentum = not is_off(momentum)
 
@@ -72,8 +74,7 @@ def RMSprop(
         spread, mean, velocity = square, None, None
         if centered:
             mean = jax.tree.map(lambda m, g: moving_average(alpha, m, g), state.mean, g)
-            # Only rounding makes it negative.
-            spread = jax.tree.map(lambda e, m: jnp.maximum(e - m * m, 0), square, mean)
+            spread = difference(square, mean)
         direction = jax.tree.map(lambda e, g: g / (jnp.sqrt(e) + eps), spread, g)
         if has_momentum:
             velocity = jax.tree.map(

@@ -1,6 +1,7 @@
 """What every PyTorch optimizer does before its own step."""
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.compat.rates import is_off
@@ -30,7 +31,7 @@ def torch_optimizer(
       weight_decay: lambda, in the gradient.
     """
     if not maximize and is_off(weight_decay):
-        return step
+        return _of_real_parts(step)
 
     def update(grads, state, params=None, **extra):
         g = widen(grads)
@@ -43,4 +44,27 @@ def torch_optimizer(
         updates, state = step.update(g, state, params, **extra)
         return cast_like(updates, grads), state
 
-    return transformation(step.init, update)
+    return _of_real_parts(transformation(step.init, update))
+
+
+def _of_real_parts(
+    step: optax.GradientTransformationExtraArgs,
+) -> optax.GradientTransformationExtraArgs:
+    """The step on real and imaginary parts by themselves, on a last axis: PyTorch's view_as_real.
+
+    So a complex parameter moves as its two parts would. Trees without one are passed on.
+    """
+
+    def parts(tree):
+        return jax.tree.map(
+            lambda z: jnp.stack([z.real, z.imag], -1) if jnp.iscomplexobj(z) else z, tree
+        )
+
+    def whole(g, u):
+        return jax.lax.complex(u[..., 0], u[..., 1]) if jnp.iscomplexobj(g) else u
+
+    def update(grads, state, params=None, **extra):
+        updates, state = step.update(parts(grads), state, parts(params), **extra)
+        return jax.tree.map(whole, grads, updates), state
+
+    return optax.GradientTransformationExtraArgs(lambda params: step.init(parts(params)), update)

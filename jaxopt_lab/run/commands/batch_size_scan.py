@@ -17,7 +17,7 @@ from jaxopt_lab.config.parse import ConfigError, parse_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.engine import gradient_sums
+from jaxopt_lab.engine import gradient_moments
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import SweepResult
@@ -74,7 +74,7 @@ def measure_noise(
             if key not in compiled:
                 experiment = assemble(run.config, read(run.config, data_dir=data_dir))
                 loss = build_loss(run.config.loss)
-                compiled[key] = gradient_sums(experiment.forward, loss, experiment.train)
+                compiled[key] = gradient_moments(experiment.forward, loss, experiment.train)
             scale = float(noise_scale(*compiled[key](record.params, record.model_state)))
             loss = record.metrics[result.monitor]
             found.setdefault(run.config.data.batch_size, []).append((loss, scale))

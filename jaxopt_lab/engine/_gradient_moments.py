@@ -1,4 +1,4 @@
-"""The gradients of many samples, summed one by one."""
+"""The mean and the spread of the gradients of many samples."""
 
 from collections.abc import Callable
 
@@ -12,15 +12,17 @@ from jaxopt_lab.engine.forward import Forward
 # Samples that are looked at, and how many of them at a time.
 SAMPLES, CHUNK = 8192, 32
 
-Sums = tuple[Params, jax.Array, int]
+Moments = tuple[Params, jax.Array, int]
 
 
-def gradient_sums(
+def gradient_moments(
     forward: Forward, loss: Loss, split: Split
-) -> Callable[[Params, ModelState], Sums]:
-    """`(params, model_state) -> (sum of g_i, sum of |g_i|^2, how many)`, for a noise scale.
+) -> Callable[[Params, ModelState], Moments]:
+    """`(params, model_state) -> (mean of g_i, sum of |g_i - mean|^2, how many)`, for a noise scale.
 
     g_i is the gradient of one sample's loss in evaluation mode, so that no sample sees another.
+    Chunks are merged without a difference of large numbers, by Chan, Golub and LeVeque, 1983,
+    https://doi.org/10.1080/00031305.1983.10483115.
 
     Args:
       forward: the model.
@@ -35,7 +37,7 @@ def gradient_sums(
     chunks = {k: v[:count].reshape(-1, size, *v.shape[1:]) for k, v in split.items()}
 
     @jax.jit
-    def sums(params, model_state):
+    def moments(params, model_state):
         def gradient(x, y):
             def loss_of(params):
                 return loss(forward.evaluate(params, model_state, x[None]), y[None])[0]
@@ -43,12 +45,18 @@ def gradient_sums(
             return jax.grad(loss_of)(params)
 
         def add(carry, chunk):
-            total, squares = carry
+            mean, spread, seen = carry
             grads = jax.vmap(gradient)(chunk["x"], chunk["y"])
-            total = jax.tree.map(lambda t, g: t + g.sum(0), total, grads)
-            return (total, squares + optax.tree.norm(grads, squared=True)), None
+            here = jax.tree.map(lambda g: g.mean(0), grads)
+            around = jax.tree.map(lambda g, m: g - m[None], grads, here)
+            apart = jax.tree.map(jnp.subtract, here, mean)
+            share = size / (seen + size)
+            mean = jax.tree.map(lambda m, d: m + share * d, mean, apart)
+            spread += optax.tree.norm(around, squared=True)
+            spread += seen * share * optax.tree.norm(apart, squared=True)
+            return (mean, spread, seen + size), None
 
         zeros = jax.tree.map(jnp.zeros_like, params)
-        return jax.lax.scan(add, (zeros, jnp.zeros([])), chunks)[0]
+        return jax.lax.scan(add, (zeros, jnp.zeros([]), jnp.zeros([])), chunks)[0][:2]
 
-    return lambda params, model_state: (*sums(params, model_state), count)
+    return lambda params, model_state: (*moments(params, model_state), count)
