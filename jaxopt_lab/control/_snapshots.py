@@ -9,7 +9,7 @@ import optax
 
 from jaxopt_lab.control.params import after_step
 from jaxopt_lab.core.declare import declare
-from jaxopt_lab.core.ranges import Count, checked
+from jaxopt_lab.core.ranges import Count, checked, require_number
 from jaxopt_lab.core.tree import find_state
 from jaxopt_lab.core.types import Params
 
@@ -61,6 +61,7 @@ def snapshots(
 
     Reference: Huang et al., 2017, https://arxiv.org/abs/1704.00109
     """
+    require_number("snapshots", members=members)
 
     def init(params):
         return SnapshotsState(

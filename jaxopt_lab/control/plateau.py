@@ -63,7 +63,7 @@ def make_observe(
     reaches the patience. PyTorch does both one measurement later.
     """
     later = int(rule == "torch")
-    lowest = floor / learning_rate
+    least = floor / learning_rate
 
     def observe(state, metrics):
         metric = measured(control, metrics, monitor)
@@ -73,7 +73,9 @@ def make_observe(
         cooling = jnp.maximum(state.cooldown - 1, 0)
         waited = jnp.where(better | (state.cooldown > 0), 0, state.wait)
         waited = waited + (~better & (cooling == 0))
-        can_fall = state.scale * learning_rate > floor
+        # Compared as it is stored: a rate that is rounded up would fall to its floor for ever.
+        lowest = jnp.asarray(least, state.scale.dtype)
+        can_fall = state.scale > lowest
         reduce = ~better & (cooling == 0) & (waited >= patience + later) & can_fall
         seen = PlateauState(
             scale=jnp.where(reduce, jnp.maximum(state.scale * factor, lowest), state.scale),

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
+import jax
+
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.renames import renames_of
@@ -62,6 +64,21 @@ NonNegative = Annotated[float, Range(0, math.inf, high_open=True)]
 Probability = Annotated[float, Range(0, 1)]
 Count = Annotated[int, Range(1)]
 Steps = Annotated[int, Range(1), Duration()]
+
+
+def require_number(method: str, **arguments: Any) -> None:
+    """Make sure that arguments that decide shapes are numbers of Python.
+
+    Raises:
+      ArgumentError: where one is an array of JAX, as `optax.inject_hyperparams` makes of them all.
+    """
+    arrays = tuple(name for name, value in arguments.items() if isinstance(value, jax.Array))
+    if arrays:
+        text = (
+            "must be a number of Python, because shapes depend on it, got an array of JAX; "
+            f"optax.inject_hyperparams leaves it one with static_args={arrays!r}"
+        )
+        raise ArgumentError(method, dict.fromkeys(arrays, text))
 
 
 def hints(function: Callable[..., Any]) -> dict[str, Any]:

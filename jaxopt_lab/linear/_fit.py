@@ -79,11 +79,13 @@ def fit(
       lam: lambda >= 0; a number or a traced array.
       ratio: r in [0, 1], the share of L1 in the elastic net; a number or a traced array.
       intercept: static; with b.
-      classes: static; K, at least 2; needed where y is traced, None to count those of y.
+      classes: static; K, at least 2; needed where y is traced or has no sample of a class, None to
+        count those of y.
       tolerance: of the residual. For the hinge that is the duality gap, the risk of w = 0 being 1;
         for other losses the norm of the proximal-gradient step relative to the gradient step at
-        w = 0. Float32 reaches about 1e-6; below it `converged` may stay false. The coefficients
-        are off by about the residual times the condition number of the problem.
+        w = 0, and 0 where it is no longer than the rounding of a gradient, as it is from the start
+        where X says nothing of y. Float32 reaches about 1e-6; below it `converged` may stay false.
+        The coefficients are off by about the residual times the condition number of the problem.
       max_iterations: static; rounded up to a multiple of 10.
 
     Returns:
@@ -144,6 +146,12 @@ def _classes(y: jax.Array, loss: str, classes: int | None) -> jax.Array:
         if len(present) == 1:
             raise InputError(
                 f"fit: y holds class {present[0]} only; a classifier needs two or more"
+            )
+        if classes is None and len(present) < most:
+            absent = next(k for k in range(most) if k not in present)
+            raise InputError(
+                f"fit: y holds labels up to {most - 1} and no {absent}: give classes={most} if it "
+                "is a class, else number them anew, y = np.unique(y, return_inverse=True)[1]"
             )
         classes = most
     elif classes is None:

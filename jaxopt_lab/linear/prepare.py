@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.errors import InputError
@@ -22,8 +23,7 @@ def check_data(method: str, X: Any, y: Any) -> tuple[jax.Array, jax.Array]:
     Raises:
       InputError: where they do not, or concrete ones hold what is not finite.
     """
-    with jax.ensure_compile_time_eval():  # inside jit constants stay concrete
-        X, y = jnp.asarray(X), jnp.asarray(y)
+    X, y = _numbers(method, "X", X), _numbers(method, "y", y)
     if X.ndim != 2 or 0 in X.shape:
         raise InputError(
             f"{method}: X has shape {X.shape}, expected (N, d) with N and d of 1 or more; "
@@ -45,6 +45,26 @@ def check_data(method: str, X: Any, y: Any) -> tuple[jax.Array, jax.Array]:
                         "drop such rows or fill them in"
                     )
     return X.astype(accumulator_dtype(X.dtype)), y
+
+
+def _numbers(method: str, name: str, values: Any) -> jax.Array:
+    """An array of real numbers."""
+    remedy = ""
+    if isinstance(values, jax.Array):
+        kind = values.dtype
+    else:
+        try:
+            kind = np.asarray(values).dtype
+        except jax.errors.TracerArrayConversionError:  # a list of traced numbers
+            kind = jnp.result_type(*jax.tree.leaves(values))
+        except ValueError as error:
+            raise InputError(f"{method}: {name} is no array: {error}") from None
+    if name == "y" and kind.kind in "OUSV":
+        remedy = "; of names, names, y = np.unique(y, return_inverse=True) makes classes"
+    if not (jnp.issubdtype(kind, jnp.bool_) or jnp.isdtype(kind, ("integral", "real floating"))):
+        raise InputError(f"{method}: {name} has dtype {kind}, expected real numbers{remedy}")
+    with jax.ensure_compile_time_eval():  # inside jit constants stay concrete
+        return jnp.asarray(values)
 
 
 def check_strength(method: str, lam: Any, dtype: Any, *, many: bool = False) -> jax.Array:

@@ -41,7 +41,8 @@ def smooth_risk(
 
     Returns:
       w (d, K), b (K,), and the optimum. Its certificate is the proximal-gradient step in the
-      metric in which steps have length 1, over that of the loss alone at w = 0, b = 0.
+      metric in which steps have length 1, over that of the loss alone at w = 0, b = 0; or 0, where
+      it is no longer than a unit in the last place of the terms that a gradient sums.
     """
     d, (slope, curvature) = A.shape[1], SLOPES[loss]
     # An unscaled column of ones is orthogonal to the others: it has a step size of its own.
@@ -67,9 +68,12 @@ def smooth_risk(
     start = jnp.zeros((A.shape[1], t.shape[1]), A.dtype)
     scale = size(steps * gradient(start))
     scale = jnp.where(scale > 0, scale, 1)
+    terms = (jnp.abs(slope(A @ start, t)).T @ jnp.abs(A)).T / count
+    rounding = jnp.finfo(A.dtype).eps * size(steps * terms)
 
     def certificate(theta):
-        return size(theta - prox(theta - steps * gradient(theta))) / scale
+        step = size(theta - prox(theta - steps * gradient(theta)))
+        return jnp.where(step <= rounding, 0, step) / scale
 
     optimum = accelerated(gradient, prox, steps, certificate, start, **stop)
     w = optimum.x[:d]

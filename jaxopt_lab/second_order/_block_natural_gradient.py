@@ -8,7 +8,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from jaxopt_lab.core.declare import declare
-from jaxopt_lab.core.ranges import Count, LearningRate, checked
+from jaxopt_lab.core.ranges import Count, LearningRate, checked, require_number
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.linalg import dense
 from jaxopt_lab.second_order.curvature import Curvature, Fisher
@@ -88,6 +88,8 @@ def scale_by_block_natural_gradient(
     Returns:
       A transformation; state `BlockNaturalGradientState(count)`.
     """
+
+    require_number("block_natural_gradient", max_block=max_block)
 
     def init(params):
         del params

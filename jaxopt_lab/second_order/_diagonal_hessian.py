@@ -8,7 +8,15 @@ import optax
 
 from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.declare import declare
-from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, Probability, checked
+from jaxopt_lab.core.ranges import (
+    Count,
+    Decay,
+    LearningRate,
+    Positive,
+    Probability,
+    checked,
+    require_number,
+)
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.tree import zeros_accumulator
 from jaxopt_lab.core.types import Params
@@ -134,6 +142,7 @@ def scale_by_diagonal_hessian(
         if estimator == "exact":
             need_small("diagonal_hessian", like, max_params, "use estimator='hutchinson'")
             return diagonal(product, like)
+        require_number("diagonal_hessian", samples=samples)
         return hutchinson_diag(product, like, curvature.probe_key, samples)
 
     def size(h):

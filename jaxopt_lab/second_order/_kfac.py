@@ -23,9 +23,18 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.declare import declare
-from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Momentum, Range, checked
+from jaxopt_lab.core.ranges import (
+    Count,
+    Decay,
+    LearningRate,
+    Momentum,
+    Range,
+    checked,
+    require_number,
+)
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.transformation import refuse_complex, transformation
 from jaxopt_lab.core.tree import (
@@ -190,6 +199,8 @@ def scale_by_kfac(
       A transformation; state `ScaleByKfacState(count, weight, moments, inverses)`.
     """
 
+    require_number("kfac", max_size=max_size)
+
     def init(params):
         refuse_complex("kfac", params)
         dtypes = {n: accumulator_dtype(p.dtype) for n, p in flatten_with_names(params).items()}
@@ -251,7 +262,9 @@ def _bias_of(kernel: str) -> str:
 
 
 def _every(period: int, count: jax.Array, compute: Any, otherwise: Any) -> Any:
-    return compute() if period == 1 else periodically(count % period == 0, compute, otherwise)
+    if is_concrete(period) and period == 1:  # without a branch
+        return compute()
+    return periodically(count % period == 0, compute, otherwise)
 
 
 def _averaged(weight, moments, new, decay):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import averaging_weight, step_toward
-from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
@@ -119,6 +119,8 @@ def scale_by_shampoo(
     Returns:
       A transformation; state `ShampooState(count, mean, square, statistics, roots)`.
     """
+
+    require_number("shampoo", block_size=block_size)
 
     def init(params):
         refuse_complex("shampoo", params)

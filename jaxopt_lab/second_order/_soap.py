@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import averaging_weight, step_toward
-from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
@@ -111,6 +111,8 @@ def scale_by_soap(
     Returns:
       A transformation; state `SoapState(count, mean, square, statistics, bases)`.
     """
+
+    require_number("soap", block_size=block_size)
 
     def init(params):
         refuse_complex("soap", params)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.ranges import require_number
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.transformation import refuse_complex, transformation
 from jaxopt_lab.core.tree import all_finite, cast_like, widen
@@ -90,6 +91,7 @@ def need_small(method: str, params: Params, limit: int, remedy: str) -> None:
     Raises:
       InputError: for more parameters than `limit`.
     """
+    require_number(method, max_params=limit)
     size = sum(x.size for x in jax.tree.leaves(params))
     if size > limit:
         raise InputError(

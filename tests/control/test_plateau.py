@@ -121,6 +121,24 @@ def test_floor_as_a_learning_rate_and_as_a_scale():
     np.testing.assert_allclose(above, 1)
 
 
+@pytest.mark.parametrize("rule", ["keras", "torch"])
+def test_at_the_floor_no_cooldown_begins(rule):
+    """A floor that is no float32 share of the rate was fallen to again at every turn."""
+    pairs = np.random.default_rng(0).uniform(0.001, 0.1, (64, 2))
+    rates, floors = pairs.max(1), pairs.min(1)
+
+    def end(rate, floor):
+        tx = reduce_on_plateau(
+            factor=0.1, patience=1, cooldown=3, floor=floor, learning_rate=rate, rule=rule
+        )
+        see = lambda state, _: (tx.update(GRADS, state, metrics=metrics(1.0))[1], None)  # noqa: E731
+        return jax.lax.scan(see, tx.init(GRADS), length=40)[0]
+
+    state = jax.jit(jax.vmap(end))(rates, floors)
+    np.testing.assert_allclose(rates * state.scale, np.maximum(floors, 0.1 * rates), rtol=1)
+    assert not state.cooldown.any()
+
+
 def test_the_patience_may_be_swept():
     values = jnp.ones(6)
     found = jax.vmap(lambda p: scales(values, factor=0.5, patience=p))(jnp.array([1, 2, 4]))

@@ -15,7 +15,7 @@ from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression
 from sklearn.svm import SVC, LinearSVC
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.linear import fit, ols, predict, ridge
+from jaxopt_lab.linear import fit, ols, predict, ridge, ridge_path, tikhonov
 from jaxopt_lab.losses import accuracy
 
 # Two solvers, each to its own tolerance.
@@ -236,6 +236,13 @@ X0 = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
         ([-1, 1, 1, -1], {}, r"labels from -1 to 1, expected classes 0\.\.K-1; \(y \+ 1\) // 2"),
         ([0, 1, 2, 1], {"classes": 2}, r"labels from 0 to 2, expected classes 0\.\.1"),
         ([1, 1, 1, 1], {}, "class 1 only"),
+        ([1, 2, 2, 1], {}, "up to 2 and no 0: give classes=3 if it is a class, else number them"),
+        ([0, 1, 3, 1], {}, "up to 3 and no 2: give classes=4"),
+        (["no", "yes", "yes", "no"], {}, r"y has dtype <U3, expected real .*np\.unique\(y, return"),
+        (np.array(["no", None, "yes", "no"], object), {}, "y has dtype object, expected real"),
+        ([None, 1, 1, 0], {}, "y has dtype object, expected real numbers"),
+        ([[0], [1, 2], [1], [0]], {}, "y is no array"),
+        ([0j, 1, 1, 0], {}, "y has dtype complex128, expected real numbers"),
         ([0, 1, 1, 0], {"lam": -1}, "lam must be >= 0, got -1"),
         ([0, 1, 1, 0], {"loss": "logit"}, "loss must be 'squared' or .*did you mean 'logistic'"),
         ([0, 1, 1, 0], {"classes": 1}, "classes must be >= 2, got 1"),
@@ -252,7 +259,39 @@ X0 = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
 )
 def test_what_does_not_do(y, arguments, text):
     with pytest.raises(InputError, match=f"^fit: .*{text}"):
-        fit(X0, jnp.array(y), **{"loss": "logistic", **arguments})
+        fit(X0, y, **{"loss": "logistic", **arguments})
+
+
+SOLVERS = {
+    fit: {"loss": "squared"},
+    ols: {},
+    ridge: {"lam": 1.0},
+    ridge_path: {"lams": [1.0]},
+    tikhonov: {"gamma": np.eye(2)},
+}
+
+
+@pytest.mark.parametrize("method", SOLVERS, ids=lambda f: f.__name__)
+def test_every_solver_wants_real_numbers(method):
+    for X in (X0.astype(str), X0 + 0j, [["a", 1], *X0[1:].tolist()]):
+        with pytest.raises(InputError, match=f"{method.__name__}: X has dtype .*, expected real"):
+            method(X, [0, 1, 1, 0], **SOLVERS[method])
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "softmax", "squared_hinge"])
+def test_data_that_say_nothing_converge_at_once(loss):
+    """The gradient at 0 is rounding, which no step makes smaller: 3.0 of it was left for ever."""
+    X = np.random.default_rng(0).normal(size=(1000, 20)).astype(np.float32)
+    twice, y = np.concatenate([X, X]), np.repeat([0, 1], len(X))  # each sample with both labels
+    for penalty, lam in (("l1", 1e-9), ("none", 0.0), ("l2", 1e-3)):
+        found = fit(twice, y, loss=loss, penalty=penalty, lam=lam)
+        assert found.converged and found.iterations <= 20
+        np.testing.assert_allclose(found.model.coef, 0, atol=1e-6)
+
+
+def test_classes_without_samples_may_be_meant():
+    model = fit(X0, np.array([1, 2, 2, 1]), loss="softmax", classes=3).model
+    assert model.coef.shape == (2, 3) and np.isfinite(model.coef).all()
 
 
 def test_traced_labels_need_their_number():

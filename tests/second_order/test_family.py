@@ -13,7 +13,7 @@ from cases import SECOND_ORDER as CASES
 from second_order.making import problem
 
 from jaxopt_lab import second_order as so
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import hints
 from jaxopt_lab.core.tree import cast_like
 from jaxopt_lab.testing import transformation as promises
@@ -220,6 +220,24 @@ def test_every_number_may_be_traced_and_injected(name):
     found, new = jax.eval_shape(lambda s: tx.update(grads, s, params, curvature=curvature), state)
     alike(found, params, "updates are like the parameters")
     alike(new, state, "the state never changes")
+
+
+def test_injection_without_static_arguments_works_or_names_them(name):
+    params, curvature, grads, _, _ = first(name)
+    tx = optax.inject_hyperparams(so.SECOND_ORDER[name])(**CASES[name])
+
+    def step(params):
+        return tx.update(grads, tx.init(params), params, curvature=curvature)
+
+    if name in ("natural_gradient", "newton_cg", "gradient_variance"):
+        jax.eval_shape(step, params)
+        return
+    with pytest.raises(ArgumentError, match="a number of Python, because shapes") as error:
+        jax.eval_shape(step, params)
+    (fault,) = error.value.faults
+    assert f"static_args=('{fault}',)" in str(error.value)
+    tx = optax.inject_hyperparams(so.SECOND_ORDER[name], static_args=(fault,))(**CASES[name])
+    jax.eval_shape(step, params)
 
 
 @pytest.mark.parametrize("name", NEEDS_CURVATURE)
