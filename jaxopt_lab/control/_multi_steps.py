@@ -9,7 +9,7 @@ import optax
 from jaxopt_lab.control.states import inner_transformation, select_step, zero_where
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Count, checked
-from jaxopt_lab.core.transformation import joined, trained_part
+from jaxopt_lab.core.transformation import as_arrays, joined, require_like, trained_part
 from jaxopt_lab.core.tree import zeros_accumulator
 from jaxopt_lab.core.types import Params
 
@@ -64,10 +64,14 @@ def multi_steps(
     inner = inner_transformation(inner)
 
     def init(params):
+        params = as_arrays(params)
         mean = zeros_accumulator(trained_part(params, params))
         return MultiStepsState(jnp.zeros([], jnp.int32), mean, inner.init(params))
 
     def update(updates, state, params=None, **extra):
+        updates = as_arrays(updates)
+        if params is not None:
+            require_like(updates, params)
         calls = state.calls + 1
         mean = jax.tree.map(
             lambda m, g: m + (g.astype(m.dtype) - m) / calls.astype(m.dtype),

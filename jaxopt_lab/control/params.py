@@ -5,6 +5,7 @@ from typing import Any
 import jax
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.transformation import as_arrays, require_like
 from jaxopt_lab.core.tree import is_trained
 from jaxopt_lab.core.types import Params
 
@@ -25,8 +26,8 @@ def after_step(control: str, params: Any, updates: Any) -> Params:
 
     Those that cannot be trained are as they were, whatever their updates are.
     """
+    params = as_arrays(required(control, params))
+    require_like(updates, params)
     return jax.tree.map(
-        lambda p, u: (p + u).astype(p.dtype) if is_trained(p) else p,
-        required(control, params),
-        updates,
+        lambda p, u: (p + u).astype(p.dtype) if is_trained(p) else p, params, updates
     )

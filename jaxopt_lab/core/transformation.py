@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.tree import cast_like, is_trained
+from jaxopt_lab.core.tree import cast_like, flatten_with_names, is_trained
 from jaxopt_lab.core.types import Params
 
 
@@ -21,13 +21,21 @@ def transformation(
     is an integer, a bool or a PRNG key (without `params`: where the gradient's leaf is none of a
     floating number). Its gradient may be whole numbers or of the dtype `float0`, as `jax.grad` with
     `allow_int` gives it; its update is zero. The state keeps its dtypes from step to step, whatever
-    is computed wider.
+    is computed wider. A number of Python is an array without axes.
+
+    Raises:
+      InputError: from `update`, where the gradients have another structure than the parameters, as
+        with None in the place of one.
     """
 
     def init_trained(params):
+        params = as_arrays(params)
         return init(trained_part(params, params))
 
     def update_trained(grads, state, params=None, **extra):
+        grads, params = as_arrays(grads), as_arrays(params)
+        if params is not None:
+            require_like(grads, params)
         like = grads if params is None else params
         if all(map(is_trained, jax.tree.leaves(like))):
             updates, new = update(grads, state, params, **extra)
@@ -40,6 +48,34 @@ def transformation(
         return updates, cast_like(new, state)
 
     return optax.GradientTransformationExtraArgs(init_trained, update_trained)
+
+
+def as_arrays(tree: Any) -> Any:
+    """The tree with arrays in the place of numbers of Python."""
+    return jax.tree.map(lambda x: x if hasattr(x, "dtype") else jnp.asarray(x), tree)
+
+
+def require_like(grads: Any, params: Params) -> None:
+    """Make sure that gradients have the structure of the parameters.
+
+    Raises:
+      InputError: naming the first place where they do not.
+    """
+    if jax.tree.structure(grads) == jax.tree.structure(params):
+        return
+    given, wanted = (flatten_with_names(tree) for tree in (grads, params))
+    where = lambda path: repr(path) if path else "the root"  # noqa: E731
+    for path in wanted:
+        if path not in given:
+            raise InputError(
+                f"update: no gradient at {where(path)}, where there is a parameter (None is none): "
+                "give zeros, or leave it out of both, as optax.masked does"
+            )
+    for path in given:
+        if path not in wanted:
+            raise InputError(f"update: a gradient and no parameter at {where(path)}")
+    structures = f"{jax.tree.structure(grads)}, expected {jax.tree.structure(params)}"
+    raise InputError(f"update: the gradients are not built as the parameters: {structures}")
 
 
 def trained_part(tree: Any, like: Any) -> Any:

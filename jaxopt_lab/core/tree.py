@@ -30,7 +30,8 @@ def accumulator_dtype(dtype: Any) -> Any:
 def widen(tree: Any) -> Any:
     """Leaves that can be trained in the precision of their accumulators, all others as they are."""
     return jax.tree.map(
-        lambda x: x.astype(accumulator_dtype(x.dtype)) if is_trained(x) else x, tree
+        lambda x: jnp.asarray(x, accumulator_dtype(jnp.result_type(x))) if is_trained(x) else x,
+        tree,
     )
 
 

@@ -11,7 +11,7 @@ from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.transformation import trained_part
+from jaxopt_lab.core.transformation import as_arrays, require_like, trained_part
 from jaxopt_lab.core.tree import is_trained, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.weight_decay import need_params
@@ -63,6 +63,8 @@ def sam(
     ):
         del extra
         need_params("sam", params)
+        grads, params = as_arrays(grads), as_arrays(params)
+        require_like(grads, params)
         if grad_fn is None:
             raise InputError(
                 "sam: update needs the extra grad_fn, the function params -> grads of this batch: "
@@ -78,7 +80,7 @@ def sam(
         sharp = jax.tree.map(
             lambda p, s, g: s.astype(g.dtype) if is_trained(p) else g,
             params,
-            grad_fn(uphill),
+            as_arrays(grad_fn(uphill)),
             grads,
         )
         return sharp, SAMState(optax.safe_increment(state.count))

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxopt_lab.core.errors import ArgumentError
+from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import Range, hints, marks
+from jaxopt_lab.core.transformation import as_arrays
 from jaxopt_lab.core.tree import accumulator_dtype, cast_like, is_trained
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.problems import Problem
@@ -452,3 +453,27 @@ def rejects_what_is_out_of_range(function: Callable[..., Any], arguments: dict[s
                     holds(f"{name}: {argument} must be " in str(error), f"{promise}: {error}")
                 else:
                     raise AssertionError(promise)
+
+
+def takes_numbers_and_names_what_is_missing(tx: Transformation, **extra: Any) -> None:
+    """Python's numbers are as good as arrays, and a gradient that is None is named.
+
+    Args:
+      tx: the transformation.
+      extra: what `update` is given beside gradients, state and parameters.
+    """
+    tx = optax.with_extra_args_support(tx)
+    rest = {"v": jnp.ones(3), "w": jnp.ones((2, 2))}
+    with jax.disable_jit():
+        found, expected = (
+            tx.update({"a": g, **rest}, tx.init({"a": p, **rest}), {"a": p, **rest}, **extra)[0]
+            for p, g in ((1.0, 0.5), (jnp.array(1.0), jnp.array(0.5)))
+        )
+        close(as_arrays(found), expected, "a number of Python is an array without axes")
+        params = {"a": jnp.array(1.0), **rest}
+        try:
+            tx.update({"a": None, **rest}, tx.init(params), params, **extra)
+        except InputError as error:
+            holds("no gradient at 'a'" in str(error), f"a missing gradient is named, not {error}")
+        else:
+            holds(False, "a missing gradient is named")

@@ -51,6 +51,10 @@ def test_structure_and_dtypes_never_change(make, dtype):
     promises.state_is_wide(tx, params)
 
 
+def test_takes_numbers_and_names_what_is_missing(make):
+    promises.takes_numbers_and_names_what_is_missing(make())
+
+
 def test_leaves_whole_numbers_alone(make):
     promises.leaves_whole_numbers_alone(make(), promises.some_params())
 

@@ -74,6 +74,10 @@ def test_the_set_of_metrics_does_not_change_the_state(name):
     assert_trees_equal(*states)
 
 
+def test_takes_numbers_and_names_what_is_missing(name):
+    promises.takes_numbers_and_names_what_is_missing(make(name), **EXTRAS)
+
+
 def test_leaves_whole_numbers_alone(name):
     promises.leaves_whole_numbers_alone(make(name), some_params(), always_new)
 

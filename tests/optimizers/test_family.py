@@ -141,6 +141,10 @@ def test_parameters_without_leaves(make):
     promises.works_without_leaves(make())
 
 
+def test_takes_numbers_and_names_what_is_missing(make):
+    promises.takes_numbers_and_names_what_is_missing(make())
+
+
 def test_leaves_whole_numbers_alone(make):
     promises.leaves_whole_numbers_alone(make(), promises.some_params())
 

@@ -9,6 +9,7 @@ from references.network import START, loss
 
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.optimizers import momentum, sam
+from jaxopt_lab.testing.transformation import takes_numbers_and_names_what_is_missing
 
 EXTRAS = {"value": jnp.array(1.0), "key": jax.random.key(0), "metrics": {}}
 
@@ -73,6 +74,11 @@ def test_bfloat16_and_multi_steps():
         )
     assert all(u.dtype == jnp.bfloat16 for u in jax.tree.leaves(updates))
     assert any(u.any() for u in jax.tree.leaves(updates))
+
+
+def test_takes_numbers_and_names_what_is_missing():
+    halved = lambda params: jax.tree.map(lambda p: p / 2, params)  # noqa: E731
+    takes_numbers_and_names_what_is_missing(sam(0.1), grad_fn=halved)
 
 
 def test_what_is_missing_is_said():

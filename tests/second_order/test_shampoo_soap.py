@@ -9,6 +9,7 @@ from second_order.making import flat
 from jaxopt_lab import optimizers
 from jaxopt_lab import second_order as so
 from jaxopt_lab.second_order.blocks import Blocks
+from jaxopt_lab.testing.transformation import takes_numbers_and_names_what_is_missing
 
 STEPS = 4
 SHAPES = {
@@ -207,3 +208,8 @@ def test_a_gradient_that_is_not_finite_leaves_no_trace():
         updates, after = update(bad, state, params)
         assert np.isfinite(flat(updates)).all()
         np.testing.assert_array_equal(flat(state.inner), flat(after.inner))
+
+
+@pytest.mark.parametrize("method", [so.shampoo, so.soap])
+def test_takes_numbers_and_names_what_is_missing(method):
+    takes_numbers_and_names_what_is_missing(method(0.1))

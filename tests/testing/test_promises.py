@@ -196,6 +196,10 @@ BROKEN = [
         "steps, which cannot be trained, does not move",
         lambda: t.leaves_whole_numbers_alone(custom(counting), PARAMS),
     ),
+    (
+        "a missing gradient is named",
+        lambda: t.takes_numbers_and_names_what_is_missing(custom(adding)),
+    ),
     ("without leaves is empty", lambda: t.works_without_leaves(custom(adding))),
     (
         "zero gradients give finite",

@@ -16,7 +16,7 @@ from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.mask import Mask, full_mask
 from jaxopt_lab.core.ranges import NonNegative, Probability, Range
 from jaxopt_lab.core.rates import value_at
-from jaxopt_lab.core.transformation import refuse_complex, transformation
+from jaxopt_lab.core.transformation import as_arrays, refuse_complex, transformation
 from jaxopt_lab.core.tree import is_trained, widen
 from jaxopt_lab.core.types import Params, ScalarOrSchedule
 from jaxopt_lab.optimizers.weight_decay import decay_rates, need_params
@@ -171,6 +171,7 @@ def _around(
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
         del extra
+        grads = as_arrays(grads)
         u, inner_state = step.update(
             grads,
             state.inner,
