@@ -215,6 +215,14 @@ def test_a_full_disk_exits_1_and_keeps_what_was_saved(tmp_path):
     assert not list((tmp_path / "run" / "checkpoints").glob(".*.tmp"))
 
 
+def test_what_cannot_be_written_at_the_end_is_told_all_the_same(tmp_path, capsys):
+    (tmp_path / "run" / "report.html").mkdir(parents=True)
+    assert run("train", "config.toml", "--run-dir", "run") == 1
+    out, error = capsys.readouterr()
+    assert "finished: test accuracy" in out
+    assert "report.html" in error and "what was saved before is kept" in error
+
+
 def test_plot_schedule_draws_before_training(tmp_path, capsys):
     assert run("plot-schedule", "config.toml", "--set", "schedule.name=linear_decay") == 0
     assert (tmp_path / "config-schedule.png").read_bytes().startswith(b"\x89PNG")

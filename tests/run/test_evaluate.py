@@ -83,7 +83,11 @@ def test_runs_side_by_side_on_clean_and_corrupted_images(tmp_path, capsys):
     assert cli.main(["evaluate", "one", "--step", "1"]) == 2
     assert "no checkpoint of step 1; there are" in capsys.readouterr().err
 
-    assert cli.main(["evaluate", "one", "--samples", "10"]) == 0
+    (tmp_path / "two" / "evaluation.json").unlink()
+    (tmp_path / "two" / "evaluation.json").mkdir()  # stands for a folder that cannot be written
+    assert cli.main(["evaluate", "two", "one", "--samples", "10"]) == 0
+    out = capsys.readouterr().out
+    assert "evaluation.json is not written: Is a directory" in out and "| two" in out
     tenth = json.loads((tmp_path / "one" / "evaluation.json").read_text())
     assert 10 * tenth["error"] == pytest.approx(round(10 * tenth["error"]), abs=1e-4)
 

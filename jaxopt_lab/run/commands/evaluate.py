@@ -68,7 +68,7 @@ def evaluate_runs(
       `corruption_losses` and `corruption_errors` (`{name: five of them}`); the target of an
       autoencoder stays the clean image. Errors are in [0, 1]. None for what is not finite, and for
       everything of a network whose outputs on clean images are not, as a diverged run's. The same
-      is written to the run's `evaluation.json`. `kept` and `step` say which parameters it is of.
+      is written to the run's `evaluation.json`, where it can be. `kept` and `step` say which parameters it is of.
 
     Raises:
       InputError: where a folder holds no finished run of a named model, or images that cannot be
@@ -93,7 +93,10 @@ def evaluate_runs(
             elif corruptions:
                 result |= _corrupted(run, test, terminal)
         result = {"kept": run.kept, "step": run.step} | _without_nan(result)
-        write_json(run.path / "evaluation.json", result)
+        try:
+            write_json(run.path / "evaluation.json", result)
+        except OSError as error:  # a folder of somebody else, say: it is printed all the same
+            terminal.say(f"{run.path / 'evaluation.json'} is not written: {error.strerror}")
         results[str(path)], losses[str(path)] = result, _loss_in_words(run.config)
     _show(results, losses, terminal)
     return results

@@ -104,9 +104,11 @@ def solve(
         model = take(models, chosen)
         scores = _test_scores(model, *test)
         session.begin(config)
-        if session.folder:
-            _write(session.folder, model, models, path, chosen, scores, began)
-        _show(session.terminal, config, path, chosen, scores, session.folder)
+        try:
+            if session.folder:
+                _write(session.folder, model, models, path, chosen, scores, began)
+        finally:  # told even where the disk is full
+            _show(session.terminal, config, path, chosen, scores, session.folder)
     return LinearResult(model, path, chosen, scores, str(run_dir) if run_dir else None)
 
 

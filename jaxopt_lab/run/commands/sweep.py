@@ -101,9 +101,11 @@ def sweep(
             stopped_by=stopped_by,
             seconds=time.perf_counter() - began,
         )
-        if folder:
-            write_sweep_report(folder, plan, result)
-        closing_table(session.terminal, plan, result)
+        try:
+            if folder:
+                write_sweep_report(folder, plan, result)
+        finally:  # told even where the disk is full
+            closing_table(session.terminal, plan, result)
         return result
 
 

@@ -118,9 +118,11 @@ def train(
 
         seconds = time.perf_counter() - began
         summary = summarize(experiment, state.params, writer, ended, stopped_by, seconds)
-        if session.written:
-            write_report(session.written, config, writer.log.outline(), summary)
-        verdict(session.terminal, summary, session.written)
+        try:
+            if session.written:
+                write_report(session.written, config, writer.log.outline(), summary)
+        finally:  # told even where the disk is full
+            verdict(session.terminal, summary, session.written)
     return Result(
         params=(ended or state).params,
         model_state=(ended or state).model_state,
