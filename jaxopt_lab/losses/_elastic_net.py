@@ -2,7 +2,7 @@
 
 import jax
 
-from jaxopt_lab.core.mask import Mask
+from jaxopt_lab.core.mask import BatchAxes, Mask
 from jaxopt_lab.core.ranges import NonNegative, Probability, checked
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.losses._l1 import l1
@@ -11,7 +11,12 @@ from jaxopt_lab.losses._l2 import l2
 
 @checked
 def elastic_net(
-    params: Params, *, weight: NonNegative, ratio: Probability = 0.5, mask: Mask = None
+    params: Params,
+    *,
+    weight: NonNegative,
+    ratio: Probability = 0.5,
+    mask: Mask = None,
+    batch_axes: BatchAxes = None,
 ) -> jax.Array:
     """A blend of the L1 and L2 penalties, added to the loss.
 
@@ -25,6 +30,9 @@ def elastic_net(
       ratio: r in [0, 1], the share of L1; a number or a traced array.
       mask: which leaves count: a pytree of bools or a prefix of one, or a function of the
         parameters that gives one; None for those of rank above 1.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        are no part of its rank; a number, a pytree of numbers, a prefix of one, or a function of
+        the parameters that gives one; None for 0.
 
     Returns:
       A scalar, float32 or wider.
@@ -36,5 +44,5 @@ def elastic_net(
 
     Reference: Zou and Hastie, 2005, https://doi.org/10.1111/j.1467-9868.2005.00503.x.
     """
-    lasso, ridge = (f(params, weight=weight, mask=mask) for f in (l1, l2))
+    lasso, ridge = (f(params, weight=weight, mask=mask, batch_axes=batch_axes) for f in (l1, l2))
     return ratio * lasso + (1 - ratio) * ridge

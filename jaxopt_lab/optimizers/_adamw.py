@@ -3,7 +3,7 @@
 import jax
 import optax
 
-from jaxopt_lab.core.mask import Mask
+from jaxopt_lab.core.mask import BatchAxes, Mask, masked
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
@@ -22,6 +22,8 @@ def adamw(
     eps: Positive = 1e-8,
     weight_decay: WeightDecay = 1e-2,
     mask: Mask = None,
+    *,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Adam with weight decay that is not scaled by the gradients' size.
 
@@ -41,6 +43,9 @@ def adamw(
         eta lambda.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        are no part of its rank; a number, a pytree of numbers, a prefix of one, or a function of
+        the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `AdamState(count, mean, square)`; `update` needs `params`.
@@ -54,6 +59,7 @@ def adamw(
     Differs from: optax, Keras and PyTorch decay every parameter unless told otherwise; their
     lambda is 1e-4, 4e-3 and 1e-2.
     """
+    decays = masked(mask, batch_axes)
 
     scale = scale_by_adam(b1, b2, eps)
 
@@ -61,7 +67,7 @@ def adamw(
         del extra
         need_params("adamw", params)
         eta = value_at(learning_rate, state.count, learning_rate_scale)
-        decay = decay_rates(weight_decay, mask, params, state.count)
+        decay = decay_rates(weight_decay, decays, params, state.count)
         direction, new = scale.update(widen(grads), state)
         step = jax.tree.map(lambda d, p, lam: -eta * (d + lam * p), direction, widen(params), decay)
         return cast_like(step, grads), new

@@ -1,10 +1,8 @@
 """Adan: adaptive Nesterov momentum."""
 
-import functools
-
 import optax
 
-from jaxopt_lab.core.mask import Mask, full_mask
+from jaxopt_lab.core.mask import BatchAxes, Mask, masked
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
@@ -22,6 +20,8 @@ def adan(
     eps: Positive = 1e-8,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
+    *,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Adan: Adam with Nesterov's momentum by the difference of successive gradients.
 
@@ -42,6 +42,9 @@ def adan(
         eta lambda.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        are no part of its rank; a number, a pytree of numbers, a prefix of one, or a function of
+        the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
@@ -54,6 +57,7 @@ def adan(
     Differs from: the paper divides by 1 + eta lambda; optax decays every parameter unless told
     otherwise.
     """
+    decays = masked(mask, batch_axes)
 
     def build(eta, step):
         return optax.adan(
@@ -64,7 +68,7 @@ def adan(
             eps,
             eps,
             weight_decay=value_at(weight_decay, step),
-            mask=functools.partial(full_mask, mask),
+            mask=decays,
         )
 
     return from_optax("adan", learning_rate, build)

@@ -1,12 +1,11 @@
 """AdEMAMix: Adam with a second, slow momentum."""
 
-import functools
 import math
 from typing import Annotated
 
 import optax
 
-from jaxopt_lab.core.mask import Mask, full_mask
+from jaxopt_lab.core.mask import BatchAxes, Mask, masked
 from jaxopt_lab.core.ranges import Decay, LearningRate, Momentum, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
@@ -26,6 +25,8 @@ def ademamix(
     eps: Positive = 1e-8,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
+    *,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """AdEMAMix: Adam whose momentum mixes a fast average of the gradients with a very slow one.
 
@@ -47,6 +48,9 @@ def ademamix(
         eta lambda.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        are no part of its rank; a number, a pytree of numbers, a prefix of one, or a function of
+        the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
@@ -59,6 +63,7 @@ def ademamix(
 
     Differs from: optax decays every parameter unless told otherwise.
     """
+    decays = masked(mask, batch_axes)
 
     def build(eta, step):
         return optax.contrib.ademamix(
@@ -69,7 +74,7 @@ def ademamix(
             value_at(alpha, step),
             eps,
             weight_decay=value_at(weight_decay, step),
-            mask=functools.partial(full_mask, mask),
+            mask=decays,
         )
 
     return from_optax("ademamix", learning_rate, build)

@@ -1,13 +1,12 @@
 """LAMB: Adam with a layer-wise trust ratio."""
 
-import functools
-
 import optax
 
-from jaxopt_lab.core.mask import Mask, full_mask
+from jaxopt_lab.core.mask import BatchAxes, Mask, masked
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.optimizers.by_layer import by_layer
 from jaxopt_lab.optimizers.from_optax import from_optax
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
@@ -21,6 +20,8 @@ def lamb(
     eps: Positive = 1e-6,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
+    *,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """LAMB: Adam's step of each tensor, rescaled to the tensor's own norm.
 
@@ -37,6 +38,9 @@ def lamb(
       weight_decay: lambda >= 0, a number, a traced array or a schedule.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        have a ratio each and are no part of a rank; a number, a pytree of numbers, a prefix of one,
+        or a function of the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
@@ -48,15 +52,14 @@ def lamb(
 
     Differs from: optax decays every parameter unless told otherwise.
     """
+    decays = masked(mask, batch_axes)
 
     def build(eta, step):
-        return optax.lamb(
-            eta,
-            b1,
-            b2,
-            eps,
-            weight_decay=value_at(weight_decay, step),
-            mask=functools.partial(full_mask, mask),
+        return optax.chain(
+            optax.scale_by_adam(b1, b2, eps),
+            optax.add_decayed_weights(value_at(weight_decay, step), decays),
+            by_layer(optax.scale_by_trust_ratio(), batch_axes),
+            optax.scale_by_learning_rate(eta),
         )
 
     return from_optax("lamb", learning_rate, build)

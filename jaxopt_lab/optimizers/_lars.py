@@ -1,13 +1,12 @@
 """LARS: momentum with a layer-wise trust ratio."""
 
-import functools
-
 import optax
 
-from jaxopt_lab.core.mask import Mask, full_mask
+from jaxopt_lab.core.mask import BatchAxes, Mask, masked
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
+from jaxopt_lab.optimizers.by_layer import by_layer
 from jaxopt_lab.optimizers.from_optax import from_optax
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
@@ -22,6 +21,7 @@ def lars(
     mask: Mask = None,
     *,
     nesterov: bool = False,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """LARS: momentum with each tensor's gradient rescaled to the tensor's own norm.
 
@@ -40,6 +40,9 @@ def lars(
         all), or a function of the parameters that gives one; None for those of rank above 1. The
         others take plain momentum.
       nesterov: static; whether the step is eta d + beta m in the place of m.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        have a ratio each and are no part of a rank; a number, a pytree of numbers, a prefix of one,
+        or a function of the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
@@ -51,17 +54,15 @@ def lars(
 
     Differs from: optax decays and rescales every parameter unless told otherwise.
     """
+    decays = masked(mask, batch_axes)
 
     def build(eta, step):
-        which = functools.partial(full_mask, mask)
-        return optax.lars(
-            eta,
-            weight_decay=value_at(weight_decay, step),
-            weight_decay_mask=which,
-            trust_coefficient=trust_coefficient,
-            trust_ratio_mask=which,
-            momentum=momentum,
-            nesterov=nesterov,
+        ratio = optax.scale_by_trust_ratio(trust_coefficient=trust_coefficient)
+        return optax.chain(
+            optax.add_decayed_weights(value_at(weight_decay, step), decays),
+            optax.masked(by_layer(ratio, batch_axes), decays),
+            optax.scale_by_learning_rate(eta),
+            optax.trace(momentum, nesterov),
         )
 
     return from_optax("lars", learning_rate, build)

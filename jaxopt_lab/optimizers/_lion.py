@@ -1,10 +1,8 @@
 """Lion: the sign of an interpolated momentum."""
 
-import functools
-
 import optax
 
-from jaxopt_lab.core.mask import Mask, full_mask
+from jaxopt_lab.core.mask import BatchAxes, Mask, masked
 from jaxopt_lab.core.ranges import Decay, LearningRate, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
@@ -20,6 +18,8 @@ def lion(
     b2: Decay = 0.99,
     weight_decay: WeightDecay = 1e-3,
     mask: Mask = None,
+    *,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Lion: every parameter moves by eta, in the direction of the momentum's sign.
 
@@ -37,6 +37,9 @@ def lion(
         eta lambda.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        are no part of its rank; a number, a pytree of numbers, a prefix of one, or a function of
+        the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
@@ -48,6 +51,7 @@ def lion(
 
     Differs from: optax decays every parameter unless told otherwise.
     """
+    decays = masked(mask, batch_axes)
 
     def build(eta, step):
         return optax.lion(
@@ -55,7 +59,7 @@ def lion(
             b1,
             b2,
             weight_decay=value_at(weight_decay, step),
-            mask=functools.partial(full_mask, mask),
+            mask=decays,
         )
 
     return from_optax("lion", learning_rate, build)

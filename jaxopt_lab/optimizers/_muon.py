@@ -1,11 +1,9 @@
 """Muon: orthogonalized momentum."""
 
-import functools
-
 import jax
 import optax
 
-from jaxopt_lab.core.mask import Mask, full_mask
+from jaxopt_lab.core.mask import BatchAxes, Mask, full_batch_axes, masked
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
@@ -26,6 +24,7 @@ def muon(
     *,
     nesterov: bool = True,
     ns_steps: Count = 5,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Muon: momentum whose singular values are all brought to about 1, on matrices; Adam elsewhere.
 
@@ -51,6 +50,9 @@ def muon(
       adam_b2: 0 <= b2 < 1, Adam's decay of the second moment.
       nesterov: static; whether the gradient is added once more, as above, or m^ alone is taken.
       ns_steps: static; Newton-Schulz iterations, >= 1.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        are orthogonalized one by one and are no part of a rank; a number, a pytree of numbers, a
+        prefix of one, or a function of the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
@@ -64,16 +66,20 @@ def muon(
     Differs from: optax gives tensors of rank above 2 to Adam; its Nesterov flag changes its Adam
     too, as here, and its m^ under Nesterov is divided by 1 - beta^(t+1).
     """
+    decays = masked(mask, batch_axes)
 
-    def axes(p):
-        if p.ndim < 2 or p.size == 0:
+    def axes(p, batch):
+        if p.ndim - batch < 2 or p.size == 0:
             return None
-        return optax.contrib.MuonDimensionNumbers(tuple(range(p.ndim - 1)), p.ndim - 1)
+        return optax.contrib.MuonDimensionNumbers(tuple(range(batch, p.ndim - 1)), p.ndim - 1)
+
+    def dimensions(params):
+        return jax.tree.map(axes, params, full_batch_axes(batch_axes, params))
 
     def decay(eta, step):
         # A member of its own, because one lambda and one mask serve the matrices and the rest.
         rate = -eta * value_at(weight_decay, step)
-        return optax.add_decayed_weights(rate, functools.partial(full_mask, mask))
+        return optax.add_decayed_weights(rate, decays)
 
     def build(eta, step):
         method = optax.contrib.muon(
@@ -84,7 +90,7 @@ def muon(
             nesterov=nesterov,
             adam_b1=adam_b1,
             adam_b2=adam_b2,
-            muon_weight_dimension_numbers=lambda params: jax.tree.map(axes, params),
+            muon_weight_dimension_numbers=dimensions,
         )
         return optax.chain(method, decay(eta, step))
 

@@ -3,7 +3,7 @@
 import jax
 import optax
 
-from jaxopt_lab.core.mask import Mask
+from jaxopt_lab.core.mask import BatchAxes, Mask, masked
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
@@ -23,6 +23,8 @@ def nadamw(
     weight_decay: WeightDecay = 1e-2,
     mask: Mask = None,
     psi: NonNegative = 4e-3,
+    *,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Nadam with weight decay that is not scaled by the gradients' size.
 
@@ -45,6 +47,9 @@ def nadamw(
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
       psi: >= 0, speed of the momentum's warm-up, a step; 1/250 is Dozat's.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        are no part of its rank; a number, a pytree of numbers, a prefix of one, or a function of
+        the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `NadamState(count, product, mean, square)`; `update` needs `params`.
@@ -57,6 +62,7 @@ def nadamw(
 
     Differs from: as `nadam` and `adamw`. PyTorch's is NAdam with `decoupled_weight_decay`.
     """
+    decays = masked(mask, batch_axes)
 
     scale = scale_by_nadam(b1, b2, eps, psi)
 
@@ -64,7 +70,7 @@ def nadamw(
         del extra
         need_params("nadamw", params)
         eta = value_at(learning_rate, state.count, learning_rate_scale)
-        decay = decay_rates(weight_decay, mask, params, state.count)
+        decay = decay_rates(weight_decay, decays, params, state.count)
         direction, new = scale.update(widen(grads), state)
         step = jax.tree.map(lambda d, p, lam: -eta * (d + lam * p), direction, widen(params), decay)
         return cast_like(step, grads), new

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import bias_correction
-from jaxopt_lab.core.mask import Mask
+from jaxopt_lab.core.mask import BatchAxes, Mask, masked
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex
@@ -28,6 +28,7 @@ def prodigy(
     mask: Mask = None,
     *,
     safeguard_warmup: bool = False,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Prodigy: Adam whose rate is its estimate d of the distance from the start to the solution.
 
@@ -50,6 +51,9 @@ def prodigy(
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
       safeguard_warmup: static; whether s is summed with d in the place of a, for a long warm-up.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        are no part of its rank; a number, a pytree of numbers, a prefix of one, or a function of
+        the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`. It keeps
@@ -65,6 +69,7 @@ def prodigy(
     Differs from: optax turns to NaN for good where the first step's rate or gradient is 0, and
     decays every parameter.
     """
+    decays = masked(mask, batch_axes)
 
     def build(eta, step):
         method = optax.contrib.prodigy(
@@ -89,7 +94,7 @@ def prodigy(
                 lambda u, p, lam: jnp.where(started, u, 0) - rate * lam * p,
                 updates,
                 params,
-                decay_rates(weight_decay, mask, params, step),
+                decay_rates(weight_decay, decays, params, step),
             )
             return updates, new._replace(estim_lr=distance)
 

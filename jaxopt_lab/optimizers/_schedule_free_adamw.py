@@ -1,11 +1,9 @@
 """Schedule-Free AdamW."""
 
-import functools
-
 import optax
 
 from jaxopt_lab.core.declare import declare
-from jaxopt_lab.core.mask import Mask, full_mask
+from jaxopt_lab.core.mask import BatchAxes, Mask, masked
 from jaxopt_lab.core.ranges import Decay, LearningRate, OpenDecay, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
@@ -24,6 +22,8 @@ def schedule_free_adamw(
     eps: Positive = 1e-8,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
+    *,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Schedule-Free AdamW: averages its iterates, in the place of a rate that falls.
 
@@ -44,6 +44,9 @@ def schedule_free_adamw(
       weight_decay: lambda >= 0, a number, a traced array or a schedule.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        are no part of its rank; a number, a pytree of numbers, a prefix of one, or a function of
+        the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
@@ -56,11 +59,10 @@ def schedule_free_adamw(
 
     Differs from: optax weighs step k with a schedule's value at k + 1; this with that at k.
     """
+    decays = masked(mask, batch_axes)
 
     def build(eta, step):
-        decay = optax.add_decayed_weights(
-            value_at(weight_decay, step), functools.partial(full_mask, mask)
-        )
+        decay = optax.add_decayed_weights(value_at(weight_decay, step), decays)
         # Adam without its first moment, whose work the average does.
         scale = optax.scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True)
         inner = optax.chain(scale, decay, optax.scale_by_learning_rate(eta))

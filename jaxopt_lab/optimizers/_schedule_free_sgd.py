@@ -1,11 +1,9 @@
 """Schedule-Free SGD."""
 
-import functools
-
 import optax
 
 from jaxopt_lab.core.declare import declare
-from jaxopt_lab.core.mask import Mask, full_mask
+from jaxopt_lab.core.mask import BatchAxes, Mask, masked
 from jaxopt_lab.core.ranges import LearningRate, OpenDecay, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
@@ -22,6 +20,8 @@ def schedule_free_sgd(
     b1: OpenDecay = 0.9,
     weight_decay: WeightDecay = 0.0,
     mask: Mask = None,
+    *,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Schedule-Free SGD: averages its iterates, in the place of a rate that falls.
 
@@ -40,6 +40,9 @@ def schedule_free_sgd(
       weight_decay: lambda >= 0, a number, a traced array or a schedule.
       mask: which parameters decay: a pytree of bools, a prefix of one (True: all), or a function
         of the parameters that gives one; None for those of rank above 1.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        are no part of its rank; a number, a pytree of numbers, a prefix of one, or a function of
+        the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `FromOptaxState(count, inner)`; `update` needs `params`.
@@ -52,11 +55,10 @@ def schedule_free_sgd(
 
     Differs from: optax weighs step k with a schedule's value at k + 1; this with that at k.
     """
+    decays = masked(mask, batch_axes)
 
     def build(eta, step):
-        decay = optax.add_decayed_weights(
-            value_at(weight_decay, step), functools.partial(full_mask, mask)
-        )
+        decay = optax.add_decayed_weights(value_at(weight_decay, step), decays)
         return optax.contrib.schedule_free(optax.chain(decay, optax.sgd(eta)), eta, b1)
 
     return from_optax("schedule_free_sgd", learning_rate, build)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import averaging_weight, step_toward
+from jaxopt_lab.core.mask import BatchAxes, full_batch_axes
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
@@ -52,6 +53,7 @@ def shampoo(
     block_size: Count = 128,
     every: Count = 10,
     graft: Graft = "adam",
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Shampoo: each gradient between the inverse roots of its rows' and its columns' covariance.
 
@@ -80,6 +82,9 @@ def shampoo(
       block_size: static; the longest side of a block.
       every: static; steps from one computation of the roots to the next, the first at the first.
       graft: static; "adam", "sgd" or "none".
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        have matrices of their own; a number, a pytree of numbers, a prefix of one, or a function of
+        the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `WithLearningRateState(count, inner)`. A gradient that is not finite
@@ -95,7 +100,9 @@ def shampoo(
     matrix for every axis.
     """
     return with_learning_rate(
-        scale_by_shampoo(b1, b2, eps, block_size=block_size, every=every, graft=graft),
+        scale_by_shampoo(
+            b1, b2, eps, block_size=block_size, every=every, graft=graft, batch_axes=batch_axes
+        ),
         learning_rate,
     )
 
@@ -110,11 +117,12 @@ def scale_by_shampoo(
     block_size: Count = 128,
     every: Count = 10,
     graft: Graft = "adam",
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """`shampoo` without the step: g becomes m.
 
     Args:
-      b1, b2, eps, block_size, every, graft: as of `shampoo`.
+      b1, b2, eps, block_size, every, graft, batch_axes: as of `shampoo`.
 
     Returns:
       A transformation; state `ShampooState(count, mean, square, statistics, roots)`.
@@ -122,10 +130,19 @@ def scale_by_shampoo(
 
     require_number("shampoo", block_size=block_size)
 
+    def blocks_of(params):
+        axes = flatten_with_names(full_batch_axes(batch_axes, params))
+        leaves = flatten_with_names(params)
+        return {n: Blocks(x.shape, block_size, axes[n]) for n, x in leaves.items()}
+
+    def with_length_of(direction, target):
+        axes = full_batch_axes(batch_axes, direction)
+        return jax.tree.map(_with_length_of, axes, direction, target)
+
     def init(params):
         refuse_complex("shampoo", params)
         zeros = flatten_with_names(zeros_accumulator(params))
-        blocks = {name: Blocks(p.shape, block_size) for name, p in zeros.items()}
+        blocks = blocks_of(params)
         return ShampooState(
             jnp.zeros([], jnp.int32),
             zeros_accumulator(params),
@@ -141,7 +158,7 @@ def scale_by_shampoo(
         weight = jnp.where(finite, averaging_weight(b2, count), 0)
         square = step_toward(state.square, jax.tree.map(jnp.square, g), weight)
         leaves = flatten_with_names(g)
-        blocks = {name: Blocks(x.shape, block_size) for name, x in leaves.items()}
+        blocks = blocks_of(g)
         cut = {name: blocks[name].cut(x) for name, x in leaves.items()}
         new = {name: blocks[name].squares(x) for name, x in cut.items()}
         statistics = step_toward(state.statistics, new, weight)
@@ -157,9 +174,9 @@ def scale_by_shampoo(
         direction = jax.tree.structure(g).unflatten(parts)
         if graft == "adam":
             target = jax.tree.map(lambda g, v: g / (jnp.sqrt(v) + 1e-8), g, square)
-            direction = jax.tree.map(_with_length_of, direction, target)
+            direction = with_length_of(direction, target)
         elif graft == "sgd":
-            direction = jax.tree.map(_with_length_of, direction, g)
+            direction = with_length_of(direction, g)
         direction = finite_direction(direction, g)
         weight = jnp.where(finite, averaging_weight(b1, count), 0)
         mean = step_toward(state.mean, direction, weight)
@@ -177,6 +194,9 @@ def _inverse_root(matrices: jax.Array, root: int, eps: jax.Array) -> jax.Array:
     return jnp.einsum("bij,bj,bkj->bik", vectors, powers, vectors)
 
 
-def _with_length_of(direction: jax.Array, target: jax.Array) -> jax.Array:
-    length = jnp.linalg.norm(direction.ravel())
-    return direction * jnp.linalg.norm(target.ravel()) / jnp.where(length > 0, length, 1)
+def _with_length_of(batch_axes: int, direction: jax.Array, target: jax.Array) -> jax.Array:
+    """The direction of a layer, or of each, with the length of the target."""
+    own = tuple(range(batch_axes, direction.ndim))
+    lengths = (jnp.sqrt(jnp.sum(x**2, own, keepdims=True)) for x in (direction, target))
+    length, wanted = lengths
+    return direction * wanted / jnp.where(length > 0, length, 1)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import averaging_weight, step_toward
+from jaxopt_lab.core.mask import BatchAxes, full_batch_axes
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
@@ -50,6 +51,7 @@ def soap(
     *,
     block_size: Count = 256,
     every: Count = 10,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """SOAP: Adam on gradients turned into the eigenbasis of Shampoo's matrices.
 
@@ -74,6 +76,9 @@ def soap(
         had from becoming steps.
       block_size: static; the longest side of a block.
       every: static; steps from one computation of the bases to the next.
+      batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
+        have matrices of their own; a number, a pytree of numbers, a prefix of one, or a function of
+        the parameters that gives one; None for 0.
 
     Returns:
       A transformation; state `WithLearningRateState(count, inner)`. A gradient that is not finite
@@ -89,7 +94,8 @@ def soap(
     basis, has no blocks, and decays weights.
     """
     return with_learning_rate(
-        scale_by_soap(b1, b2, eps, block_size=block_size, every=every), learning_rate
+        scale_by_soap(b1, b2, eps, block_size=block_size, every=every, batch_axes=batch_axes),
+        learning_rate,
     )
 
 
@@ -102,11 +108,12 @@ def scale_by_soap(
     *,
     block_size: Count = 256,
     every: Count = 10,
+    batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """`soap` without the step: g becomes what eta multiplies.
 
     Args:
-      b1, b2, eps, block_size, every: as of `soap`.
+      b1, b2, eps, block_size, every, batch_axes: as of `soap`.
 
     Returns:
       A transformation; state `SoapState(count, mean, square, statistics, bases)`.
@@ -114,10 +121,15 @@ def scale_by_soap(
 
     require_number("soap", block_size=block_size)
 
+    def blocks_of(params):
+        axes = flatten_with_names(full_batch_axes(batch_axes, params))
+        leaves = flatten_with_names(params)
+        return {n: Blocks(x.shape, block_size, axes[n]) for n, x in leaves.items()}
+
     def init(params):
         refuse_complex("soap", params)
         zeros = flatten_with_names(zeros_accumulator(params))
-        blocks = {name: Blocks(p.shape, block_size) for name, p in zeros.items()}
+        blocks = blocks_of(params)
         return SoapState(
             jnp.zeros([], jnp.int32),
             zeros_accumulator(params),
@@ -133,7 +145,7 @@ def scale_by_soap(
         first, second = (jnp.where(finite, averaging_weight(beta, count), 0) for beta in (b1, b2))
         mean = step_toward(state.mean, g, first)
         leaves = flatten_with_names(g)
-        blocks = {name: Blocks(x.shape, block_size) for name, x in leaves.items()}
+        blocks = blocks_of(g)
         cut = {name: blocks[name].cut(x) for name, x in leaves.items()}
         new = {name: blocks[name].squares(x) for name, x in cut.items()}
         statistics = step_toward(state.statistics, new, second)

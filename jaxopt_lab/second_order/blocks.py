@@ -19,22 +19,30 @@ class Blocks:
 
     Blocks have one shape, as near as can be to equal parts of the matrix no longer than
     `block_size` on any side, and are filled up with zeros. A vector is a matrix of one column, and
-    a side of length 1 has no matrix of its own.
+    a side of length 1 has no matrix of its own. Leading axes of a batch number layers, each of
+    which is cut by itself.
     """
 
     shape: tuple[int, ...]
     block_size: int
+    batch_axes: int = 0
+
+    @property
+    def layers(self) -> int:
+        """How many there are in the batch."""
+        return math.prod(self.shape[: self.batch_axes])
 
     @property
     def matrix(self) -> tuple[int, int]:
         """Rows and columns."""
-        if len(self.shape) < 2:
-            return math.prod(self.shape), 1
-        return math.prod(self.shape[:-1]), self.shape[-1]
+        own = self.shape[self.batch_axes :]
+        if len(own) < 2:
+            return math.prod(own), 1
+        return math.prod(own[:-1]), own[-1]
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Blocks along each side."""
+        """Blocks of a layer along each side."""
         rows, columns = (max(1, math.ceil(n / self.block_size)) for n in self.matrix)
         return rows, columns
 
@@ -50,20 +58,23 @@ class Blocks:
         return tuple(i for i, n in enumerate(self.lengths) if n > 1 and math.prod(self.shape) > 0)
 
     def cut(self, x: jax.Array) -> jax.Array:
-        """The tensor as (blocks, m, n)."""
+        """The tensor as (blocks, m, n), those of a layer side by side."""
         (r, c), (m, n), (rows, columns) = self.counts, self.lengths, self.matrix
-        x = jnp.pad(x.reshape(rows, columns), ((0, r * m - rows), (0, c * n - columns)))
-        return x.reshape(r, m, c, n).swapaxes(1, 2).reshape(r * c, m, n)
+        x = x.reshape(self.layers, rows, columns)
+        x = jnp.pad(x, ((0, 0), (0, r * m - rows), (0, c * n - columns)))
+        x = x.reshape(self.layers, r, m, c, n).swapaxes(2, 3)
+        return x.reshape(self.layers * r * c, m, n)
 
     def join(self, blocks: jax.Array) -> jax.Array:
         """The inverse of `cut`."""
         (r, c), (m, n), (rows, columns) = self.counts, self.lengths, self.matrix
-        x = blocks.reshape(r, c, m, n).swapaxes(1, 2).reshape(r * m, c * n)
-        return x[:rows, :columns].reshape(self.shape)
+        x = blocks.reshape(self.layers, r, c, m, n).swapaxes(2, 3)
+        x = x.reshape(self.layers, r * m, c * n)
+        return x[:, :rows, :columns].reshape(self.shape)
 
     def identities(self, scale: float, dtype: jnp.dtype) -> tuple[jax.Array, ...]:
         """For every side with a matrix (blocks, m, m): `scale` times the identity of each block."""
-        count = math.prod(self.counts)
+        count = self.layers * math.prod(self.counts)
         eyes = (scale * jnp.eye(self.lengths[side], dtype=dtype) for side in self.sides)
         return tuple(jnp.tile(eye, (count, 1, 1)) for eye in eyes)
 

@@ -9,7 +9,7 @@ import jax
 import optax
 
 from jaxopt_lab.core.errors import ArgumentError, InputError
-from jaxopt_lab.core.mask import Mask, masked_by
+from jaxopt_lab.core.mask import Mask, said_of
 from jaxopt_lab.core.tree import flatten_with_names, widen
 from jaxopt_lab.core.types import Batch, Params
 from jaxopt_lab.linalg import (
@@ -79,7 +79,7 @@ class Curvature:
         """
         if mask is None:
             return self
-        chosen = masked_by(mask, self.params)
+        chosen = said_of(mask, self.params)
         part = jax.tree.map(lambda m, p: p if m else optax.MaskedNode(), chosen, self.params)
         return dataclasses.replace(self, subset=jax.tree.structure(part))
 

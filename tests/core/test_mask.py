@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from jaxopt_lab import compat, losses, optimizers
-from jaxopt_lab.core.mask import full_mask, masked_by
+from jaxopt_lab.core.mask import full_mask, said_of
 from jaxopt_lab.second_order import Curvature
 
 
@@ -116,4 +116,4 @@ def test_what_else_takes_a_mask_takes_a_module():
     curvature = Curvature(params, lambda p, b: p(b["x"]), loss, batch, jax.random.key(0))
     part = curvature.restrict(mask).variables
     assert jax.tree.leaves(part)[0].shape == (3,) and len(jax.tree.leaves(part)) == 1
-    assert masked_by(mask, params) is mask
+    assert said_of(mask, params) is mask

@@ -68,7 +68,8 @@ def evaluate_runs(
       `corruption_losses` and `corruption_errors` (`{name: five of them}`); the target of an
       autoencoder stays the clean image. Errors are in [0, 1]. None for what is not finite, and for
       everything of a network whose outputs on clean images are not, as a diverged run's. The same
-      is written to the run's `evaluation.json`, where it can be. `kept` and `step` say which parameters it is of.
+      is written to the run's `evaluation.json`, where it can be. `kept` and `step` say which
+      parameters it is of.
 
     Raises:
       InputError: where a folder holds no finished run of a named model, or images that cannot be
