@@ -114,7 +114,8 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
         optimizer=chain.optimizer,
         eval_params=chain.eval_params,
         learning_rate=chain.learning_rate,
-        metrics=tuple(measures),
+        loss=loss,
+        measures=measures,
         curvature=curvature,
         init=init,
         step=make_step(
@@ -134,6 +135,7 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
         evaluator=evaluator,
         keeps=chain.keeps,
         members=chain.members,
+        pool=declared_by("loss", config.loss).pool or _mean,
         batch_size=source.batch_size,
         evaluation_batch_size=config.train.evaluation_batch_size,
         bootstrap=config.data.bootstrap,
@@ -143,6 +145,10 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
         evaluate_every=length(config.train.evaluate_every),
         checkpoint_every=length(config.train.checkpoint_every),
     )
+
+
+def _mean(outputs: jax.Array) -> jax.Array:
+    return outputs.mean(0)
 
 
 def build_loss(chosen: Choice) -> Loss:

@@ -70,6 +70,8 @@ class Declaration:
       targets: of a loss or a metric: which y it is for, "classes" or "numbers".
       sampler: of a loss: `(key, outputs) -> labels`, drawn from the distribution that it is the
         negative logarithm of.
+      pool: of a loss: the outputs (M, B, K) of an ensemble's members as its own, (B, K); None for
+        their mean.
       any_shape: of an augmentation: it is for samples of every shape and not for images alone.
       in_files: whether a configuration may name it.
       path: of a linear solver: a cheaper one for many lambdas at once, `(X, y, lams, ...)`.
@@ -91,6 +93,7 @@ class Declaration:
     better: Better = "min"
     targets: tuple[Targets, ...] = ("classes",)
     sampler: Callable[[jax.Array, jax.Array], jax.Array] | None = None
+    pool: Callable[[jax.Array], jax.Array] | None = None
     any_shape: bool = False
     in_files: bool = True
     path: Callable[..., Any] | None = None

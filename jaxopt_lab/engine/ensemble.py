@@ -5,24 +5,25 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxopt_lab.core.types import Model
 
 
 class Ensemble(NamedTuple):
-    """A model's members as one model, for `make_evaluate`: its outputs are log-probabilities.
+    """A model's members as one model, for `make_evaluate`.
 
     Attributes:
       model: with `apply(variables, x, train=False)`; the variables given have a leading axis of M.
+      pool: the members' outputs (M, B, K) as the ensemble's, (B, K).
     """
 
     model: Model
+    pool: Callable[[jax.Array], jax.Array]
 
     def apply(self, variables: Any, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Logarithms of `ensemble_predict`, (B, K) float32."""
+        """The pooled outputs, (B, K)."""
         del train
-        return jnp.log(ensemble_predict(partial(self.model.apply, train=False), variables, x))
+        return self.pool(jax.vmap(partial(self.model.apply, train=False), (0, None))(variables, x))
 
 
 def ensemble_predict(

@@ -1,13 +1,13 @@
 """All that one run trains, evaluates and keeps: objects and functions, ready to compile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import optax
 
 from jaxopt_lab.core.declare import Keeps
-from jaxopt_lab.core.types import Params, Schedule, Split
+from jaxopt_lab.core.types import Loss, Measure, Params, Schedule, Split
 from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.evaluation import Evaluate, in_batches
 from jaxopt_lab.engine.forward import Forward
@@ -27,13 +27,15 @@ class Experiment(NamedTuple):
       eval_params: `(opt_state, params) -> params` to evaluate: not those of training with some
         optimizers.
       learning_rate: `step -> scalar` of the schedule; None where the optimizer takes no rate.
-      metrics: names of what is measured beside the loss, such as "accuracy".
+      loss: `(outputs, labels) -> (B,)`, without penalties.
+      measures: what is measured beside it, `{"accuracy": (outputs, labels) -> (B,), ...}`.
       curvature: `(state, batch) -> Curvature`, where the optimizer asks for it.
       init: `key -> TrainState`, pure.
       step: `(state, batch) -> (state, metrics)`, pure.
       evaluator: `(in_loop, forward) -> evaluate(params, model_state, batches)`.
       keeps: what the controls keep; the last of them is what the run ends with.
       members: `opt_state -> (stacked params, how many)` of an ensemble; None where there is none.
+      pool: the members' outputs (M, B, K) as those of their ensemble, (B, K).
       batch_size: rows a step.
       evaluation_batch_size: rows of a batch of evaluation, at most.
       bootstrap: whether the run trains on its own resample of the training split.
@@ -50,13 +52,15 @@ class Experiment(NamedTuple):
     optimizer: optax.GradientTransformationExtraArgs
     eval_params: Callable[[Any, Params], Params]
     learning_rate: Schedule | None
-    metrics: tuple[str, ...]
+    loss: Loss
+    measures: Mapping[str, Measure]
     curvature: CurvatureOf | None
     init: Callable[[jax.Array], TrainState]
     step: Step
     evaluator: Callable[[bool, Forward], Evaluate]
     keeps: tuple[Keeps, ...]
     members: Callable[[Any], tuple[Params, jax.Array]] | None
+    pool: Callable[[jax.Array], jax.Array]
     batch_size: int
     evaluation_batch_size: int
     bootstrap: bool

@@ -54,7 +54,8 @@ def finish(experiment: Experiment, state: TrainState, in_loop: bool) -> Finish:
     tests = {name: _numbers(evaluate(*v, test)) for name, v in variables.items()}
     members = _members(experiment, state)
     if members is not None:
-        ensemble = experiment.forward._replace(model=Ensemble(experiment.forward.model))
+        model = Ensemble(experiment.forward.model, experiment.pool)
+        ensemble = experiment.forward._replace(model=model)
         evaluate = experiment.evaluator(in_loop, ensemble)
         tests["ensemble"] = _numbers(evaluate(*members, test))
     return Finish(*variables[experiment.kept], experiment.kept, tests)

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Probability, checked
+from jaxopt_lab.losses.pooling import log_of_mean_softmax
 from jaxopt_lab.losses.samplers import categorical
 
 
-@declare(sampler=categorical)
+@declare(sampler=categorical, pool=log_of_mean_softmax)
 @checked
 def softmax_cross_entropy(
     outputs: jax.Array, labels: jax.Array, *, label_smoothing: Probability = 0.0

@@ -4,8 +4,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from jaxopt_lab.core.declare import declared
 from jaxopt_lab.engine import Forward, ensemble_predict, reestimate_statistics
+from jaxopt_lab.losses import LOSSES
 from jaxopt_lab.nn import cnn, mlp
 
 KEY = jax.random.key(9)
@@ -20,6 +23,19 @@ def test_the_mean_of_the_members_probabilities():
     ]
     np.testing.assert_allclose(found, sum(alone) / 3, rtol=1e-5)
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_an_ensemble_pools_what_the_loss_scores(loss):
+    """Probabilities where the loss is of them, else outputs; float32 against float64."""
+    z = np.random.default_rng(2).normal(size=(3, 5, 4)) * 10
+    probabilities = {
+        "softmax_cross_entropy": lambda z: np.exp(z) / np.exp(z).sum(-1, keepdims=True),
+        "logistic": lambda z: 1 / (1 + np.exp(-z)),
+    }.get(loss.__name__, lambda z: z)
+    pool = declared(loss).pool or (lambda outputs: outputs.mean(0))
+    found = np.asarray(pool(jnp.asarray(z, jnp.float32)), np.float64)
+    np.testing.assert_allclose(probabilities(found), probabilities(z).mean(0), rtol=1e-5)
 
 
 class OneNorm(nn.Module):

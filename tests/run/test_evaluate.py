@@ -4,11 +4,17 @@ import json
 import pathlib
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
-from jaxopt_lab import cli
+from jaxopt_lab import cli, train
+from jaxopt_lab.config.build import assemble
+from jaxopt_lab.config.parse import parse_config
+from jaxopt_lab.config.source import read
+from jaxopt_lab.losses import LOSSES
 from jaxopt_lab.run.commands import evaluate
+from jaxopt_lab.run.records.run import Run
 
 CONFIG = """
 [data]
@@ -22,6 +28,8 @@ name = "random_crop"
 padding = 1
 [[augment]]
 name = "cutmix"
+[loss]
+label_smoothing = 0.1
 [optimizer]
 name = "adam"
 learning_rate = 0.01
@@ -29,23 +37,29 @@ learning_rate = 0.01
 epochs = 5
 """
 
+CHEAP = {
+    "model": {"name": "mlp", "hidden": [4]},
+    "optimizer": {"name": "sgd", "learning_rate": 0.01},
+    "train": {"steps": 2},
+}
+
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch, tmp_path):
     monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "0")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.toml").write_text(CONFIG)
-
-
-def test_runs_side_by_side_on_clean_and_corrupted_images(monkeypatch, tmp_path, capsys):
-    assert cli.main(["train", "config.toml", "--run-dir", "one"]) == 0
-    shutil.copytree(tmp_path / "one", tmp_path / "two")
     kept = {name: evaluate.CORRUPTIONS[name] for name in ("gaussian_noise", "contrast")}
     monkeypatch.setattr(evaluate, "CORRUPTIONS", kept)
     monkeypatch.setattr(evaluate, "SEVERITIES", (1, 5))
+
+
+def test_runs_side_by_side_on_clean_and_corrupted_images(tmp_path, capsys):
+    assert cli.main(["train", "config.toml", "--run-dir", "one"]) == 0
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
     assert cli.main(["evaluate", "one", "two", "--corruptions"]) == 0
     out = capsys.readouterr().out
-    assert "ECE corrupted" in out and "two" in out
+    assert "ECE," in out and "two" in out
 
     found = json.loads((tmp_path / "one" / "evaluation.json").read_text())
     assert found == json.loads((tmp_path / "two" / "evaluation.json").read_text())
@@ -53,7 +67,9 @@ def test_runs_side_by_side_on_clean_and_corrupted_images(monkeypatch, tmp_path, 
     np.testing.assert_allclose(1 - found["error"], summary["test"]["accuracy"], atol=1e-6)
     np.testing.assert_allclose(found["loss"], summary["test"]["loss"], rtol=1e-4)
     errors = found["corruption_errors"]
-    assert set(errors) == set(kept) and all(len(row) == 2 for row in errors.values())
+    assert set(errors) == set(evaluate.CORRUPTIONS) and all(
+        len(row) == 2 for row in errors.values()
+    )
     assert errors["contrast"][1] > found["error"]
     np.testing.assert_allclose(found["mean_corruption_error"], np.mean(list(errors.values())))
     assert 0 <= found["calibration_error"] <= 1
@@ -61,6 +77,57 @@ def test_runs_side_by_side_on_clean_and_corrupted_images(monkeypatch, tmp_path, 
     assert cli.main(["evaluate", "one", "--samples", "10"]) == 0
     tenth = json.loads((tmp_path / "one" / "evaluation.json").read_text())
     assert 10 * tenth["error"] == pytest.approx(round(10 * tenth["error"]), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_loss_and_the_metrics_are_the_runs_own(name):
+    """Of the outputs themselves, in float64 outside of the program that is tested."""
+    config = parse_config(CHEAP | {"loss": {"name": name}, "data": {"name": "breast_cancer"}})
+    source = read(config)
+    experiment = assemble(config, source)
+    run = Run(
+        path=pathlib.Path(),
+        config=config,
+        signature=source.signature,
+        history={},
+        summary={},
+        params=experiment.init(jax.random.key(0)).params,
+        model_state={},
+        kept="last",
+        step=0,
+        experiment=experiment,
+    )
+    test = {k: v[:50] for k, v in experiment.test.items()}
+    scores = evaluate._scores(run, test)
+    z = np.asarray(run.apply(test["x"]), np.float64)
+    y = np.eye(2)[test["y"]]
+    margins = 1 + z - (z * y).sum(1, keepdims=True) - y
+    wanted = {
+        "softmax_cross_entropy": np.log(np.exp(z).sum(1)) - (z * y).sum(1),
+        "squared_error": ((z - y) ** 2).sum(1),
+        "logistic": np.log1p(np.exp((1 - 2 * y) * z)).sum(1),
+        "hinge": margins.max(1),
+    }[name]
+    np.testing.assert_allclose(scores["loss"], wanted.mean(), rtol=1e-5)
+    np.testing.assert_allclose(scores["accuracy"], (z.argmax(1) == test["y"]).mean(), rtol=1e-6)
+    assert ("calibration_error" in scores) == (name == "softmax_cross_entropy")
+
+
+def test_an_autoencoder_has_its_reconstruction_loss_and_no_error(capsys):
+    tables = CHEAP | {
+        "data": {"name": "digits", "reconstruct": True, "validation": 0},
+        "model": {"name": "autoencoder", "hidden": [4], "code": 2},
+        "loss": {"name": "squared_error"},
+    }
+    result = train(parse_config(tables), "a/run", progress=False)
+    shutil.copytree("a/run", "b/run")
+    assert cli.main(["evaluate", "a/run", "b/run", "--corruptions"]) == 0
+    out = capsys.readouterr().out
+    assert "a/run" in out and "b/run" in out and "squared_error" in out and "ECE" not in out
+    found = json.loads(pathlib.Path("a/run/evaluation.json").read_text())
+    np.testing.assert_allclose(found["loss"], result.test["loss"], rtol=1e-5)
+    assert set(found) == {"loss", "mean_corruption_loss", "corruption_losses"}
+    assert found["mean_corruption_loss"] > 0
 
 
 def test_a_diverged_run_has_no_numbers(capsys):
@@ -76,7 +143,7 @@ def test_a_diverged_run_has_no_numbers(capsys):
     out = capsys.readouterr().out
     assert "wild: the outputs are not finite: the run diverged" in out and "nan" not in out
     found = json.loads(pathlib.Path("wild/evaluation.json").read_text())
-    assert found == dict.fromkeys(("error", "loss", "calibration_error"))
+    assert found == dict.fromkeys(("error", "loss", "accuracy", "calibration_error"))
 
 
 def test_what_cannot_be_evaluated_is_told(tmp_path, capsys):

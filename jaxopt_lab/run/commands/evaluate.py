@@ -3,7 +3,8 @@
 import math
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,17 +12,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.augment.corruptions import CORRUPTIONS
+from jaxopt_lab.config.dump import toml_value
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.source import read
+from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.metrics import ROBUST
+from jaxopt_lab.core.types import Split
 from jaxopt_lab.engine.keys import Stream, stream_key
-from jaxopt_lab.losses import accuracy, expected_calibration_error, softmax_cross_entropy
+from jaxopt_lab.losses import categorical, expected_calibration_error
 from jaxopt_lab.run.records.folder import write_json
 from jaxopt_lab.run.records.run import Run, load_run
 from jaxopt_lab.run.terminal.progress import Progress
 
 SEVERITIES = (1, 2, 3, 4, 5)
-Outputs = Callable[[np.ndarray], jax.Array]
+HIDDEN = ("accuracy", "mean_corruption_accuracy", "corruption_losses", "corruption_errors")
+"""Of a result not in the table: 1 less the error, and what is printed on the way."""
+TITLES = {
+    "calibration_error": "ECE",
+    "mean_corruption_loss": "loss, corrupted",
+    "mean_corruption_error": "error, corrupted",
+    "mean_corruption_calibration_error": "ECE, corrupted",
+}
+Scores = dict[str, float]
 
 
 def evaluate_runs(
@@ -42,9 +55,12 @@ def evaluate_runs(
       terminal: where to print; None for nothing.
 
     Returns:
-      For each run `error`, `loss`, `calibration_error` (ECE, 15 bins), with corruptions
-      `corruption_errors` ({name: five errors}), their mean `mean_corruption_error` and the mean
-      `corruption_calibration_error`; errors in [0, 1]; None for what is not finite, and for
+      For each run its own loss and metrics by their names, without penalties: `loss`, and of a
+      classifier `accuracy` and `error`, which is 1 less that; `robust_accuracy` where it has an
+      [adversary]; `calibration_error` (ECE, 15 bins) where its loss is of a softmax. With
+      corruptions the mean of each over them, such as `mean_corruption_error`, and
+      `corruption_losses` and `corruption_errors` (`{name: five of them}`); the target of an
+      autoencoder stays the clean image. Errors are in [0, 1]. None for what is not finite, and for
       everything of a network whose outputs on clean images are not, as a diverged run's. The same
       is written to the run's `evaluation.json`.
 
@@ -53,93 +69,134 @@ def evaluate_runs(
         corrupted.
     """
     terminal = terminal or Progress(show=False)
-    results = {}
+    results: dict[str, dict[str, Any]] = {}
+    losses = {}
     for path in runs:
         run = load_run(path)
         test = read(run.config, data_dir=data_dir).test or {}
-        test, outputs = {k: v[:samples] for k, v in test.items()}, _in_batches(run)
+        test = {k: v[:samples] for k, v in test.items()}
         with terminal.waiting(f"evaluating {run.path} ..."):
-            clean = outputs(test["x"])
-            result: dict[str, Any] = _scores(clean, test["y"])
-            if not jnp.isfinite(clean).all():
+            result: dict[str, Any] = _scores(run, test) | _attacked(run, test)
+            if not math.isfinite(result["loss"]):
                 result = dict.fromkeys(result)
                 terminal.say(f"{run.path}: the outputs are not finite: the run diverged")
             elif corruptions:
-                result |= _corrupted(run.config, outputs, test, terminal)
-        # JSON has no NaN.
-        result = {
-            k: None if isinstance(v, float) and not math.isfinite(v) else v
-            for k, v in result.items()
-        }
+                result |= _corrupted(run, test, terminal)
+        result = _without_nan(result)
         write_json(run.path / "evaluation.json", result)
-        results[str(path)] = result
-    _show(results, terminal)
+        results[str(path)], losses[str(path)] = result, _loss_in_words(run.config)
+    _show(results, losses, terminal)
     return results
 
 
-def _in_batches(run: Run) -> Outputs:
-    """The outputs of a run for raw inputs, a batch at a time."""
+def _scores(run: Run, data: Split) -> Scores:
+    """The run's own loss and metrics, and what follows from its outputs."""
+    own = {"loss": run.experiment.loss, **run.experiment.measures}
     size = run.config.train.evaluation_batch_size
+    outputs, values = [], []
+    for i in range(0, len(data["y"]), size):
+        outputs.append(run.apply(data["x"][i : i + size]))
+        labels = jnp.asarray(data["y"][i : i + size])
+        values.append({name: measure(outputs[-1], labels) for name, measure in own.items()})
+    scores = {name: float(jnp.concatenate([v[name] for v in values]).mean()) for name in own}
+    if not all(bool(jnp.isfinite(part).all()) for part in outputs):
+        scores["loss"] = math.nan  # a metric may make a number of them
+    if "accuracy" in scores:
+        scores = {"error": 1 - scores["accuracy"], **scores}
+    if declared_by("loss", run.config.loss).sampler is categorical:
+        found = expected_calibration_error(jnp.concatenate(outputs), jnp.asarray(data["y"]))
+        scores["calibration_error"] = float(found)
+    return scores
 
-    def outputs(x: np.ndarray) -> jax.Array:
-        return jnp.concatenate([run.apply(x[i : i + size]) for i in range(0, len(x), size)])
 
-    return outputs
-
-
-def _scores(outputs: jax.Array, labels: np.ndarray) -> dict[str, float]:
-    return {
-        "error": 1 - float(accuracy(outputs, labels).mean()),
-        "loss": float(softmax_cross_entropy(outputs, labels).mean()),
-        "calibration_error": float(expected_calibration_error(outputs, labels)),
-    }
+def _attacked(run: Run, data: Split) -> Scores:
+    """The metrics on the images of the run's own adversary; none where it has none."""
+    if run.config.adversary is None:
+        return {}
+    evaluate = run.experiment.evaluator(False, run.experiment.forward)
+    found = evaluate(run.params, run.model_state, run.experiment.batches(data))
+    return {name: float(value) for name, value in found.items() if name.startswith(ROBUST)}
 
 
-def _corrupted(
-    config: Config, outputs: Outputs, test: dict[str, np.ndarray], terminal: Progress
-) -> dict[str, Any]:
+def _corrupted(run: Run, test: Split, terminal: Progress) -> dict[str, Any]:
     images = test["x"]
     if images.dtype != np.uint8 or images.ndim != 4:
         raise InputError(f"evaluate: samples {images.shape[1:]} {images.dtype} are no uint8 images")
-    key = stream_key(jax.random.key(config.seed), Stream.CORRUPTION)
-    errors: dict[str, list[float]] = {}
-    calibration = []
+    key = stream_key(jax.random.key(run.config.seed), Stream.CORRUPTION)
+    size = run.config.train.evaluation_batch_size
+    scores: dict[str, list[Scores]] = {}
     for i, (name, function) in enumerate(CORRUPTIONS.items()):
-        errors[name] = []
+        scores[name] = []
         for severity in SEVERITIES:
             own = jax.random.fold_in(key, len(SEVERITIES) * i + severity)
             keys = jax.random.split(own, len(images))
             corrupt = jax.jit(jax.vmap(lambda k, x, f=function, s=severity: f(k, x, severity=s)))
-            size = config.train.evaluation_batch_size
             parts = [
                 np.asarray(corrupt(keys[j : j + size], images[j : j + size]))
                 for j in range(0, len(images), size)
             ]
-            scores = _scores(outputs(np.concatenate(parts)), test["y"])
-            errors[name].append(scores["error"])
-            calibration.append(scores["calibration_error"])
-        terminal.say(f"  {name:<18} " + "  ".join(f"{e:6.1%}" for e in errors[name]))
-    return {
-        "corruption_errors": errors,
-        "mean_corruption_error": float(np.mean(list(errors.values()))),
-        "corruption_calibration_error": float(np.mean(calibration)),
+            scores[name].append(_scores(run, test | {"x": np.concatenate(parts)}))
+        shown = [
+            f"{row['error']:6.1%}" if "error" in row else f"{row['loss']:10.4g}"
+            for row in scores[name]
+        ]
+        terminal.say(f"  {name:<18} " + "  ".join(shown))
+    every = [row for rows in scores.values() for row in rows]
+    found: dict[str, Any] = {
+        f"mean_corruption_{score}": float(np.mean([row[score] for row in every]))
+        for score in every[0]
     }
+    for plural, score in {"losses": "loss", "errors": "error"}.items():
+        if score in every[0]:
+            values = {name: [row[score] for row in rows] for name, rows in scores.items()}
+            found[f"corruption_{plural}"] = values
+    return found
 
 
-def _show(results: dict[str, dict[str, Any]], terminal: Progress) -> None:
-    columns = {
-        "error": "error",
-        "calibration_error": "ECE",
-        "mean_corruption_error": "corrupted",
-        "corruption_calibration_error": "ECE corrupted",
-    }
-    shown = [c for c in columns if any(c in result for result in results.values())]
-    rows = [
-        [pathlib.Path(run).name, *(_percent(result.get(c)) for c in shown)]
-        for run, result in results.items()
-    ]
-    terminal.columns("test split", ["run", *(columns[c] for c in shown)], rows)
+def _without_nan(value: Any) -> Any:
+    """What is not finite as None, for JSON has no NaN."""
+    if isinstance(value, Mapping):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
+def _loss_in_words(config: Config) -> str:
+    """The name of a run's loss, and its arguments where they are not the defaults."""
+    arguments = FAMILIES["loss"].arguments(config.loss.name)
+    given = {k: v for k, v in config.loss.arguments.items() if v != arguments[k].default}
+    words = ", ".join(f"{k} = {toml_value(v)}" for k, v in given.items())
+    return f"{config.loss.name} ({words})" if words else config.loss.name
+
+
+def _show(
+    results: Mapping[str, dict[str, Any]], losses: Mapping[str, str], terminal: Progress
+) -> None:
+    """A row a run, each with the name of what its loss is."""
+    found = list(dict.fromkeys(name for result in results.values() for name in result))
+    columns = [name for name in found if name not in HIDDEN]
+    names = _names(list(results))
+    terminal.columns(
+        "test split",
+        ["run", *(TITLES.get(name, name) for name in columns), "the loss is"],
+        [
+            [names[run], *(_number(name, result.get(name)) for name in columns), losses[run]]
+            for run, result in results.items()
+        ],
+    )
+
+
+def _number(name: str, value: float | None) -> str:
+    """A fraction in percent, another number as it is."""
+    if value is None:
+        return "-"
+    percent = name.endswith(("error", "accuracy"))
+    return f"{value:.2%}" if percent else f"{value:.4g}"
+
+
+def _names(runs: Sequence[str]) -> dict[str, str]:
+    """The last part of each path where it tells the runs apart, else the path as it was given."""
+    last = {run: pathlib.Path(run).resolve().name for run in runs}
+    count = Counter(last.values())
+    return {run: name if count[name] == 1 else run for run, name in last.items()}

@@ -17,7 +17,7 @@ from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.source import without_data
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Model, ModelState, Params
-from jaxopt_lab.engine import Experiment, Forward, TrainState, checkpoint
+from jaxopt_lab.engine import Experiment, TrainState, checkpoint
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
@@ -37,6 +37,7 @@ class Run:
       kept: which parameters these are: "best", "average" or "last"; of a run that has not ended
         the "last", of its newest checkpoint.
       step: that they belong to.
+      experiment: the objects that its configuration means, such as its loss; no data.
     """
 
     path: pathlib.Path
@@ -48,13 +49,13 @@ class Run:
     model_state: ModelState = field(repr=False)
     kept: str
     step: int
-    _forward: Forward = field(repr=False)
+    experiment: Experiment = field(repr=False)
 
     @property
     def model(self) -> Model:
         """The network: `model.apply({"params": params, **model_state}, x, train=False)` on
         normalized inputs."""
-        return self._forward.model
+        return self.experiment.forward.model
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -80,7 +81,7 @@ class Run:
 
     @functools.cached_property
     def _apply(self):
-        return jax.jit(self._forward.evaluate)
+        return jax.jit(self.experiment.forward.evaluate)
 
 
 def load_run(path: str | os.PathLike[str], *, model: Model | None = None) -> Run:
@@ -126,7 +127,7 @@ def load_run(path: str | os.PathLike[str], *, model: Model | None = None) -> Run
         model_state=variables["model_state"],
         kept=name or "last",
         step=step,
-        _forward=experiment.forward,
+        experiment=experiment,
     )
 
 
