@@ -61,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(train)
     train.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
     train.add_argument("--resume", metavar="RUN", help="continue the run in this folder")
+    train.add_argument(
+        "--from-step",
+        type=int,
+        metavar="N",
+        help="with --resume, from the checkpoint of step N, and drop what came after it",
+    )
     _add_devices_option(train, "deal every batch over N devices, as train.data_parallel does")
     train.add_argument(
         "--distributed", action="store_true", help="be one process of a run on several hosts"
@@ -130,6 +136,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="test trained runs, on corrupted images too")
     evaluate.add_argument("runs", nargs="+", metavar="RUN", help="run folders, side by side")
     evaluate.add_argument("--corruptions", action="store_true", help="15 of them, 5 severities")
+    evaluate.add_argument(
+        "--step", type=int, metavar="N", help="the checkpoint of step N; default: what a run kept"
+    )
     evaluate.add_argument("--samples", type=int, metavar="N", help="the first N test images only")
     _add_data_option(evaluate)
     evaluate.set_defaults(command=_evaluate)
@@ -188,6 +197,8 @@ def _train(options: argparse.Namespace) -> int:
     if not options.distributed and any(value is not None for value in place):
         raise InputError("train: --coordinator and --process-... go with --distributed")
     _check_resume("train", "run", options)
+    if options.from_step is not None and options.resume is None:
+        raise InputError("train: --from-step goes with --resume RUN")
     use_compilation_cache()
     config = None if options.config is None else load_config(options.config, **_changes(options))
     if options.devices is not None or (config and config.train.data_parallel):
@@ -208,7 +219,14 @@ def _train(options: argparse.Namespace) -> int:
         if options.distributed:
             run_dir = distributed.shared_path(run_dir)
             stack.enter_context(distributed.leaves_with_the_others(run_dir))
-        result = train(config, run_dir, resume=resume, devices=devices, data_dir=options.data_dir)
+        result = train(
+            config,
+            run_dir,
+            resume=resume,
+            from_step=options.from_step,
+            devices=devices,
+            data_dir=options.data_dir,
+        )
     codes = {"finished": DONE, "early_stopping": DONE, "interrupted": INTERRUPTED}
     return codes.get(result.stopped_by, FAILED)
 
@@ -374,6 +392,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         options.runs,
         corruptions=options.corruptions,
         samples=options.samples,
+        step=options.step,
         data_dir=options.data_dir,
         terminal=Progress(),
     )

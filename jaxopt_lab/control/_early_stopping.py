@@ -18,18 +18,23 @@ class EarlyStoppingState(NamedTuple):
     """What was measured, whether it has stopped, the best parameters, and the wrapped state.
 
     Attributes:
+      calls: of `update` so far.
       seen: measurements so far.
       wait: of these, how many since the last improvement.
       best: the best value, float32, infinite before the first measurement.
       stopped: bool, for good.
+      best_step: how many calls came before the one that brought it, the steps that the best
+        parameters have behind them; -1 before there is one.
       best_params: the parameters that had the best value, or None where they are not kept.
       inner: state of the wrapped transformation.
     """
 
+    calls: jax.Array
     seen: jax.Array
     wait: jax.Array
     best: jax.Array
     stopped: jax.Array
+    best_step: jax.Array
     best_params: Params | None
     inner: Any
 
@@ -39,7 +44,11 @@ class EarlyStoppingState(NamedTuple):
     role="early_stopping",
     given={"inner": "inner"},
     keeps=Keeps(
-        "best", reads(EarlyStoppingState, "best_params"), judged=True, switch="restore_best"
+        "best",
+        reads(EarlyStoppingState, "best_params"),
+        judged=True,
+        switch="restore_best",
+        step=reads(EarlyStoppingState, "best_step"),
     ),
     stopped=reads(EarlyStoppingState, "stopped"),
 )
@@ -81,7 +90,7 @@ def early_stopping(
 
     Returns:
       A transformation; state
-      `EarlyStoppingState(seen, wait, best, stopped, best_params, inner)`.
+      `EarlyStoppingState(calls, seen, wait, best, stopped, best_step, best_params, inner)`.
 
     Raises:
       ArgumentError: for a number out of its range or an unknown word.
@@ -96,10 +105,12 @@ def early_stopping(
 
     def init(params):
         return EarlyStoppingState(
+            calls=jnp.zeros([], jnp.int32),
             seen=jnp.zeros([], jnp.int32),
             wait=jnp.zeros([], jnp.int32),
             best=worst(mode),
             stopped=jnp.array(False),
+            best_step=jnp.full([], -1, jnp.int32),
             best_params=copied(params) if restore_best else None,
             inner=inner.init(params),
         )
@@ -120,10 +131,12 @@ def early_stopping(
             best_params = select(better, required("early_stopping", params), state.best_params)
         updates, new = inner.update(updates, state.inner, params, metrics=metrics, **extra)
         return zero_where(stopped, updates), EarlyStoppingState(
+            calls=jnp.asarray(optax.safe_increment(state.calls)),
             seen=state.seen + ready,
             wait=wait,
             best=jnp.where(better, metric.value, state.best),
             stopped=stopped,
+            best_step=jnp.where(better, state.calls, state.best_step),
             best_params=best_params,
             inner=select(stopped, state.inner, new),
         )

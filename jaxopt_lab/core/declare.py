@@ -37,12 +37,15 @@ class Keeps(NamedTuple):
       params: `opt_state -> params`.
       judged: whether the control takes them from an evaluation, which it sees at the call after it.
       switch: name of the argument, a bool, that turns the keeping off; None for always.
+      step: `opt_state -> int32 scalar`, the step that they belong to, negative where there are none
+        yet; None for the step that the state is at.
     """
 
     name: str
     params: Callable[[Any], Params]
     judged: bool = False
     switch: str | None = None
+    step: Callable[[Any], jax.Array] | None = None
 
 
 @dataclass(frozen=True)

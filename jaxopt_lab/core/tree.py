@@ -42,6 +42,11 @@ def all_finite(tree: Any) -> jax.Array:
     return jnp.stack(leaves).all() if leaves else jnp.array(True)
 
 
+def floating_leaves(tree: Any) -> list[jax.Array]:
+    """The real and complex floating leaves, without integers, booleans and keys."""
+    return [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
+
+
 def size_bytes(tree: Any) -> int:
     """Bytes of all leaves, arrays or `ShapeDtypeStruct`s."""
     return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))

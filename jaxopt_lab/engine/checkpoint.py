@@ -59,28 +59,46 @@ def save(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: 
     }
     write_atomically(archive.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
     for old in _manifests(folder)[keep:]:
-        old.unlink()
-        old.with_suffix(".npz").unlink(missing_ok=True)
-        shutil.rmtree(old.with_suffix(""), ignore_errors=True)
+        _remove(old)
 
 
-def restore(folder: pathlib.Path, template: Any, *, config_hash: str) -> tuple[int, Any] | None:
-    """The newest checkpoint that verifies.
+def steps(folder: pathlib.Path) -> list[int]:
+    """The steps that there are checkpoints of, whole or damaged, the newest first."""
+    return [_step_of(path) for path in _manifests(folder)]
+
+
+def drop_after(folder: pathlib.Path, step: int) -> None:
+    """Remove the checkpoints of later steps, which are to be taken again; process 0 calls this."""
+    for path in _manifests(folder):
+        if _step_of(path) > step:
+            _remove(path)
+
+
+def restore(
+    folder: pathlib.Path, template: Any, *, config_hash: str, step: int | None = None
+) -> tuple[int, Any] | None:
+    """The newest checkpoint that verifies, or that of a step.
 
     Args:
       folder: where `save` wrote.
       template: a pytree of the structure, shapes and dtypes to restore, and of the devices; where
         it has no arrays, the default device.
       config_hash: must be the one saved.
+      step: of the checkpoint to restore; None for the newest that is whole.
 
     Returns:
       The step and the tree; None where none was ever finished.
 
     Raises:
-      InputError: where a whole checkpoint belongs to another configuration or model, or all that
-        there are are damaged.
+      InputError: where a whole checkpoint belongs to another configuration or model, all that
+        there are are damaged, or there is none of the step.
     """
+    if step is not None and step not in steps(folder):
+        there = ", ".join(map(str, steps(folder))) or "none"
+        raise InputError(f"{folder} holds no checkpoint of step {step}; there are: {there}")
     for path in _manifests(folder):
+        if step is not None and _step_of(path) != step:
+            continue
         manifest = _verified(path)
         if manifest is None:
             continue
@@ -91,6 +109,8 @@ def restore(folder: pathlib.Path, template: Any, *, config_hash: str) -> tuple[i
                 "that run"
             )
         return manifest["step"], _rebuild(path, manifest, template)
+    if step is not None:
+        raise InputError(f"{folder}: the checkpoint of step {step} is damaged; choose another")
     if damaged := [path.stem for path in _manifests(folder)]:
         raise InputError(
             f"{folder}: none of the checkpoints can be trusted, they are damaged: "
@@ -112,9 +132,19 @@ def _orbax() -> types.ModuleType:
 
 def _manifests(folder: pathlib.Path) -> list[pathlib.Path]:
     """Newest first: by the number, because text has 100000000 before 99999999."""
-    named = [(path.stem.removeprefix("step-"), path) for path in folder.glob("step-*.json")]
-    numbered = [(int(step), path) for step, path in named if step.isdecimal()]
-    return [path for _, path in sorted(numbered, reverse=True)]
+    found = [path for path in folder.glob("step-*.json") if path.stem[len("step-") :].isdecimal()]
+    return sorted(found, key=_step_of, reverse=True)
+
+
+def _step_of(path: pathlib.Path) -> int:
+    return int(path.stem.removeprefix("step-"))
+
+
+def _remove(path: pathlib.Path) -> None:
+    """Remove the manifest `path`, and then what it vouches for."""
+    path.unlink()
+    path.with_suffix(".npz").unlink(missing_ok=True)
+    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
 
 
 def _archive(path: pathlib.Path) -> pathlib.Path:

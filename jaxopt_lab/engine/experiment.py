@@ -78,3 +78,8 @@ class Experiment(NamedTuple):
     def kept(self) -> str:
         """Which parameters the run ends with: "best", "average" and so on, or "last"."""
         return self.keeps[-1].name if self.keeps else "last"
+
+    @property
+    def keeps_judged(self) -> bool:
+        """Whether these are parameters that an evaluation chose."""
+        return bool(self.keeps) and self.keeps[-1].judged

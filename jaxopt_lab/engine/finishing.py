@@ -1,12 +1,13 @@
 """What a run ends with: the parameters to keep, and how each candidate does on the test split."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.core.tree import stack_trees, take
+from jaxopt_lab.core.tree import all_finite, floating_leaves, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine._read_controls import read_controls
 from jaxopt_lab.engine.ensemble import Ensemble
@@ -20,6 +21,20 @@ from jaxopt_lab.engine.statistics import reestimate_statistics
 STATISTICS_BATCHES = 100
 
 
+class Candidate(NamedTuple):
+    """Parameters that a run could keep.
+
+    Attributes:
+      params: the parameters.
+      step: that they belong to; negative where a control has kept none yet.
+      judged: whether an evaluation chose them and they are finite.
+    """
+
+    params: Params
+    step: jax.Array
+    judged: jax.Array
+
+
 class Finish(NamedTuple):
     """How a run ended.
 
@@ -27,6 +42,9 @@ class Finish(NamedTuple):
       params, model_state: those to keep: the best where early stopping kept them, else the average
         where there is one, else the last.
       kept: which of them, such as "best", "average" or "last".
+      step: that they belong to.
+      judged: whether an evaluation chose them and they are finite: of a run that has diverged
+        nothing else is worth keeping.
       tests: `{"last": {"loss": ..., "accuracy": ...}, "best": ..., "ensemble": ...}`, those that
         there are.
     """
@@ -34,6 +52,8 @@ class Finish(NamedTuple):
     params: Params
     model_state: ModelState
     kept: str
+    step: int
+    judged: bool
     tests: dict[str, dict[str, float]]
 
 
@@ -41,14 +61,17 @@ def finish(experiment: Experiment, state: TrainState, in_loop: bool) -> Finish:
     """Read the controls of a run that has ended, and test what they keep.
 
     The best, averaged and snapshot parameters carry no batch statistics: these are re-estimated.
+    What is not finite is not tested, unless it is what the run keeps.
     """
     place = jax.device_put if in_loop else lambda batches: batches
     test = place(experiment.batches(experiment.test))
     found = jax.jit(lambda s: candidates(experiment, s))(state)
     # The very arrays of the state, because these need no new statistics.
-    found["last"] = experiment.eval_params(state.opt_state, state.params)
+    own = experiment.eval_params(state.opt_state, state.params)
+    found["last"] = found["last"]._replace(params=own)
     variables = {
-        name: (params, statistics_of(experiment, state, params)) for name, params in found.items()
+        name: (params, statistics_of(experiment, state, params))
+        for name, (params, _, _) in found.items()
     }
     evaluate = experiment.evaluator(in_loop, experiment.forward)
     tests = {name: _numbers(evaluate(*v, test)) for name, v in variables.items()}
@@ -58,18 +81,25 @@ def finish(experiment: Experiment, state: TrainState, in_loop: bool) -> Finish:
         ensemble = experiment.forward._replace(model=model)
         evaluate = experiment.evaluator(in_loop, ensemble)
         tests["ensemble"] = _numbers(evaluate(*members, test))
-    return Finish(*variables[experiment.kept], experiment.kept, tests)
+    kept = experiment.kept
+    tests = {k: v for k, v in tests.items() if k == kept or math.isfinite(v["loss"])}
+    _, step, judged = found[kept]
+    return Finish(*variables[kept], kept, int(step), bool(judged), tests)
 
 
-def candidates(experiment: Experiment, state: TrainState) -> dict[str, Params]:
+def candidates(experiment: Experiment, state: TrainState) -> dict[str, Candidate]:
     """The parameters that a run could keep, by name; pure."""
-    found = {"last": experiment.eval_params(state.opt_state, state.params)}
+    params = experiment.eval_params(state.opt_state, state.params)
+    found = {"last": Candidate(params, state.step, jnp.array(False))}
     for keeps in experiment.keeps:
         opt_state = state.opt_state
         if keeps.judged:
             extras = _any_curvature(experiment, state)
             opt_state = read_controls(state, experiment.optimizer, **extras)
-        found[keeps.name] = keeps.params(opt_state)
+        params = keeps.params(opt_state)
+        step = keeps.step(opt_state) if keeps.step else state.step
+        judged = jnp.array(keeps.judged) & (step >= 0) & all_finite(params)
+        found[keeps.name] = Candidate(params, step, judged)
     return found
 
 
@@ -77,6 +107,8 @@ def statistics_of(experiment: Experiment, state: TrainState, params: Params) -> 
     """The model state that belongs to `params`: re-estimated where it is not the state's own."""
     if params is state.params:
         return state.model_state
+    if not all_finite(floating_leaves(state.model_state)):  # it has diverged
+        state = state._replace(model_state=jax.jit(experiment.init)(state.key).model_state)
     x, size = experiment.train["x"], experiment.batch_size
     count = min(STATISTICS_BATCHES, len(x) // size)
     inputs = (jnp.asarray(x[i * size : (i + 1) * size]) for i in range(count))

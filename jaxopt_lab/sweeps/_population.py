@@ -138,20 +138,22 @@ class Population:
     def finish(self, state: Wave) -> list[Finish]:
         """As of `Program`; what a run keeps is on the host."""
         (values, states), count = state.stacked, len(state.runs)
-        params, model_state = self._kept(state.stacked), states.model_state
-        kept = self.experiment.kept
+        found, model_state = self._kept(state.stacked), states.model_state
+        params, kept = found.params, self.experiment.kept
         if jax.tree.leaves(model_state) and kept != "last":
             model_state = self._statistics(states, params, count)
         batches = replicated(self.experiment.batches(self.experiment.test), self.mesh)
         tests = self._test((values, params, model_state), batches)
-        params, model_state, tests = jax.tree.map(
-            lambda x: np.asarray(x[:count]), (params, model_state, tests)
+        found, model_state, tests = jax.tree.map(
+            lambda x: np.asarray(x[:count]), (found, model_state, tests)
         )
         return [
             Finish(
-                take(params, i),
+                take(found.params, i),
                 take(model_state, i),
                 kept,
+                int(found.step[i]),
+                bool(found.judged[i]),
                 {kept: {name: float(column[i]) for name, column in tests.items()}},
             )
             for i in range(count)

@@ -29,10 +29,15 @@ def watch(values, ready=None, inner=None, **given):
     def body(carry, given):
         params, state = carry
         updates, state = tx.update({"w": jnp.ones([])}, state, params, metrics=metrics(*given))
-        row = (params["w"], best_params(state)["w"], has_stopped(state))
+        # Each step adds 1, so that the best parameters are the step that they belong to.
+        step = jnp.maximum(state.best_step, 0) + start["w"]
+        row = (params["w"], best_params(state)["w"], has_stopped(state), step)
         return (optax.apply_updates(params, updates), state), row
 
-    return jax.lax.scan(body, (start, tx.init(start)), (jnp.asarray(values), ready))[1]
+    *rows, step = jax.lax.scan(body, (start, tx.init(start)), (jnp.asarray(values), ready))[1]
+    if given.get("restore_best", True) and not isinstance(step, jax.core.Tracer):
+        np.testing.assert_array_equal(step, rows[1])
+    return rows
 
 
 @pytest.mark.parametrize("baseline", [None, 1.0])

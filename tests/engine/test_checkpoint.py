@@ -80,6 +80,23 @@ def test_a_damaged_one_is_passed_over_for_the_one_before(tmp_path, damage):
     assert_same(tree, some_tree(1))
 
 
+def test_a_step_is_chosen_and_what_came_after_it_dropped(tmp_path):
+    for step in (99_999_999, 100_000_000):
+        save(tmp_path, step, some_tree(step))
+    (tmp_path / "step-copy.json").write_text("a user's own")
+    assert checkpoint.steps(tmp_path) == [100_000_000, 99_999_999]
+    step, tree = checkpoint.restore(tmp_path, some_tree(), config_hash="abc", step=99_999_999)
+    assert step == 99_999_999
+    assert_same(tree, some_tree(step))
+    with pytest.raises(InputError, match="no checkpoint of step 7; there are: 100000000, 99999999"):
+        checkpoint.restore(tmp_path, some_tree(), config_hash="abc", step=7)
+    checkpoint.drop_after(tmp_path, 99_999_999)
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+    next(tmp_path.glob("*.npz")).write_bytes(b"damaged")
+    with pytest.raises(InputError, match="the checkpoint of step 99999999 is damaged"):
+        checkpoint.restore(tmp_path, some_tree(), config_hash="abc", step=99_999_999)
+
+
 def test_another_configuration_is_refused(tmp_path):
     save(tmp_path, 1, some_tree())
     with pytest.raises(InputError, match="another configuration"):

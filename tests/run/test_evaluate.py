@@ -74,6 +74,15 @@ def test_runs_side_by_side_on_clean_and_corrupted_images(tmp_path, capsys):
     np.testing.assert_allclose(found["mean_corruption_error"], np.mean(list(errors.values())))
     assert 0 <= found["calibration_error"] <= 1
 
+    checkpoint = max((tmp_path / "one" / "checkpoints").glob("*.json"))
+    step = str(json.loads(checkpoint.read_text())["step"])
+    assert cli.main(["evaluate", "one", "--step", step]) == 0
+    assert f"one: step {step}, as asked; the run finished" in capsys.readouterr().out
+    at_its_end = json.loads((tmp_path / "one" / "evaluation.json").read_text())
+    assert at_its_end == {k: v for k, v in found.items() if k in at_its_end}
+    assert cli.main(["evaluate", "one", "--step", "1"]) == 2
+    assert "no checkpoint of step 1; there are" in capsys.readouterr().err
+
     assert cli.main(["evaluate", "one", "--samples", "10"]) == 0
     tenth = json.loads((tmp_path / "one" / "evaluation.json").read_text())
     assert 10 * tenth["error"] == pytest.approx(round(10 * tenth["error"]), abs=1e-4)
@@ -95,6 +104,8 @@ def test_the_loss_and_the_metrics_are_the_runs_own(name):
         model_state={},
         kept="last",
         step=0,
+        why="",
+        state=None,
         experiment=experiment,
     )
     test = {k: v[:50] for k, v in experiment.test.items()}
@@ -126,7 +137,7 @@ def test_an_autoencoder_has_its_reconstruction_loss_and_no_error(capsys):
     assert "a/run" in out and "b/run" in out and "squared_error" in out and "ECE" not in out
     found = json.loads(pathlib.Path("a/run/evaluation.json").read_text())
     np.testing.assert_allclose(found["loss"], result.test["loss"], rtol=1e-5)
-    assert set(found) == {"loss", "mean_corruption_loss", "corruption_losses"}
+    assert set(found) == {"kept", "step", "loss", "mean_corruption_loss", "corruption_losses"}
     assert found["mean_corruption_loss"] > 0
 
 
@@ -143,7 +154,8 @@ def test_a_diverged_run_has_no_numbers(capsys):
     out = capsys.readouterr().out
     assert "wild: the outputs are not finite: the run diverged" in out and "nan" not in out
     found = json.loads(pathlib.Path("wild/evaluation.json").read_text())
-    assert found == dict.fromkeys(("error", "loss", "accuracy", "calibration_error"))
+    nothing = dict.fromkeys(("error", "loss", "accuracy", "calibration_error"))
+    assert found == {"kept": "last", "step": 1} | nothing
 
 
 def test_what_cannot_be_evaluated_is_told(tmp_path, capsys):

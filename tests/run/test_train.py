@@ -16,7 +16,11 @@ import optax
 import pytest
 
 import jaxopt_lab
+from jaxopt_lab.config.parse import parse_config
+from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.tree import all_finite
+from jaxopt_lab.run.records.run_writer import RunWriter
 from jaxopt_lab.run.terminal import progress
 
 CONFIG = """
@@ -193,6 +197,35 @@ def test_damaged_checkpoints_are_refused_and_nothing_is_lost(config, tmp_path):
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == rows
 
 
+def test_a_run_goes_on_from_the_step_that_is_asked_for_and_says_which(config, tmp_path, capsys):
+    run = tmp_path / "run"
+    jaxopt_lab.train(config, run, progress=False)
+    before = contents(run)
+    with pytest.raises(InputError, match="holds no checkpoint of step 3; there are: 54, 45"):
+        jaxopt_lab.train(None, run, resume=True, from_step=3, progress=False)
+    with pytest.raises(InputError, match="give resume=True"):
+        jaxopt_lab.train(config, tmp_path / "new", from_step=45, progress=False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunWriter, "keep", lambda *_: pytest.fail("stopped before its end"))
+        with pytest.raises(BaseException, match="stopped before its end"):
+            jaxopt_lab.train(None, run, resume=True, from_step=45)
+    assert "going on from step 45, as asked" in capsys.readouterr().out
+    # The end that it had come to is not taken for that of the run which goes on.
+    assert jaxopt_lab.load_run(run).why.startswith("step 54, the newest checkpoint; the run has")
+    next((run / "checkpoints").glob("*54.npz")).write_bytes(b"damaged")
+    found = jaxopt_lab.load_run(run)
+    assert found.step == 45 and "that of step 54 is damaged" in found.why
+    jaxopt_lab.train(None, run, resume=True)
+    assert "the newest whole checkpoint: that of step 54 is damaged" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert contents(run) == before
+    found = jaxopt_lab.load_run(run)
+    assert (found.step, found.state) == (54, None)
+    assert found.why == "step 54, the last that it kept; the run finished at step 54"
+
+
 def test_a_run_without_a_checkpoint_yet_starts_over(config, tmp_path):
     jaxopt_lab.train(config, tmp_path / "run", progress=False)
     before = contents(tmp_path / "run")
@@ -244,6 +277,38 @@ def test_a_diverging_run_stops_and_says_so(config, tmp_path):
     assert math.isnan(result.history["loss"][-1])
     for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+@pytest.mark.parametrize("good_steps", [12, 1])
+def test_a_diverging_run_keeps_its_best(tmp_path, good_steps):
+    """Where an evaluation found one; with statistics of its own though the last ones are NaN."""
+    tables = {
+        "data": {"name": "digits", "batch_size": 128, "validation": 0.15},
+        "model": {"name": "mlp", "hidden": [8], "norm": "batch"},
+        "optimizer": {"name": "sgd", "learning_rate": 1.0},
+        "schedule": [
+            {"name": "constant", "steps": good_steps},
+            {"name": "constant", "peak": 1e38},
+        ],
+        "control": [{"name": "early_stopping", "patience": 99}],
+        "train": {"steps": 40, "evaluate_every": 4},
+    }
+    result = jaxopt_lab.train(parse_config(tables), tmp_path / "run", progress=False)
+    assert result.stopped_by == "diverged"
+    if good_steps < 4:
+        assert result.test == {} and "kept" not in result.summary
+        return
+    assert (result.summary["kept"], result.summary["kept_step"]) == ("best", 12)
+    assert set(result.summary["tests"]) == {"best"}
+    assert all_finite((result.params, result.model_state))
+    assert result.test["accuracy"] > 0.5
+    found = jaxopt_lab.load_run(tmp_path / "run")
+    assert (found.kept, found.step) == ("best", 12) and "diverged at or before" in found.why
+    jax.tree.map(np.testing.assert_array_equal, found.params, result.params)
+    plan = parse_sweep(tables | {"sweep": {"seeds": 2}})
+    swept = jaxopt_lab.sweep(plan, progress=False).runs[0]
+    assert swept.stopped_by == "diverged"
+    np.testing.assert_allclose(swept.test["loss"], result.test["loss"], rtol=1e-4)
 
 
 class PlainCNN(nn.Module):

@@ -1,5 +1,6 @@
 """`jaxopt-lab evaluate`: trained runs on clean and on corrupted test images, side by side."""
 
+import dataclasses
 import math
 import os
 import pathlib
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.augment.corruptions import CORRUPTIONS
+from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.dump import toml_value
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.source import read
@@ -19,6 +21,7 @@ from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.metrics import ROBUST
 from jaxopt_lab.core.types import Split
+from jaxopt_lab.engine import statistics_of
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import categorical, expected_calibration_error
 from jaxopt_lab.run.records.folder import write_json
@@ -26,7 +29,7 @@ from jaxopt_lab.run.records.run import Run, load_run
 from jaxopt_lab.run.terminal.progress import Progress
 
 SEVERITIES = (1, 2, 3, 4, 5)
-HIDDEN = ("accuracy", "mean_corruption_accuracy", "corruption_losses", "corruption_errors")
+HIDDEN = ("kept", "accuracy", "mean_corruption_accuracy", "corruption_losses", "corruption_errors")
 """Of a result not in the table: 1 less the error, and what is printed on the way."""
 TITLES = {
     "calibration_error": "ECE",
@@ -42,15 +45,18 @@ def evaluate_runs(
     *,
     corruptions: bool = False,
     samples: int | None = None,
+    step: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     terminal: Progress | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Evaluate the parameters that each run kept on its test split, and print a table.
+    """Evaluate trained runs on their test splits, and print a table.
 
     Args:
-      runs: folders of runs that were trained to their end.
+      runs: folders of runs.
       corruptions: also on the test images under each of 15 corruptions at 5 severities.
       samples: how many test images; None for all.
+      step: of the checkpoints to evaluate; None for what each run kept at its end, or where it has
+        not come to it for its newest checkpoint. Which it is is printed.
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
       terminal: where to print; None for nothing.
 
@@ -62,7 +68,7 @@ def evaluate_runs(
       `corruption_losses` and `corruption_errors` (`{name: five of them}`); the target of an
       autoencoder stays the clean image. Errors are in [0, 1]. None for what is not finite, and for
       everything of a network whose outputs on clean images are not, as a diverged run's. The same
-      is written to the run's `evaluation.json`.
+      is written to the run's `evaluation.json`. `kept` and `step` say which parameters it is of.
 
     Raises:
       InputError: where a folder holds no finished run of a named model, or images that cannot be
@@ -72,9 +78,13 @@ def evaluate_runs(
     results: dict[str, dict[str, Any]] = {}
     losses = {}
     for path in runs:
-        run = load_run(path)
-        test = read(run.config, data_dir=data_dir).test or {}
-        test = {k: v[:samples] for k, v in test.items()}
+        run = load_run(path, step=step)
+        source = read(run.config, data_dir=data_dir)
+        test = {k: v[:samples] for k, v in (source.test or {}).items()}
+        if run.state is not None:
+            own = statistics_of(assemble(run.config, source), run.state, run.params)
+            run = dataclasses.replace(run, model_state=own)
+        terminal.say(f"{run.path}: {run.why}")
         with terminal.waiting(f"evaluating {run.path} ..."):
             result: dict[str, Any] = _scores(run, test) | _attacked(run, test)
             if not math.isfinite(result["loss"]):
@@ -82,7 +92,7 @@ def evaluate_runs(
                 terminal.say(f"{run.path}: the outputs are not finite: the run diverged")
             elif corruptions:
                 result |= _corrupted(run, test, terminal)
-        result = _without_nan(result)
+        result = {"kept": run.kept, "step": run.step} | _without_nan(result)
         write_json(run.path / "evaluation.json", result)
         results[str(path)], losses[str(path)] = result, _loss_in_words(run.config)
     _show(results, losses, terminal)
@@ -179,9 +189,14 @@ def _show(
     names = _names(list(results))
     terminal.columns(
         "test split",
-        ["run", *(TITLES.get(name, name) for name in columns), "the loss is"],
+        ["run", "kept", *(TITLES.get(name, name) for name in columns), "the loss is"],
         [
-            [names[run], *(_number(name, result.get(name)) for name in columns), losses[run]]
+            [
+                names[run],
+                result["kept"],
+                *(_number(name, result.get(name)) for name in columns),
+                losses[run],
+            ]
             for run, result in results.items()
         ],
     )
@@ -191,6 +206,8 @@ def _number(name: str, value: float | None) -> str:
     """A fraction in percent, another number as it is."""
     if value is None:
         return "-"
+    if isinstance(value, int):
+        return str(value)
     percent = name.endswith(("error", "accuracy"))
     return f"{value:.2%}" if percent else f"{value:.4g}"
 

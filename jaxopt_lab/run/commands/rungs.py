@@ -119,7 +119,7 @@ class Rungs:
         self, run: int, lost: bool, finish: Finish, total: int
     ) -> tuple[str, Finish | None]:
         if lost:
-            return "diverged", None
+            return "diverged", finish if finish.judged else None
         early = self._standings.histories[run].steps < total
         return ("early_stopping" if early else "finished"), finish
 

@@ -9,10 +9,12 @@ from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.source import read
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import OneRun, TrainState, checkpoint, device_mesh, fit, some_devices
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.process.stopwatch import Stopwatch
+from jaxopt_lab.run.records.chosen_step import why_this_step
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.report import write_report
@@ -30,6 +32,7 @@ def train(
     run_dir: str | os.PathLike[str] | None = None,
     *,
     resume: bool = False,
+    from_step: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     model: Model | None = None,
     devices: int | None = None,
@@ -41,6 +44,8 @@ def train(
       config: from `load_config`, or the path of a TOML file; None to resume with the run's own.
       run_dir: a folder for the log, checkpoints, plots and report; nothing is written without one.
       resume: continue the run that `run_dir` holds, exactly as if it had never stopped.
+      from_step: with `resume`, go on from the checkpoint of this step and drop what came after it;
+        None for the newest that is whole.
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
       model: a model to train in place of the configuration's, with `init(rngs, x, train=...)` and
         `apply(variables, x, train=...)` as Linen modules have them.
@@ -49,13 +54,16 @@ def train(
       progress: whether to draw the run.
 
     Returns:
-      A `Result`. Ctrl-C ends the run early with `stopped_by="interrupted"`, after saving.
+      A `Result`. Ctrl-C ends the run early with `stopped_by="interrupted"`, after saving. A run
+      that diverges keeps the best parameters where early stopping has found some.
 
     Raises:
       InputError: where the configuration, the data or the run folder is wrong.
       OSError: where the disk does not take what is to be saved; earlier checkpoints stay.
     """
     began = time.perf_counter()
+    if from_step is not None and not resume:
+        raise InputError(f"train: from_step={from_step} goes on with a run: give resume=True")
     if isinstance(config, str | os.PathLike):
         config = load_config(config)
     with open_session(RunFolder, config, run_dir, resume=resume, show=progress) as session:
@@ -66,7 +74,7 @@ def train(
         experiment = assemble(config, source)
         program = OneRun(experiment, mesh=_data_mesh(config, devices))
         with session.terminal.waiting("compiling ..."), Stopwatch() as compiling:
-            start, state = _first_state(session, program, identity)
+            start, state = _first_state(session, program, identity, from_step)
         how = f"compiled in {compiling.seconds:.1f} s ({program.how}, {jax.default_backend()})"
         session.say(opening(config, experiment, state.params, start, how, session.written))
         # After all that may fail before a first step, so that a failure leaves no run behind.
@@ -100,10 +108,12 @@ def train(
                         break
                 if stopped_by != "diverged":  # no place to go on from
                     writer.save(state)
-            if stopped_by in ENDED:
+            if stopped_by in ENDED or (stopped_by == "diverged" and experiment.keeps_judged):
                 with Stopwatch() as testing:
                     (ended,) = program.finish(state)
-                    writer.keep(ended)
+                    ended = ended if stopped_by in ENDED or ended.judged else None
+                    if ended:
+                        writer.keep(ended)
                 writer.timings.add(test_seconds=testing.seconds)
 
         seconds = time.perf_counter() - began
@@ -123,16 +133,18 @@ def train(
 
 
 def _first_state(
-    session: Session[RunFolder, Config], program: OneRun, identity: str
+    session: Session[RunFolder, Config], program: OneRun, identity: str, wanted: int | None
 ) -> tuple[int, TrainState]:
-    """Where the run begins: at step 0, or where it goes on at its newest checkpoint."""
+    """Where the run begins: at step 0, or at the checkpoint where it goes on."""
     state = program.start()
     if not (session.resumes and session.folder):
         return 0, state
     checkpoints = session.folder.checkpoints
-    found = checkpoint.restore(checkpoints, state, config_hash=identity)
+    found = checkpoint.restore(checkpoints, state, config_hash=identity, step=wanted)
     if found is None:
         session.say(f"{checkpoints} holds no checkpoint yet: starting over")
+    else:
+        session.say(f"going on from {why_this_step(session.folder, found[0], wanted)}")
     start, state = found or (0, state)
     distributed.require_same(start, f"not every process finds step {start:,} of the run")
     return start, state

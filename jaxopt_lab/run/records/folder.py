@@ -15,6 +15,7 @@ from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature, require_format
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.engine import checkpoint
 
 C = TypeVar("C")
 
@@ -194,8 +195,26 @@ class RunFolder(Folder[Config]):
             )
 
     def own_summary(self) -> dict[str, Any]:
-        """What `summary.json` holds; empty where the run has not ended."""
+        """What `summary.json` holds; empty where the run has not ended.
+
+        Raises:
+          InputError: where it is damaged.
+        """
         return read_json(self.summary) if self.summary.exists() else {}
+
+    def last_summary(self) -> dict[str, Any]:
+        """As `own_summary`, and empty where it is damaged: the run's next end writes it again."""
+        try:
+            return self.own_summary()
+        except InputError:
+            return {}
+
+    def forget_after(self, step: int) -> None:
+        """Drop the checkpoints past a step, and the end of a run that had come further."""
+        checkpoint.drop_after(self.checkpoints, step)
+        if self.last_summary().get("steps", 0) > step:
+            self.summary.unlink()
+            checkpoint.drop_after(self.kept, -1)
 
 
 def write_json(path: pathlib.Path, values: Any) -> None:

@@ -141,6 +141,11 @@ def _temporary() -> tuple[TextIO, LoggedHistory]:
     return file, LoggedHistory(pathlib.Path(name), temporary=True)
 
 
+def last_step(path: pathlib.Path) -> int:
+    """The last step that a log on the disk has a row of; 0 where there is none."""
+    return max((row.get(STEP) or row.get(EVAL_STEP) or 0 for row in read_lines(path)), default=0)
+
+
 def _step(row: dict[str, Any]) -> float:
     return row.get(STEP) or row.get(EVAL_STEP) or math.inf
 

@@ -18,7 +18,8 @@ class Result(NamedTuple):
       model_state: the model's other collections, such as batch statistics.
       history: NumPy columns `step`, `loss`, `accuracy`, `learning_rate`, and `eval_step`,
         `val_loss`, `val_accuracy` where there is a validation split.
-      test: `{"loss": ..., "accuracy": ...}` on the test split; empty where interrupted.
+      test: `{"loss": ..., "accuracy": ...}` on the test split; empty where interrupted, or diverged
+        without a best to keep.
       run_dir: the run folder, or None.
       stopped_by: "finished", "early_stopping", "interrupted" or "diverged".
       summary: what `summary.json` holds.

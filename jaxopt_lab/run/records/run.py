@@ -18,6 +18,7 @@ from jaxopt_lab.config.source import without_data
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Model, ModelState, Params
 from jaxopt_lab.engine import Experiment, TrainState, checkpoint
+from jaxopt_lab.run.records.chosen_step import how_it_stands, why_this_step
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
@@ -34,9 +35,10 @@ class Run:
       history: NumPy columns, as of `Result`.
       summary: what `summary.json` holds; empty where the run has not ended.
       params, model_state: what it kept.
-      kept: which parameters these are: "best", "average" or "last"; of a run that has not ended
-        the "last", of its newest checkpoint.
+      kept: which parameters these are: "best", "average" or "last"; of a checkpoint the "last".
       step: that they belong to.
+      why: how it was chosen and how the run stands, in words.
+      state: of the checkpoint; None where the parameters are those that the run kept at its end.
       experiment: the objects that its configuration means, such as its loss; no data.
     """
 
@@ -49,6 +51,8 @@ class Run:
     model_state: ModelState = field(repr=False)
     kept: str
     step: int
+    why: str = field(repr=False)
+    state: TrainState | None = field(repr=False)
     experiment: Experiment = field(repr=False)
 
     @property
@@ -84,18 +88,23 @@ class Run:
         return jax.jit(self.experiment.forward.evaluate)
 
 
-def load_run(path: str | os.PathLike[str], *, model: Model | None = None) -> Run:
+def load_run(
+    path: str | os.PathLike[str], *, model: Model | None = None, step: int | None = None
+) -> Run:
     """Read a trained run; the data set that it was trained on need not be there.
 
     Args:
       path: the run's folder.
       model: the model that it was trained with, where that was given to `train`.
+      step: of the checkpoint to read; None for what the run kept at its end, or where it has none
+        for its newest checkpoint.
 
     Returns:
       A `Run`.
 
     Raises:
-      InputError: where the folder holds no run with a checkpoint, or one of another version.
+      InputError: where the folder holds no run with a checkpoint, none of that step, or one of
+        another version.
     """
     folder = RunFolder(path)
     folder.require_there()
@@ -103,43 +112,40 @@ def load_run(path: str | os.PathLike[str], *, model: Model | None = None) -> Run
     experiment = assemble(config, without_data(config, signature, model))
     # Shapes, but for the key, whose kind is no shape.
     key = jax.random.key(0)
-    state = jax.eval_shape(experiment.init, key)._replace(key=key)
-    identity = identity_of(config, model)
+    template = jax.eval_shape(experiment.init, key)._replace(key=key)
     summary = folder.own_summary()
-    kept = {"params": state.params, "model_state": state.model_state}
-    found = checkpoint.restore(folder.kept, kept, config_hash=identity)
-    name = summary.get("kept")
-    if found is None and name is not None:
-        raise InputError(
-            f"{folder.path} has ended, and what it kept is gone from {folder.kept}: "
-            f"--resume {folder.path} writes it again"
-        )
-    if found is None:
-        found = _of_newest_checkpoint(folder, experiment, state, identity)
-    step, variables = found
-    return Run(
+    read = functools.partial(
+        Run,
         path=folder.path,
         config=config,
         signature=signature,
         history=LoggedHistory(folder.metrics),
         summary=summary,
-        params=variables["params"],
-        model_state=variables["model_state"],
-        kept=name or "last",
-        step=step,
         experiment=experiment,
     )
-
-
-def _of_newest_checkpoint(
-    folder: RunFolder, experiment: Experiment, template: TrainState, identity: str
-) -> tuple[int, dict[str, Any]]:
-    """What a run that has not ended would be evaluated at."""
-    found = checkpoint.restore(folder.checkpoints, template, config_hash=identity)
+    identity = identity_of(config, model)
+    if step is None and "kept" in summary:
+        kept = {"params": template.params, "model_state": template.model_state}
+        found = checkpoint.restore(folder.kept, kept, config_hash=identity)
+        if found is None:
+            raise InputError(
+                f"{folder.path} has ended, and what it kept is gone from {folder.kept}: "
+                f"--resume {folder.path} writes it again"
+            )
+        name, at = summary["kept"], summary.get("kept_step", found[0])
+        why = f"step {at:,}, the {name} that it kept; {how_it_stands(folder)}"
+        return read(**found[1], kept=name, step=at, why=why, state=None)
+    found = checkpoint.restore(folder.checkpoints, template, config_hash=identity, step=step)
     if found is None:
-        diverged = folder.own_summary().get("stopped_by") == "diverged"
+        diverged = summary.get("stopped_by") == "diverged"
         why = "the run diverged" if diverged else "train it to its end first"
         raise InputError(f"{folder.path} holds no checkpoint: {why}")
-    step, state = found
-    params = experiment.eval_params(state.opt_state, state.params)
-    return step, {"params": params, "model_state": state.model_state}
+    at, state = found
+    return read(
+        params=experiment.eval_params(state.opt_state, state.params),
+        model_state=state.model_state,
+        kept="last",
+        step=at,
+        why=why_this_step(folder, at, step),
+        state=state,
+    )

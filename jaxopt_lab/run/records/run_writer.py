@@ -23,7 +23,7 @@ class RunWriter:
           folder: of the run, or None.
           config: for how often to log.
           identity: the hash that a checkpoint must have to belong to this run.
-          start: rows past it are dropped, as a later session takes these steps again.
+          start: what is past it is dropped, as these steps are taken again.
         """
         written = folder if distributed.is_first() else None
         self._checkpoints = folder and folder.checkpoints
@@ -32,6 +32,8 @@ class RunWriter:
         every = config.train.log_every
         self.log = MetricsLog(written and written.metrics, every=every, until=start)
         self.timings = Timings(written and written.timings)
+        if written:
+            written.forget_after(start)
 
     def __enter__(self) -> "RunWriter":
         return self

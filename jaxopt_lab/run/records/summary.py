@@ -34,6 +34,7 @@ def summarize(
     }
     if ended:
         summary["kept"] = ended.kept
+        summary["kept_step"] = ended.step
         summary["tests"] = ended.tests
     if best := writer.log.best("val_accuracy"):
         (summary["best_val_accuracy"],), summary["best_val_step"] = shortest([best[0]]), best[1]

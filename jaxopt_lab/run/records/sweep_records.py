@@ -24,7 +24,8 @@ class RunRecord(NamedTuple):
       metrics: of the last evaluation, `val_loss` and so on, and of the last step.
       history: NumPy columns, as of `train`.
       test: `{"loss": ..., "accuracy": ...}`; empty where it did not come to its end.
-      params, model_state: what it kept; None where it did not come to its end.
+      params, model_state: what it kept; None where it did not come to its end, or diverged without
+        a best to keep.
     """
 
     values: Mapping[str, Any]
@@ -60,7 +61,7 @@ class SweepResult(NamedTuple):
         """Variables of runs of one structure, stacked, for `engine.ensemble_predict`.
 
         Args:
-          indices: of runs; None for all that came to their end.
+          indices: of runs; None for all that kept parameters.
 
         Returns:
           `{"params": ..., ...}`, each leaf with a leading axis of members.

@@ -42,6 +42,8 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
     """Print the closing table."""
     rows = {}
     test = summary["test"]
+    if summary.get("kept_step", summary["steps"]) != summary["steps"]:
+        rows["kept"] = f"the {summary['kept']}, of step {summary['kept_step']:,}"
     if test:
         if "accuracy" in test:
             rows["test accuracy"] = f"{test['accuracy']:.2%}"
@@ -72,7 +74,8 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
         "interrupted": f"interrupted at step {summary['steps']:,}"
         + (f"; continue with --resume {folder.path}" if folder else ""),
         "diverged": f"diverged at or before step {summary['steps']:,}: the parameters are not "
-        "finite; try a smaller learning rate",
+        "finite; try a smaller learning rate"
+        + (f"; the {summary['kept']} of step {summary['kept_step']:,} are kept" if test else ""),
     }[stopped_by]
     terminal.closing_table(title, rows, good=stopped_by in ("finished", "early_stopping"))
 
