@@ -10,7 +10,9 @@ from jaxopt_lab.core.types import Batch, Loss, Params
 from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.state import TrainState
-from jaxopt_lab.engine.statistics import COLLECTION
+
+COLLECTION = "batch_stats"
+"""Of a model whose samples see each other in training."""
 
 CurvatureOf = Callable[[TrainState, Batch], Any]
 

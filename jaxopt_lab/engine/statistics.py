@@ -1,14 +1,23 @@
-"""Batch statistics for parameters that were not trained with them, such as averages."""
+"""Batch statistics for parameters that were not trained with them, such as averages.
 
-from collections.abc import Iterable
+1. A model's state is flattened to its floating leaves; whole numbers and keys stay as they are.
+2. Training passes from leaves of zero and from huge ones tell what each leaf is. A running average
+   comes out times a momentum m, the same everywhere; it is apart where nothing else depends on it.
+3. A pass moves a running average r to m r + (1 - m) b, with b the statistic of that batch. From
+   r = 0, where it is apart, this has no difference of large numbers. The mean of b over the batches
+   is the new value.
+4. All other leaves, such as the vectors of spectral normalization, go on from pass to pass.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine.forward import Forward
-
-COLLECTION = "batch_stats"
 
 
 def reestimate_statistics(
@@ -21,41 +30,111 @@ def reestimate_statistics(
     """The model state with batch statistics that belong to `params`.
 
     Averaged parameters were never run in training, so their running statistics are nobody's. Each
-    statistic becomes the plain mean over the batches given, as PyTorch's `update_bn` has it.
-
-    A training pass moves a running statistic r to m r + (1 - m) b. From r = 0 it gives
-    (1 - m) b, and from r = 1 it gives m more, so b follows without knowing m.
+    running average, in whatever collection, becomes the plain mean over the batches given, as
+    PyTorch's `update_bn` has it. What is no running average is taken through the passes as training
+    would take it.
 
     Args:
       forward: the model.
       params: the parameters.
-      model_state: the model's collections; returned as it is where it holds no "batch_stats".
+      model_state: the model's collections; returned as it is where it holds no floating numbers.
       inputs: raw batches, of one shape; about the training split, or a part of it.
       key: for the dropout of the training passes.
 
     Returns:
-      The model state with new statistics.
+      The model state with new statistics, right to float32's eps / (1 - m) for a momentum of m.
 
     Reference: Izmailov et al., 2018, https://arxiv.org/abs/1803.05407, section 3.2.
     """
-    if COLLECTION not in model_state:
+    everything, structure = jax.tree.flatten(model_state)
+    places = [i for i, x in enumerate(everything) if jnp.issubdtype(x.dtype, jnp.inexact)]
+    if not places:
         return model_state
+
+    def filled(leaves: Sequence[jax.Array]) -> ModelState:
+        found = dict(zip(places, leaves, strict=True))
+        return jax.tree.unflatten(structure, [found.get(i, x) for i, x in enumerate(everything)])
 
     @jax.jit
-    def moved(start, x, key):
-        statistics = jax.tree.map(lambda s: jnp.full_like(s, start), model_state[COLLECTION])
-        state = {**model_state, COLLECTION: statistics}
-        return forward.train(params, state, x, key)[1][COLLECTION]
+    def passed(params, leaves, x, key):
+        outputs, after = forward.train(params, filled(leaves), x, key)
+        after = jax.tree.leaves(after)
+        return outputs, [after[i] for i in places]
 
-    total, count, kept = None, 0, None
+    leaves = [everything[i] for i in places]
+    kinds: list[_Kind] = []
+    totals: list[jax.Array] = []
+    count = 0
     for count, x in enumerate(inputs, start=1):
-        batch_key = jax.random.fold_in(key, count)
-        from_zero = moved(0.0, x, batch_key)
-        if total is None:
-            from_one = moved(1.0, x, batch_key)
-            kept = jax.tree.map(jnp.subtract, from_one, from_zero)
-        total = from_zero if total is None else jax.tree.map(jnp.add, total, from_zero)
-    if total is None:
+        own = jax.random.fold_in(key, count)
+        if count == 1:
+            kinds = _kinds(lambda given, x=x, own=own: passed(params, given, x, own), leaves)
+            totals = [jnp.zeros_like(leaf) for leaf in leaves]
+        start = [
+            jnp.zeros_like(leaf) if kind.apart else leaf
+            for leaf, kind in zip(leaves, kinds, strict=True)
+        ]
+        _, leaves = passed(params, start, x, own)
+        totals = [
+            total + (after - (kind.momentum or 0.0) * before)
+            for total, after, before, kind in zip(totals, leaves, start, kinds, strict=True)
+        ]
+    if not count:
         return model_state
-    mean = jax.tree.map(lambda s, m: s / count / (1 - m), total, kept)
-    return model_state | {COLLECTION: mean}
+    return filled(
+        [
+            leaf if m is None else (total / (count * (1 - m))).astype(leaf.dtype)
+            for leaf, total, (m, _) in zip(leaves, totals, kinds, strict=True)
+        ]
+    )
+
+
+class _Kind(NamedTuple):
+    """What a leaf is: the momentum of a running average, else None; whether it is apart."""
+
+    momentum: float | None
+    apart: bool
+
+
+def _kinds(run: Callable[[list[jax.Array]], Any], leaves: list[jax.Array]) -> list[_Kind]:
+    """What each leaf is.
+
+    Args:
+      run: `leaves -> (outputs, leaves)`, a training pass, always on the same batch.
+      leaves: the model's own.
+    """
+    # So large that m times it is all that a float has digits for, and a power of 2.
+    huge = [jnp.full_like(leaf, float(jnp.finfo(leaf.dtype).max) / 4) for leaf in leaves]
+    outputs, _ = run([jnp.zeros_like(leaf) for leaf in leaves])
+    moved, after = run(huge)
+    if _same(outputs, moved):
+        slopes = [_slope(a, h) for a, h in zip(after, huge, strict=True)]
+        return [_Kind(slope, slope is not None) for slope in slopes]
+    # Some leaf has a part in the pass: which, is tried one by one.
+    found = []
+    before = run(leaves)
+    for i in range(len(leaves)):
+        outputs, after = run([*leaves[:i], huge[i], *leaves[i + 1 :]])
+        # What forgets its last value is taken from the last pass, where others have settled.
+        slope = _slope(after[i], huge[i]) or None
+        after[i] = before[1][i]
+        found.append(_Kind(slope, slope is not None and _same((outputs, after), before)))
+    return found
+
+
+def _slope(after: jax.Array, before: jax.Array) -> float | None:
+    """The one factor in [0, 1) that all of a leaf was multiplied by, or None."""
+    ratio = np.asarray(after / before, np.float64)
+    if not ratio.size:
+        return 0.0
+    low, high = float(ratio.min()), float(ratio.max())
+    if not (low >= 0 and high < 1 and high - low <= 4 * float(jnp.finfo(after.dtype).eps)):
+        return None
+    # The decimal that it was given as: 1 less its float32 has lost digits.
+    return round(high, 7)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two trees hold the same finite numbers."""
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(bool(jnp.isfinite(x).all()) and bool((x == y).all()) for x, y in pairs)

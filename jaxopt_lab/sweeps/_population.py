@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxopt_lab.core.metrics import as_held_out
-from jaxopt_lab.core.tree import all_finite, stack_trees, take
+from jaxopt_lab.core.tree import all_finite, on_host, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine import (
     CAPACITY,
@@ -145,7 +145,7 @@ class Population:
         batches = replicated(self.experiment.batches(self.experiment.test), self.mesh)
         tests = self._test((values, params, model_state), batches)
         found, model_state, tests = jax.tree.map(
-            lambda x: np.asarray(x[:count]), (found, model_state, tests)
+            lambda x: on_host(x[:count]), (found, model_state, tests)
         )
         return [
             Finish(

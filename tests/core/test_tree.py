@@ -2,12 +2,13 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.tree import find_state, find_states, stack_trees, take
+from jaxopt_lab.core.tree import find_state, find_states, on_host, stack_trees, take
 
 
 class Outer(NamedTuple):
@@ -46,3 +47,8 @@ def test_one_state_is_asked_for():
         find_state((1, 2), "other", Other)
     with pytest.raises(InputError, match="has 2 of other; there must be one"):
         find_state((Other(1), Other(2)), "other", Other)
+
+
+def test_a_key_stays_what_it_is_on_the_host():
+    key = jax.random.key(1)
+    assert on_host(key) is key and isinstance(on_host(jnp.ones(2)), np.ndarray)

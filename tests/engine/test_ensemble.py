@@ -39,22 +39,65 @@ def test_an_ensemble_pools_what_the_loss_scores(loss):
 
 
 class OneNorm(nn.Module):
+    momentum: float
+
     @nn.compact
     def __call__(self, x, *, train=False):
-        return nn.BatchNorm(use_running_average=not train, momentum=0.7)(x)
+        return nn.BatchNorm(use_running_average=not train, momentum=self.momentum)(x)
 
 
-def test_statistics_become_the_mean_over_batches():
+@pytest.mark.parametrize(("momentum", "scale"), [(0.7, 1), (0.0, 1e-3), (0.99, 1e4), (0.999, 1e9)])
+def test_statistics_become_the_mean_over_batches(momentum, scale):
     rng = np.random.default_rng(0)
-    batches = [jnp.asarray(3 + 2 * rng.normal(size=(16, 4)), jnp.float32) for _ in range(5)]
-    model = OneNorm()
+    batches = [scale * (3 + 2 * rng.normal(size=(16, 4))).astype(np.float32) for _ in range(5)]
+    model = OneNorm(momentum)
     variables = dict(model.init(jax.random.key(0), batches[0]))
     params = variables.pop("params")
     state = reestimate_statistics(Forward(model), params, variables, batches, KEY)
     found = state["batch_stats"]["BatchNorm_0"]
-    # float32, with a division by 1 - m = 0.3.
+    # float32; the sums over a batch of 16 lose a digit.
     np.testing.assert_allclose(found["mean"], np.mean([b.mean(0) for b in batches], 0), rtol=1e-5)
     np.testing.assert_allclose(found["var"], np.mean([b.var(0) for b in batches], 0), rtol=1e-5)
+
+
+class Everything(nn.Module):
+    """A spectral normalization, an average that is used in training, a count and a key."""
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        x = nn.SpectralNorm(nn.Dense(6))(x, update_stats=train)
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+        shift = self.variable("shifts", "mean", jnp.zeros, 6)
+        count = self.variable("counters", "passes", jnp.zeros, (), jnp.int32)
+        key = self.variable("keys", "own", lambda: jax.random.key(0))
+        y = x - shift.value[None]
+        if train:
+            shift.value = 0.99 * shift.value + 0.01 * (x + 1).mean(0)
+            count.value += 1
+            key.value = jax.random.fold_in(key.value, 1)
+        return y
+
+
+def test_what_is_no_running_average_goes_on_as_in_training():
+    model, rng = Everything(), np.random.default_rng(1)
+    batches = [jnp.asarray(rng.normal(size=(32, 5)), jnp.float32) for _ in range(40)]
+    variables = dict(model.init(jax.random.key(0), batches[0]))
+    params = jax.tree.map(lambda p: p + 1, variables.pop("params"))
+    state = reestimate_statistics(Forward(model), params, variables, batches, KEY)
+    kernel = np.asarray(params["Dense_0"]["kernel"], np.float64)
+    sigma = np.linalg.svd(kernel, compute_uv=False)[0]
+    spectral = state["batch_stats"]["SpectralNorm_0"]
+    # Forty power iterations, in float32.
+    np.testing.assert_allclose(spectral["Dense_0/kernel/sigma"], sigma, rtol=1e-5)
+    hidden = np.asarray(batches) @ (kernel / sigma) + np.asarray(params["Dense_0"]["bias"])
+    found = state["batch_stats"]["BatchNorm_0"]
+    # The first passes have a sigma that is not yet that of these parameters.
+    np.testing.assert_allclose(found["mean"], hidden.mean((0, 1)), rtol=1e-2, atol=1e-2)
+    np.testing.assert_allclose(found["var"], hidden.var(1).mean(0), rtol=2e-2)
+    # The mean over a batch of what is normalized is its bias, 1, and 1 more.
+    np.testing.assert_allclose(state["shifts"]["mean"], np.full(6, 2.0), rtol=1e-4)
+    assert state["counters"]["passes"] == variables["counters"]["passes"]
+    assert state["keys"]["own"] == variables["keys"]["own"]
 
 
 def test_a_model_without_statistics_is_left_alone():

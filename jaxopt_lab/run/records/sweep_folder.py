@@ -19,6 +19,7 @@ from jaxopt_lab.config.signature import written_by
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.tree import on_host
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import SWEEP, Folder, write_json
 from jaxopt_lab.run.records.history import Columns
@@ -115,8 +116,8 @@ class SweepFolder(Folder[Sweep]):
                     numbers(row["metrics"]),
                     histories[i],
                     numbers(row["test"]),
-                    jax.tree.map(np.asarray, params),
-                    jax.tree.map(np.asarray, model_state),
+                    jax.tree.map(on_host, params),
+                    jax.tree.map(on_host, model_state),
                 )
         return found
 
