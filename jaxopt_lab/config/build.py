@@ -34,7 +34,7 @@ from jaxopt_lab.engine import (
 )
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import METRICS
-from jaxopt_lab.nn import lsuv
+from jaxopt_lab.nn import lsuv, refuse_lone_values
 
 LSUV_IMAGES = 256
 IMAGE_RANK = 3  # of a sample (H, W, C)
@@ -84,7 +84,10 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
     chain = build_chain(config, schedule, length, [*watched, *held_out_names])
     model = _model_for(config, source, outputs)
     forward = Forward(
-        model, make_normalize(signature.mean, signature.std), jnp.dtype(config.train.dtype)
+        model,
+        make_normalize(signature.mean, signature.std),
+        jnp.dtype(config.train.dtype),
+        refuse_lone_values,
     )
     attack = build_attack(config.adversary)
     adjust = _lsuv(forward, source) if config.train.lsuv else None
