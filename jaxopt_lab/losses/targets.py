@@ -1,5 +1,7 @@
 """Labels in any of their forms, as numbers beside the outputs."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -32,3 +34,9 @@ def targets(
         raise InputError(f"{given}: give the outputs' shape, or one integer class a sample")
     labels = labels.astype(jnp.float32)
     return outputs.astype(jnp.float32), jnp.maximum(labels, 0) if signs else labels
+
+
+def weighted(weight: jax.Array, loss: Callable[[jax.Array], jax.Array], z: jax.Array) -> jax.Array:
+    """weight loss(z), and 0 where the weight is, whatever z is: 0 times infinity would be NaN."""
+    none = weight == 0
+    return jnp.where(none, 0, weight * loss(jnp.where(none, 0, z)))
