@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jaxopt_lab.augment.op import Op
 from jaxopt_lab.augment.pixels import like, unit
 from jaxopt_lab.core.declare import declare
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Probability, Range, checked
 
 
-@declare(fills={"fill": "mean"})
+@declare(fills={"fill": "mean"}, degrades=True)
 @checked
 def cutout(
     length: Count = 16,
@@ -24,7 +25,7 @@ def cutout(
     After crop and flip on small natural images: 16 for CIFAR-10, 8 for CIFAR-100.
 
     Args:
-      length: side in pixels, >= 1.
+      length: side in pixels, >= 1 and at most the image's shorter side.
       fill: a level in [0, 1], or one for each channel; None for the mean of each channel of the
         image itself, and in a configuration for that of the training data.
 
@@ -33,6 +34,7 @@ def cutout(
 
     Raises:
       ArgumentError: for a length below 1 or a fill out of [0, 1].
+      InputError: from the `Op`, for a length that could leave nothing of the image.
 
     Reference: DeVries and Taylor, 2017, https://arxiv.org/abs/1708.04552.
 
@@ -44,6 +46,11 @@ def cutout(
         return jax.random.uniform(key, (2,))
 
     def apply(center, image):
+        if length > min(image.shape[:2]):
+            raise InputError(
+                f"cutout: length must be at most the image's side, got {length} for an image of "
+                f"shape {image.shape}"
+            )
         if fill is None:
             blank = like(unit(image).mean((0, 1), keepdims=True), image)
         else:

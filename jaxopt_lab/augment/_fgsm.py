@@ -5,8 +5,7 @@ from typing import Annotated
 
 import jax
 
-from jaxopt_lab.augment.gradient_sign import LossFn, gradient_sign
-from jaxopt_lab.augment.pixels import unit
+from jaxopt_lab.augment.gradient_sign import LossFn, attacked, gradient_sign
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.types import Batch
 
@@ -34,13 +33,14 @@ def fgsm(
 
     Raises:
       ArgumentError: for an epsilon out of its range, such as 8 for 8/255.
+      InputError: from the attack, for samples that are no images in [0, 1], unless traced.
 
     Reference: Goodfellow et al., 2015, https://arxiv.org/abs/1412.6572, section 4.
     """
 
     def attack(key, batch, loss_fn):
         del key
-        images = unit(batch["x"])
+        images = attacked(batch["x"])
         moved = images + epsilon * gradient_sign(loss_fn, images)
         return batch | {"x": moved.clip(0, 1)}
 

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 
 from jaxopt_lab.augment.op import Op
 from jaxopt_lab.augment.pixels import on_floats
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Range, checked
 
 Sigma = Annotated[float, Range(0, 1000, low_open=True)]
 
 
+@declare(degrades=True)
 @checked
 def gaussian_blur(min_sigma: Sigma = 0.1, max_sigma: Sigma = 2.0) -> Op:
     """Blur by a Gaussian of random width.

@@ -5,9 +5,11 @@ import jax.numpy as jnp
 
 from jaxopt_lab.augment.op import Op
 from jaxopt_lab.augment.pixels import on_floats
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import NonNegative, checked
 
 
+@declare(degrades=True)
 @checked
 def gaussian_noise(std: NonNegative = 0.1) -> Op:
     """Add independent Gaussian noise to every pixel and channel.

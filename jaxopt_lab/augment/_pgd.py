@@ -6,8 +6,7 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment.gradient_sign import LossFn, gradient_sign
-from jaxopt_lab.augment.pixels import unit
+from jaxopt_lab.augment.gradient_sign import LossFn, attacked, gradient_sign
 from jaxopt_lab.core.ranges import Count, Range, checked
 from jaxopt_lab.core.types import Batch
 
@@ -43,12 +42,13 @@ def pgd(
 
     Raises:
       ArgumentError: for a number out of its range, such as an epsilon of 8 for 8/255.
+      InputError: from the attack, for samples that are no images in [0, 1], unless traced.
 
     Reference: Madry et al., 2018, https://arxiv.org/abs/1706.06083.
     """
 
     def attack(key, batch, loss_fn):
-        images = unit(batch["x"])
+        images = attacked(batch["x"])
         low, high = (images - epsilon).clip(0, 1), (images + epsilon).clip(0, 1)
         x = images
         if random_start:

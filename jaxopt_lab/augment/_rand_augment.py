@@ -45,7 +45,8 @@ def rand_augment(
 
     Reference: Cubuk et al., 2020, https://arxiv.org/abs/1909.13719.
 
-    Differs from: torchvision, whose ranges these are, in interpolating bilinearly.
+    Differs from: torchvision, whose ranges these are, in interpolating bilinearly, and in that
+      nothing is changed at a strength of 0, where torchvision's solarize inverts white.
     """
     operations = wide_operations(slope=0.3, pixels=None, angle=30.0, change=0.9, bits=4)
 

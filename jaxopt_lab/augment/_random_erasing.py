@@ -9,10 +9,12 @@ import jax.numpy as jnp
 from jaxopt_lab.augment._cutout import box
 from jaxopt_lab.augment.op import Op
 from jaxopt_lab.augment.pixels import full_scale, like
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Probability, Range, checked
 
 
+@declare(degrades=True)
 @checked
 def random_erasing(
     probability: Probability = 0.5,

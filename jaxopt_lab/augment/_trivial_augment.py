@@ -30,7 +30,8 @@ def trivial_augment(*, exact_iid: bool = False) -> Op:
 
     Reference: Mueller and Hutter, 2021, https://arxiv.org/abs/2103.10158.
 
-    Differs from: torchvision, whose ranges these are, in interpolating bilinearly.
+    Differs from: torchvision, whose ranges these are, in interpolating bilinearly, and in that
+      nothing is changed at a strength of 0, where torchvision's solarize inverts white.
     """
     operations = wide_operations(slope=0.99, pixels=32.0, angle=135.0, change=0.99, bits=6)
 

@@ -7,7 +7,7 @@ The luma of RGB is ITU-R 601's; of an image with another number of channels it i
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment.pixels import on_floats
+from jaxopt_lab.augment.pixels import on_floats, require_levels
 
 
 def brightness(image: jax.Array, factor: jax.typing.ArrayLike) -> jax.Array:
@@ -120,6 +120,7 @@ def hue(image: jax.Array, turn: jax.typing.ArrayLike) -> jax.Array:
 
 def _luma(image: jax.Array) -> jax.Array:
     """(H, W, 1), in the image's dtype; in bytes by Pillow's integer weights."""
+    require_levels(image.dtype)
     if image.shape[-1] != 3:
         if image.dtype == jnp.uint8:
             return image.astype(jnp.int32).mean(-1, keepdims=True).round().astype(jnp.uint8)
@@ -132,6 +133,7 @@ def _luma(image: jax.Array) -> jax.Array:
 
 
 def _blend(plain: jax.Array, image: jax.Array, factor: jax.typing.ArrayLike) -> jax.Array:
+    require_levels(image.dtype)
     wide = jnp.float32 if image.dtype == jnp.uint8 else image.dtype
     a, b = plain.astype(wide), image.astype(wide)
     top = 255 if image.dtype == jnp.uint8 else 1

@@ -2,11 +2,13 @@
 
 A pixel's center lies at its index + 1/2. Values between centers are interpolated, with taps clamped
 at the edge; a pixel whose source lies outside the image is filled. uint8 results are truncated, as
-Pillow does. Coordinates are float32, or float64 under `jax_enable_x64`; they are kept as
-displacements from the pixel itself, which in float32 loses less than the coordinate does.
+Pillow does. Coordinates are float32, or float64 under `jax_enable_x64`. In float32 they are kept as
+displacements from the pixel itself, which loses less than the coordinate does. In float64 all is
+computed in Pillow's own order, because a value that is whole but for its last bit is truncated to
+one level or the other.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,26 +39,27 @@ def affine(
     Returns:
       The image, of the same shape and dtype.
 
-    Differs from: `PIL.Image.transform`, whose origin is the upper left corner; bilinear uint8
-      results are otherwise equal to the bit in float64. Its "nearest" rounds coordinates to 2^-16.
+    Differs from: `PIL.Image.transform`, whose origin is the upper left corner: there c is
+      (a (-W/2) + b (-H/2) + c) + W/2, as in `PIL.Image.rotate`, and bilinear uint8 results are then
+      equal to the bit in float64. Its "nearest" rounds coordinates to 2^-16.
     """
     (a, b, c), (d, e, f) = jnp.asarray(matrix, jnp.result_type(float))
     h, w, _ = image.shape
     x = jnp.arange(w)[None, :] + (0.5 - w / 2)
     y = jnp.arange(h)[:, None] + (0.5 - h / 2)
-    right = (a - 1) * x + b * y + c
-    down = d * x + (e - 1) * y + f
-    inside = _inside(x + right, w) & _inside(y + down, h)
+    if a.dtype == jnp.float64:
+        across = _of_coordinate(_coordinates(a, b, c, w / 2, image), w)
+        along = _of_coordinate(_coordinates(d, e, f, h / 2, image), h)
+    else:
+        across = _of_displacement((a - 1) * x + b * y + c, jnp.arange(w)[None, :], w)
+        along = _of_displacement(d * x + (e - 1) * y + f, jnp.arange(h)[:, None], h)
+    inside = across.inside & along.inside
     if interpolation == "nearest":
-        row = jnp.arange(h)[:, None] + jnp.floor(down + 0.5).astype(int)
-        column = jnp.arange(w)[None, :] + jnp.floor(right + 0.5).astype(int)
-        return _filled(image, _tap(image, row, column), inside, fill)
-    row = jnp.arange(h)[:, None] + jnp.floor(down).astype(int)
-    column = jnp.arange(w)[None, :] + jnp.floor(right).astype(int)
-    right, down = (right - jnp.floor(right))[..., None], (down - jnp.floor(down))[..., None]
-    upper = _between(_tap(image, row, column), _tap(image, row, column + 1), right)
-    lower = _between(_tap(image, row + 1, column), _tap(image, row + 1, column + 1), right)
-    return _filled(image, upper + (lower - upper) * down, inside, fill)
+        return _filled(image, _tap(image, along.nearest, across.nearest), inside, fill)
+    row, column = along.first, across.first
+    upper = _between(_tap(image, row, column), _tap(image, row, column + 1), across.part)
+    lower = _between(_tap(image, row + 1, column), _tap(image, row + 1, column + 1), across.part)
+    return _filled(image, _between(upper, lower, along.part), inside, fill)
 
 
 def rotate(
@@ -83,6 +86,10 @@ def rotate(
 def rotation(angle: jax.typing.ArrayLike) -> jax.Array:
     """The (2, 2) matrix that `rotate` pulls through, exact at multiples of 90 degrees."""
     angle = jnp.asarray(angle, jnp.result_type(float))
+    if angle.dtype == jnp.float64:
+        turned = jnp.deg2rad(angle % 360)
+        cos, sin = _to_15_decimals(jnp.cos(turned)), _to_15_decimals(jnp.sin(turned))
+        return jnp.stack([jnp.stack([cos, -sin]), jnp.stack([sin, cos])])
     quarters = jnp.round(angle / 90)
     rest = jnp.deg2rad(angle - 90 * quarters)
     cos, sin = jnp.cos(rest), jnp.sin(rest)
@@ -112,13 +119,14 @@ def shear_x(
       The image, of the same shape and dtype.
     """
     h, w, _ = image.shape
-    right = jnp.asarray(slope, jnp.result_type(float)) * (jnp.arange(h)[:, None] + 0.5)
-    column = jnp.arange(w)[None, :] + jnp.floor(right).astype(int)
-    inside = _inside(jnp.arange(w)[None, :] + (0.5 - w / 2) + right, w)
-    row = jnp.arange(h)[:, None]
-    part = (right - jnp.floor(right))[..., None]
-    pulled = _between(_tap(image, row, column), _tap(image, row, column + 1), part)
-    return _filled(image, pulled, inside, fill)
+    row, column = jnp.arange(h)[:, None], jnp.arange(w)[None, :]
+    right = _rounded(jnp.asarray(slope, jnp.result_type(float)) * (row + 0.5))
+    if right.dtype == jnp.float64:
+        across = _of_coordinate(column + 0.5 + right, w)
+    else:
+        across = _of_displacement(right, column, w)
+    left, next_ = _tap(image, row, across.first), _tap(image, row, across.first + 1)
+    return _filled(image, _between(left, next_, across.part), across.inside, fill)
 
 
 def shear_y(
@@ -154,8 +162,76 @@ def translate(
     return _filled(image, _tap(image, row, column), inside, fill)
 
 
-def _inside(from_center: jax.Array, size: int) -> jax.Array:
-    return (from_center >= -size / 2) & (from_center < size / 2)
+class _Source(NamedTuple):
+    """Where each pixel comes from along one axis, (H, W), or broadcast to it.
+
+    Attributes:
+      first: the pixel before the source; the one after it follows.
+      part: how far the source is from the first to the next, (H, W, 1).
+      nearest: the pixel that the source lies in.
+      inside: whether it lies in the image.
+    """
+
+    first: jax.Array
+    part: jax.Array
+    nearest: jax.Array
+    inside: jax.Array
+
+
+def _of_displacement(by: jax.Array, index: jax.Array, size: int) -> _Source:
+    """Of pixels at `index` that are pulled from so far away."""
+    from_center = index + (0.5 - size / 2) + by
+    return _Source(
+        index + jnp.floor(by).astype(int),
+        (by - jnp.floor(by))[..., None],
+        index + jnp.floor(by + 0.5).astype(int),
+        (from_center >= -size / 2) & (from_center < size / 2),
+    )
+
+
+def _of_coordinate(at: jax.Array, size: int) -> _Source:
+    """Of pixels that are pulled from these coordinates, as Pillow's `bilinear_filter8` has it."""
+    before = _rounded(at) - 0.5
+    first = jnp.floor(before)
+    return _Source(
+        first.astype(int),
+        (before - first)[..., None],
+        jnp.floor(at).astype(int),
+        (at >= 0) & (at < size),
+    )
+
+
+def _coordinates(
+    x: jax.Array, y: jax.Array, constant: jax.Array, center: float, image: jax.Array
+) -> jax.Array:
+    """A row (x, y, constant) of a matrix about the center as coordinates from the corner, (H, W).
+
+    In the order of `PIL.Image.rotate`, and then of Pillow's `affine_transform`.
+    """
+    h, w, _ = image.shape
+    moved = _rounded(_rounded(x * (-w / 2)) + _rounded(y * (-h / 2)))
+    constant = _rounded(moved + constant) + center
+    across, along = jnp.arange(w)[None, :] + 0.5, jnp.arange(h)[:, None] + 0.5
+    return _rounded(_rounded(x * across) + _rounded(y * along)) + constant
+
+
+def quotient(x: jax.Array, by: float) -> jax.Array:
+    """x / by; in float64 by a division, where XLA would multiply by the inverse of a constant."""
+    return x / (by + 0 * x) if x.dtype == jnp.float64 else x / by
+
+
+def _to_15_decimals(x: jax.Array) -> jax.Array:
+    """x in [-1, 1] as Python's `round(x, 15)`, which Pillow takes of a cosine."""
+    # The product with 1e15 has more digits than a float: of 17 bits of x it has not.
+    high = jnp.round(x * 2**17) / 2**17
+    whole = jnp.floor(high * 1e15)
+    rest = (high * 1e15 - whole) + (x - high) * 1e15
+    return quotient(whole + jnp.round(rest), 1e15)
+
+
+def _rounded(x: jax.Array) -> jax.Array:
+    """x; in float64 what is added to it is added to it alone, where XLA would fuse or reorder."""
+    return jnp.clip(x, -1e300, 1e300) if x.dtype == jnp.float64 else x
 
 
 def _tap(image: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
@@ -167,7 +243,7 @@ def _tap(image: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
 
 def _between(left: jax.Array, right: jax.Array, part: jax.Array) -> jax.Array:
     left, right = left.astype(part.dtype), right.astype(part.dtype)
-    return left + (right - left) * part
+    return left + _rounded((right - left) * part)
 
 
 def _filled(

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.augment.pixels import on_bytes, on_floats
+from jaxopt_lab.augment.pixels import on_bytes, on_floats, require_levels
 
 
 @on_bytes
@@ -116,6 +116,7 @@ def invert(image: jax.Array) -> jax.Array:
     Returns:
       255 - x, or 1 - x, of the same shape and dtype.
     """
+    require_levels(image.dtype)
     return 255 - image if image.dtype == jnp.uint8 else 1 - image
 
 

@@ -20,7 +20,9 @@ def soft(mixer: str, batch: Batch) -> tuple[jax.Array, jax.Array]:
             f"{mixer}: labels {label.shape} {label.dtype} cannot be mixed; give distributions "
             "(B, K) float32: jax.nn.one_hot(label, classes)"
         )
-    return unit(image), label.astype(jnp.float32)
+    # A table's whole numbers are numbers; an image's would need a white.
+    samples = unit(image) if image.ndim == 4 or image.dtype == jnp.uint8 else image
+    return samples.astype(jnp.float32), label.astype(jnp.float32)
 
 
 def shares(key: jax.Array, alpha: float, count: int) -> jax.Array:

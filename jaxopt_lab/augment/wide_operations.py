@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from jaxopt_lab.augment.colors import brightness, contrast, saturation, sharpness
-from jaxopt_lab.augment.geometry import rotate, shear_x, shear_y, translate
+from jaxopt_lab.augment.geometry import quotient, rotate, shear_x, shear_y, translate
 from jaxopt_lab.augment.levels import autocontrast, equalize, posterize, solarize
 from jaxopt_lab.augment.one_of import Operation
 
@@ -16,23 +16,27 @@ def wide_operations(
     `pixels` is None for the share 150/331 of the image's size.
     """
 
+    def part(greatest, m):
+        return quotient(greatest * m, 30)
+
     def moved(size, m):
         greatest = size * 150 / 331 if pixels is None else pixels
-        return -jnp.trunc(greatest * m / 30).astype(int)
+        return -jnp.trunc(part(greatest, m)).astype(int)
 
     return (
         lambda image, m: image,
-        lambda image, m: shear_x(image, slope * m / 30),
-        lambda image, m: shear_y(image, slope * m / 30),
+        lambda image, m: shear_x(image, part(slope, m)),
+        lambda image, m: shear_y(image, part(slope, m)),
         lambda image, m: translate(image, moved(image.shape[1], m), 0),
         lambda image, m: translate(image, 0, moved(image.shape[0], m)),
-        lambda image, m: rotate(image, angle * m / 30),
-        lambda image, m: brightness(image, 1 + change * m / 30),
-        lambda image, m: saturation(image, 1 + change * m / 30),
-        lambda image, m: contrast(image, 1 + change * m / 30),
-        lambda image, m: sharpness(image, 1 + change * m / 30),
-        lambda image, m: posterize(image, 8 - jnp.round(bits * abs(m) / 30)),
-        lambda image, m: solarize(image, 255 - 255 * abs(m) / 30),
+        lambda image, m: rotate(image, part(angle, m)),
+        lambda image, m: brightness(image, 1 + part(change, m)),
+        lambda image, m: saturation(image, 1 + part(change, m)),
+        lambda image, m: contrast(image, 1 + part(change, m)),
+        lambda image, m: sharpness(image, 1 + part(change, m)),
+        lambda image, m: posterize(image, 8 - jnp.round(part(bits, abs(m)))),
+        # torchvision's inverts white even at a strength of 0.
+        lambda image, m: solarize(image, jnp.where(m == 0, 256, 255 - part(255, abs(m)))),
         lambda image, m: autocontrast(image),
         lambda image, m: equalize(image),
     )

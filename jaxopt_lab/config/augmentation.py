@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_lab.augment import MIXERS, batched, compose, views
+from jaxopt_lab.augment import MIXERS, Op, batched, compose, views
+from jaxopt_lab.augment.pixels import unit
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
@@ -16,13 +17,17 @@ from jaxopt_lab.losses import jensen_shannon
 
 BatchFunction = Callable[[jax.Array, Batch], Batch]
 
+_Shown = jax.Array | None
+"""The samples of a batch without what degrades them, the target of an autoencoder; else None."""
+_Stage = Callable[[jax.Array, Batch, _Shown], tuple[Batch, _Shown]]
+
 
 def build_augment(config: Config, outputs: int, mean: np.ndarray) -> BatchFunction | None:
     """The ops and mixers of a file, in its order; None where it has none.
 
     Mixers are given distributions over the classes. An op is given what it declares that the data
     fills in, where the file does not say otherwise. With `consistency` the last op makes views:
-    what came before it, and two draws of it.
+    what came before it, and two draws of it. The target of an autoencoder follows its sample.
 
     Raises:
       ConfigError: where there is nothing that makes views, or something that they forbid.
@@ -32,23 +37,60 @@ def build_augment(config: Config, outputs: int, mean: np.ndarray) -> BatchFuncti
         _check_views(config)
     if not chosen:
         return None
-    functions: list[BatchFunction] = []
+    stages: list[_Stage] = []
     rest = chosen[:-1] if config.consistency else chosen
     for mixes, group in itertools.groupby(rest, lambda c: c.name in MIXERS):
+        group = list(group)
         ops = [_construct(c, mean) for c in group]
-        functions += ops if mixes else [_on_images(batched(compose(*ops)))]
+        if mixes:
+            stages += [_mixing(op) for op in ops]
+        else:
+            stages.append(_moving(ops, [declared_by("augment", c).degrades for c in group]))
     if config.consistency:
-        functions.append(_on_images(views(_construct(chosen[-1], mean))))
+        stages.append(_viewing(views(_construct(chosen[-1], mean))))
     soft = any(c.name in MIXERS for c in chosen)
 
     def augment(key: jax.Array, batch: Batch) -> Batch:
         if soft and batch["y"].ndim == 1:
             batch = batch | {"y": jax.nn.one_hot(batch["y"], outputs)}
-        for i, function in enumerate(functions):
-            batch = function(jax.random.fold_in(key, i), batch)
-        return batch
+        shown = batch["x"] if config.data.reconstruct else None
+        for i, stage in enumerate(stages):
+            batch, shown = stage(jax.random.fold_in(key, i), batch, shown)
+        if shown is None:
+            return batch
+        return batch | {"y": unit(shown).reshape(len(shown), -1)}
 
     return augment
+
+
+def _moving(ops: Sequence[Op], degrade: Sequence[bool]) -> _Stage:
+    """Ops on the samples; those that do not degrade them, with the same draws, on what is shown."""
+    op = compose(*ops)
+
+    def stage(key, batch, shown):
+        draws, x = op.draw_batch(key, len(batch["x"])), batch["x"]
+        moved = batch | {"x": op.apply_batch(draws, x)}
+        if shown is None or (shown is x and not any(degrade)):
+            return moved, None if shown is None else moved["x"]
+        for own, draw, degrades in zip(ops, draws, degrade, strict=True):
+            shown = shown if degrades else own.apply_batch(draw, shown)
+        return moved, shown
+
+    return stage
+
+
+def _mixing(mix: BatchFunction) -> _Stage:
+    def stage(key, batch, shown):
+        mixed = mix(key, batch)
+        if shown is None or shown is batch["x"]:
+            return mixed, None if shown is None else mixed["x"]
+        return mixed, mix(key, batch | {"x": shown})["x"]
+
+    return stage
+
+
+def _viewing(apply: Callable[[jax.Array, jax.Array], jax.Array]) -> _Stage:
+    return lambda key, batch, shown: (batch | {"x": apply(key, batch["x"])}, shown)
 
 
 def build_stages(chosen: Sequence[Choice], mean: np.ndarray) -> list[tuple[str, BatchFunction]]:

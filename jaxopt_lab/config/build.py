@@ -34,7 +34,7 @@ from jaxopt_lab.engine import (
 )
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import METRICS
-from jaxopt_lab.nn import lsuv
+from jaxopt_lab.nn import lsuv, refuse_lone_values
 
 LSUV_IMAGES = 256
 IMAGE_RANK = 3  # of a sample (H, W, C)
@@ -84,7 +84,10 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
     chain = build_chain(config, schedule, length, [*watched, *held_out_names])
     model = _model_for(config, source, outputs)
     forward = Forward(
-        model, make_normalize(signature.mean, signature.std), jnp.dtype(config.train.dtype)
+        model,
+        make_normalize(signature.mean, signature.std),
+        jnp.dtype(config.train.dtype),
+        refuse_lone_values,
     )
     attack = build_attack(config.adversary)
     adjust = _lsuv(forward, source) if config.train.lsuv else None
@@ -193,20 +196,37 @@ def check_model(model: Model, shape: tuple[int, ...], outputs: int) -> None:
         )
 
 
-def check_augment(config: Config, shape: tuple[int, ...]) -> None:
-    """Samples that are no images cannot be augmented as images are.
+def check_images(config: Config, source: RunData) -> None:
+    """Samples that are no images can be neither augmented nor attacked as images are.
 
     Raises:
       ConfigError: naming each table that needs images.
     """
-    text = f"needs images (H, W, C), the samples of {config.data.source.name} have shape {shape}"
-    faults = [
-        (f"augment.{i}", f"{choice.name} {text}")
+    wanting = [
+        (f"augment.{i}", choice.name)
         for i, choice in enumerate(config.augment)
         if not declared_by("augment", choice).any_shape
     ]
-    if faults:
+    if config.adversary:
+        wanting.append(("adversary", config.adversary.name))
+    wrong = _no_images(source) if wanting else None
+    if wrong:
+        text = f"the samples of {config.data.source.name} {wrong}"
+        faults = [(path, f"{name} needs images (H, W, C), {text}") for path, name in wanting]
         raise ConfigError("configuration", faults)
+
+
+def _no_images(source: RunData) -> str | None:
+    """Why the samples are not images, in words; None where they are."""
+    shape, dtype = source.signature.x_shape, jnp.dtype(source.signature.x_dtype)
+    if len(shape) != IMAGE_RANK:
+        return f"have shape {shape}"
+    if dtype == jnp.uint8:
+        return None
+    if not jnp.issubdtype(dtype, jnp.floating):
+        return f"are {dtype}, where uint8 or floats in [0, 1] have a white"
+    low, high = (source.train["x"].min(), source.train["x"].max()) if source.train else (0, 1)
+    return None if low >= 0 and high <= 1 else f"are in [{low:g}, {high:g}] and not in [0, 1]"
 
 
 def _loss_for(kind: str, chosen: Choice) -> Loss:
@@ -225,11 +245,10 @@ def _model_for(config: Config, source: RunData, outputs: int) -> Model:
     """The model that was given, or that of the file, held to the data's shapes."""
     shape, model = source.signature.x_shape, source.model
     own = model is None
+    check_images(config, source)
     if model is None:
         function = FAMILIES["model"].functions[config.model.name]
         model = function(outputs=outputs, **config.model.arguments)
-        if len(shape) != IMAGE_RANK:
-            check_augment(config, shape)
     if not own or len(shape) != IMAGE_RANK:
         check_model(model, (source.batch_size, *shape), outputs)
     return model

@@ -32,6 +32,8 @@ class DataConfig:
       train_size: how many of the remaining training samples to use; all unless given.
       bootstrap: train on as many samples drawn from them with replacement, by the run's seed.
       reconstruct: whether a sample's target y is its own x, pixels in [0, 1], as of an autoencoder.
+        It is flipped, moved, mixed and toned with x, and stays without the noise, the blur and the
+        blanks that x is given.
     """
 
     source: Choice

@@ -76,6 +76,8 @@ class Declaration:
       pool: of a loss: the outputs (M, B, K) of an ensemble's members as its own, (B, K); None for
         their mean.
       any_shape: of an augmentation: it is for samples of every shape and not for images alone.
+      degrades: of an augmentation: it hides some of what an image shows, as noise does; the target
+        of an autoencoder is then the image without it.
       in_files: whether a configuration may name it.
       path: of a linear solver: a cheaper one for many lambdas at once, `(X, y, lams, ...)`.
       views: of an augmentation: two draws of it and the image itself are views to compare.
@@ -98,6 +100,7 @@ class Declaration:
     sampler: Callable[[jax.Array, jax.Array], jax.Array] | None = None
     pool: Callable[[jax.Array], jax.Array] | None = None
     any_shape: bool = False
+    degrades: bool = False
     in_files: bool = True
     path: Callable[..., Any] | None = None
     views: bool = False

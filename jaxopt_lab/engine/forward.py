@@ -1,6 +1,7 @@
 """The one place where a model is applied."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import jax
@@ -24,11 +25,13 @@ class Forward(NamedTuple):
       model: with `init(rngs, x, train=...)` and `apply(variables, x, train=...)`.
       normalize: raw inputs to the model's, float32.
       dtype: of the computation; parameters and the other collections stay float32.
+      guard: a context manager around the model's training pass, to look at its layers.
     """
 
     model: Model
     normalize: Callable[[jax.Array], jax.Array] = _unchanged
     dtype: Any = jnp.float32
+    guard: Callable[[], AbstractContextManager[Any]] = nullcontext
 
     def init(self, key: jax.Array, x: jax.Array) -> tuple[Params, ModelState]:
         """The first parameters and the other collections, for normalized inputs such as `x`."""
@@ -49,13 +52,14 @@ class Forward(NamedTuple):
         Returns:
           The outputs, and the collections after the pass.
         """
-        outputs, changed = self.model.apply(
-            self._variables(params, model_state),
-            self._inputs(x),
-            train=True,
-            rngs={"params": key, "dropout": jax.random.fold_in(key, 1)},
-            mutable=list(model_state),
-        )
+        with self.guard():
+            outputs, changed = self.model.apply(
+                self._variables(params, model_state),
+                self._inputs(x),
+                train=True,
+                rngs={"params": key, "dropout": jax.random.fold_in(key, 1)},
+                mutable=list(model_state),
+            )
         return outputs, dict(changed)
 
     def evaluate(self, params: Params, model_state: ModelState, x: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.ranges import Positive, checked
-from jaxopt_lab.losses.targets import targets
+from jaxopt_lab.losses.targets import targets, weighted
 
 
 @checked
@@ -61,16 +61,16 @@ def hinge(
         return a**2 if squared else a
 
     if z.shape[1] == 1 or multiclass == "one_vs_rest":
-        return (y * violation(-z) + (1 - y) * violation(z)).sum(-1)
+        return (weighted(y, violation, -z) + weighted(1 - y, violation, z)).sum(-1)
 
     def of_class(hot):
         """The loss of each sample where `hot`, (B, K) or (1, K) bool, marks its class."""
         at = jnp.where(hot, z, 0).sum(-1, keepdims=True)
         if multiclass == "crammer_singer":
-            return violation((jnp.where(hot, -jnp.inf, z) - at).max(-1))
+            return violation(jnp.where(hot, -jnp.inf, z - at).max(-1))
         return jnp.where(hot, 0, violation(z - at)).sum(-1)
 
     if jnp.ndim(labels) == 1:
         return of_class(y > 0)
     losses = jax.vmap(of_class)(jnp.eye(z.shape[1], dtype=jnp.bool_)[:, None])
-    return (y * losses.T).sum(-1)
+    return weighted(y, lambda loss: loss, losses.T).sum(-1)

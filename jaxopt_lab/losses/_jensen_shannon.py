@@ -15,6 +15,9 @@ def jensen_shannon(outputs: jax.Array) -> jax.Array:
 
         p_v = softmax(z_v),    m = clip(1/V sum_v p_v, 1e-7, 1),    d = 1/V sum_v KL(p_v || m)
 
+    A logit of -infinity rules its class out: 0 log 0 = 0, as in `softmax_cross_entropy`, in the
+    gradient too.
+
     Args:
       outputs: logits z, (V, B, K), any float dtype, computed in float32 or wider.
 
@@ -27,4 +30,5 @@ def jensen_shannon(outputs: jax.Array) -> jax.Array:
     log_p = jax.nn.log_softmax(outputs.astype(accumulator_dtype(outputs.dtype)), axis=-1)
     p = jnp.exp(log_p)
     log_m = jnp.log(p.mean(0, keepdims=True).clip(1e-7, 1))
-    return (p * (log_p - log_m)).sum(-1).mean(0)
+    # Where p is 0, a finite logarithm: 0 times infinity would be NaN, here and in the gradient.
+    return (p * (jnp.where(p > 0, log_p, 0) - log_m)).sum(-1).mean(0)

@@ -5,7 +5,7 @@ import jax
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.losses.pooling import logit_of_mean_sigmoid
 from jaxopt_lab.losses.samplers import bernoulli
-from jaxopt_lab.losses.targets import targets
+from jaxopt_lab.losses.targets import targets, weighted
 
 
 @declare(targets=("classes", "numbers"), sampler=bernoulli, pool=logit_of_mean_sigmoid)
@@ -18,7 +18,7 @@ def logistic(outputs: jax.Array, labels: jax.Array) -> jax.Array:
 
         l = sum_k y_k log(1 + e^-z_k) + (1 - y_k) log(1 + e^z_k)
 
-    Finite, with its gradient, for logits of any finite size.
+    Finite, with its gradient, for logits of any finite size; one of -infinity rules its class out.
 
     Args:
       outputs: logits z, (B, K), or (B,) for one; any float dtype, computed in float32 or wider.
@@ -37,4 +37,5 @@ def logistic(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     Reference: Cox, 1958, https://doi.org/10.1111/j.2517-6161.1958.tb00292.x.
     """
     z, y = targets(outputs, labels, "logistic", signs=True)
-    return (y * jax.nn.softplus(-z) + (1 - y) * jax.nn.softplus(z)).sum(-1)
+    softplus = jax.nn.softplus
+    return (weighted(y, softplus, -z) + weighted(1 - y, softplus, z)).sum(-1)

@@ -1,5 +1,7 @@
 """Labels in any of their forms, as numbers beside the outputs."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -34,3 +36,9 @@ def targets(
     outputs = outputs.astype(accumulator_dtype(outputs.dtype))
     labels = labels.astype(outputs.dtype)
     return outputs, jnp.maximum(labels, 0) if signs else labels
+
+
+def weighted(weight: jax.Array, loss: Callable[[jax.Array], jax.Array], z: jax.Array) -> jax.Array:
+    """weight loss(z), and 0 where the weight is, whatever z is: 0 times infinity would be NaN."""
+    none = weight == 0
+    return jnp.where(none, 0, weight * loss(jnp.where(none, 0, z)))

@@ -18,6 +18,7 @@ from jaxopt_lab.nn._max_plus import MaxPlus, MaxPlusConv
 from jaxopt_lab.nn._maxout import Maxout
 from jaxopt_lab.nn._mlp import mlp
 from jaxopt_lab.nn._plain import plain
+from jaxopt_lab.nn._refuse_lone_values import refuse_lone_values
 from jaxopt_lab.nn._resnet import resnet
 from jaxopt_lab.nn._wide_resnet import wide_resnet
 from jaxopt_lab.nn.activations import activation
@@ -75,6 +76,7 @@ __all__ = [
     "normalization",
     "orthogonal",
     "plain",
+    "refuse_lone_values",
     "resnet",
     "scaled_standardize",
     "standardize",

@@ -7,6 +7,7 @@ import pytest
 from cases import ATTACKS as CASES
 
 from jaxopt_lab.augment import ATTACKS, fgsm, pgd
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.losses import softmax_cross_entropy
 
 EPSILON = 8 / 255
@@ -56,6 +57,18 @@ def test_stays_in_the_ball_and_the_range_and_raises_every_loss(attack, dtype):
     assert (distance > 0).all()
     assert found["x"].min() >= 0 and found["x"].max() <= 1
     assert (loss_fn(found["x"]) > loss_fn(jnp.asarray(clean))).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (np.array([[3.0, -2.0]], np.float32), r"in \[0, 1\], got values from -2 to 3"),
+        (np.full((1, 2, 2, 1), 200, np.int32), "must be uint8 or floating .* got int32"),
+    ],
+)
+def test_what_is_no_image_is_refused(attack, x, text):
+    with pytest.raises(InputError, match=text):
+        attack(jax.random.key(0), {"x": jnp.asarray(x), "y": jnp.zeros(1)}, lambda x: x.sum())
 
 
 def test_fgsm_moves_by_the_sign_of_a_known_gradient():

@@ -25,6 +25,7 @@ from jaxopt_lab.augment import (
     random_zoom,
     views,
 )
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.testing import augmentation as promises
 
 
@@ -56,12 +57,32 @@ def images(shape=(8, 6, 5, 3), dtype=np.uint8):
 )
 def test_what_goes_in_comes_out(name, shape, dtype):
     x = jax.ShapeDtypeStruct(shape, dtype)
-    if name == "random_crop" and shape[1] == 1:
-        with pytest.raises(ValueError, match="padding must be below the image's side, got 2"):
+    if name in ("random_crop", "cutout") and shape[1] == 1:
+        with pytest.raises(ValueError, match="the image's side, got"):
             jax.eval_shape(batched(make(name)), jax.random.key(0), x)
         return
     out = np.float32 if name == "augmix" else dtype
     promises.keeps_shape_and_dtype(batched(make(name)), shape, dtype, out)
+
+
+MOVES = ("random_crop", "random_flip", "random_translate", "random_rotate", "random_zoom")
+MOVES += ("random_shear", "random_affine")  # of a mask of any dtype too
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint16, np.bool_])
+def test_whole_numbers_that_are_no_bytes_are_moved_and_nothing_else(name, dtype):
+    if name in MOVES:
+        promises.keeps_shape_and_dtype(batched(make(name)), (2, 6, 5, 3), dtype, dtype)
+        return
+    x = jax.ShapeDtypeStruct((2, 6, 5, 3), dtype)
+    with pytest.raises(InputError, match=f"must be uint8 or floating .* got {np.dtype(dtype)}"):
+        jax.eval_shape(batched(make(name)), jax.random.key(0), x)
+
+
+def test_a_fill_is_a_level_and_so_is_none_of_a_mask():
+    mask = jax.ShapeDtypeStruct((4, 4, 1), jnp.int32)
+    with pytest.raises(InputError, match="must be uint8 or floating"):
+        jax.eval_shape(random_rotate(fill=0.5), jax.random.key(0), mask)
 
 
 def test_of_a_batch(name):
@@ -86,8 +107,8 @@ def test_a_draw_can_be_applied_again():
 def test_one_pixel():
     # Those that look at a pixel's place or at its neighbors.
     sized = ("random_affine", "random_translate", "random_autocontrast")
-    sized += ("random_equalize", "random_sharpness", "cutout", "random_erasing", "gaussian_blur")
-    op = compose(random_crop(0), *map(make, sized))
+    sized += ("random_equalize", "random_sharpness", "random_erasing", "gaussian_blur")
+    op = compose(random_crop(0), cutout(1), *map(make, sized))
     y = jax.jit(op)(jax.random.key(0), images((1, 1, 2), np.float32))
     assert np.isfinite(y).all() and y.min() >= 0 and y.max() <= 1
 
@@ -171,6 +192,7 @@ def test_compose_applies_from_left_to_right_with_keys_of_their_own():
         lambda: random_posterize(9),
         lambda: random_hue(0.6),
         lambda: cutout(0),
+        lambda: cutout()(jax.random.key(0), jnp.zeros((8, 8, 1))),
         lambda: cutout(fill=2.0),
         lambda: random_erasing(min_share=0.5),
         lambda: gaussian_blur(3.0),

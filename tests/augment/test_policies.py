@@ -1,6 +1,7 @@
 """AugMix, RandAugment and TrivialAugment: what they draw, and against Pillow done by hand."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from augment.patches import patches
@@ -8,6 +9,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from scipy.stats import kstest
 
 from jaxopt_lab.augment import augmix, rand_augment, trivial_augment
+from jaxopt_lab.augment.wide_operations import wide_operations
 
 KEY = jax.random.key(0)
 
@@ -154,6 +156,30 @@ def test_policy_equals_pillow_by_hand(name):
     factors = (which >= 6) & (which <= 9)
     assert (off[factors] > 0).mean() < 1e-2
     assert (off[~factors] > 0).mean() < 1e-4
+
+
+@pytest.mark.parametrize("policy", [rand_augment(1, 0.0), rand_augment(1, 0.0, exact_iid=True)])
+def test_a_strength_of_zero_changes_nothing_but_the_two_that_have_none(policy):
+    # Every level from 0 to 255 is there, so that autocontrast and equalize change nothing either.
+    x = np.random.default_rng(0).permuted(
+        np.tile(np.arange(256, dtype=np.uint8), (28, 3, 1)), axis=-1
+    )
+    x = x.reshape(28, 3, 16, 16).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(jax.jit(policy.apply_batch)(drawn(policy, 28), x), x)
+
+
+@pytest.mark.parametrize("magnitude", [9.0, 3.0, 10.0])
+def test_rand_augment_of_round_strengths_equals_pillow_to_the_bit_in_double(magnitude, x64):
+    geometry, by_hand = (
+        wide_operations(slope=0.3, pixels=None, angle=30.0, change=0.9, bits=4)[1:6],
+        wide(0.3, 32 * 150 / 331, 30.0, 0.9, 4)[1:6],
+    )
+    x = patches()[:6]
+    for sign in (1, -1):
+        m = jnp.asarray(sign * magnitude)
+        ours = jax.jit(lambda x, m: [jax.vmap(f, (0, None))(x, m) for f in geometry])(x, m)
+        theirs = [[np.asarray(f(Image.fromarray(p), float(m))) for p in x] for f in by_hand]
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_trivial_augment_strengths():

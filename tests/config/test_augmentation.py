@@ -4,12 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import AUGMENTATIONS, MIXERS
 
 from jaxopt_lab.config.augmentation import build_augment
-from jaxopt_lab.config.build import build
+from jaxopt_lab.config.build import assemble, build
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.config.parse import ConfigError
+from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.source import RunData, read
+from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.core.declare import declared
+from jaxopt_lab.nn import linear
 
 CONFIG = """
 [data]
@@ -118,7 +123,79 @@ def test_what_needs_images_refuses_tables_of_numbers(tmp_path):
     assert np.isfinite(one_step(experiment)[1]["loss"])
     for override, why in {
         'augment=[{name="random_flip"}]': r"augment\.0: random_flip needs images",
+        'adversary={name="pgd"}': r"adversary: pgd needs images .* have shape \(30,\)",
         'model={name="cnn"}': r"model: CNN failed on inputs \(32, 30\)",
     }.items():
         with pytest.raises(ValueError, match=why):
             build(load_config(tmp_path / "tabular.toml", [override]))
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (np.zeros((4, 30), np.float32), r"have shape \(30,\)"),
+        (np.zeros((4, 8, 8, 1), np.uint16), "are uint16, where uint8 or floats"),
+        (np.linspace(-2, 1, 256, dtype=np.float32).reshape(4, 8, 8, 1), r"are in \[-2, 1\]"),
+    ],
+)
+def test_samples_that_are_no_images_are_refused_for_a_model_of_ones_own_too(make, x, text):
+    config = make('[adversary]\nname = "fgsm"\n[[augment]]\nname = "random_invert"\n', of=as_it_is)
+    signature = read(config).signature._replace(x_shape=x.shape[1:], x_dtype=x.dtype.name)
+    source = RunData(signature, 4, model=linear(10), train={"x": x, "y": np.zeros(4, np.int32)})
+    with pytest.raises(ConfigError, match=text) as raised:
+        assemble(config, source)
+    assert all(place in str(raised.value) for place in ("augment.0: random_invert", "adversary:"))
+
+
+DEGRADING = {name for name, f in FAMILIES["augment"].functions.items() if declared(f).degrades}
+
+
+def augmented(entries):
+    """What an autoencoder is given of 8 images, by these tables, and the images."""
+    config = parse_config(
+        {
+            "data": {"name": "digits", "reconstruct": True},
+            "model": {"name": "mlp"},
+            "optimizer": {"name": "sgd", "learning_rate": 1.0},
+            "train": {"steps": 1},
+            "augment": entries,
+        }
+    )
+    x = np.random.default_rng(0).integers(0, 256, (8, 6, 6, 1), dtype=np.uint8)
+    batch = {"x": jnp.asarray(x), "y": jnp.asarray(x / np.float32(255)).reshape(8, 36)}
+    augment = build_augment(config, 36, np.array([0.5]))
+    return jax.jit(augment)(jax.random.key(1), batch), batch
+
+
+def unit(x):
+    return (np.asarray(x, np.float32) / (255 if x.dtype == np.uint8 else 1)).reshape(len(x), -1)
+
+
+def entries_of(names):
+    return [{"name": name} | (AUGMENTATIONS | MIXERS)[name] for name in names]
+
+
+def test_the_target_of_an_autoencoder_is_what_its_image_became():
+    names = ("random_flip", "random_rotate", "random_invert", "cutmix", "random_crop", "mixup")
+    found, batch = augmented(entries_of(names))
+    # In one program there and here alone: the last digit of a float.
+    np.testing.assert_allclose(found["y"], unit(found["x"]), rtol=1e-6)
+    assert np.abs(found["y"] - batch["y"]).max() > 0.1
+
+
+def test_the_target_stays_without_what_degrades_the_image():
+    assert {"cutout", "random_erasing", "gaussian_blur", "gaussian_noise"} == DEGRADING
+    found, batch = augmented(entries_of(sorted(DEGRADING)))
+    np.testing.assert_allclose(found["y"], batch["y"], rtol=1e-6)
+    assert np.abs(unit(found["x"]) - batch["y"]).max() > 0.1
+
+
+def test_noise_among_moves_leaves_the_target_where_the_moves_take_it():
+    moves = ["random_flip", "random_crop", "cutmix", "random_translate", "mixup"]
+    names = [*moves[:1], "gaussian_noise", *moves[1:4], "random_erasing", *moves[4:]]
+    tables = entries_of(names)
+    noisy, _ = augmented(tables)
+    off = {"gaussian_noise": {"std": 0.0}, "random_erasing": {"probability": 0.0}}
+    still, _ = augmented([table | off.get(table["name"], {}) for table in tables])
+    np.testing.assert_allclose(noisy["y"], unit(still["x"]), rtol=1e-6, atol=1e-7)
+    assert np.abs(noisy["y"] - unit(noisy["x"])).max() > 0.1

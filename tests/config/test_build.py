@@ -11,6 +11,7 @@ from jaxopt_lab.config.optimizer import build_schedule
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice
 from jaxopt_lab.config.values import in_steps
+from jaxopt_lab.core.errors import InputError
 
 CONFIG = """
 [data]
@@ -134,3 +135,23 @@ def test_lsuv_starts_a_run(make):
 
     np.testing.assert_allclose(variances(set_), 1, atol=0.011)
     assert variances(plain)[-1] < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "model", "layer"),
+    [
+        (1, '{name = "mlp", hidden = [4], norm = "batch"}', "BatchNorm of x \\(1, 4\\)"),
+        (2, '{name = "mlp", hidden = [1], norm = "layer"}', "LayerNorm of x \\(2, 1\\)"),
+        (2, '{name = "cnn", channels = [4, 4, 4, 4], norm = "instance"}', "InstanceNorm of x"),
+        (1, '{name = "cnn", channels = [4]}', None),
+    ],
+)
+def test_a_model_that_normalizes_one_value_by_itself_is_refused(make, batch_size, model, layer):
+    experiment = make(f"data.batch_size={batch_size}", f"model={model}")
+    state = jax.eval_shape(experiment.init, jax.random.key(0))._replace(key=jax.random.key(0))
+    batch = {k: v[:batch_size] for k, v in experiment.train.items()}
+    if layer is None:
+        jax.eval_shape(experiment.step, state, batch)
+        return
+    with pytest.raises(InputError, match=layer):
+        jax.eval_shape(experiment.step, state, batch)

@@ -141,6 +141,31 @@ def test_jensen_shannon(dtype):
     assert np.isfinite(grads.astype(jnp.float32)).all()
 
 
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "logistic", "hinge"])
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_logit_of_minus_infinity_rules_a_class_out(name, soft):
+    """The limit of a large negative one, in the gradient too, where no label is of that class."""
+    z, labels = jnp.array([[1.0, -jnp.inf, 2.0, 0.5]]), jnp.array([0])
+    labels = jnp.array([[0.75, 0.0, 0.25, 0.0]]) if soft else labels
+    run = jax.value_and_grad(lambda z: LOSSES[name](z, labels).sum())
+    # Beyond a float32's digits beside the others.
+    for found, limit in zip(run(z), run(z.at[0, 1].set(-1e4)), strict=True):
+        np.testing.assert_allclose(found, limit, rtol=1e-6)
+
+
+def test_jensen_shannon_of_classes_that_are_ruled_out():
+    z = RNG.normal(size=(3, 5, 4))
+    z[:, 0, 1], z[1, 1, :2], z[2, 2, :3] = -np.inf, -np.inf, -np.inf
+    p = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
+    m = np.clip(p.mean(0), 1e-7, 1)
+    ratio = np.where(p > 0, p, m) / m  # 0 log 0 = 0
+    expected = (p * np.log(ratio)).sum(-1).mean(0)
+    z = jnp.asarray(z, jnp.float32)
+    run = jax.value_and_grad(lambda z: jensen_shannon(z).sum())
+    np.testing.assert_allclose(jensen_shannon(z), expected, **CLOSE)
+    np.testing.assert_allclose(run(z)[1], run(jnp.maximum(z, -1e4))[1], atol=1e-6)
+
+
 def test_accuracy_of_one_score():
     scores = jnp.array([0.3, -0.2, 2.0, -1.0])
     for labels in (jnp.array([1, 1, 0, 0]), jnp.array([1.0, 1.0, -1.0, -1.0])):

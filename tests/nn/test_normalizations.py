@@ -9,8 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import Forward, reestimate_statistics
-from jaxopt_lab.nn import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, normalization
+from jaxopt_lab.nn import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    normalization,
+    refuse_lone_values,
+)
 
 RECORD = np.load(pathlib.Path(__file__).parents[1] / "references" / "layers_torch.npz")
 LAYERS = {
@@ -192,6 +200,47 @@ def test_seeds_are_vmapped_and_jit_is_eager():
     together, alone = jax.jit(jax.vmap(run))(keys), run(keys[1])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, atol=1e-5), together, alone)
     assert (together[0][0] != together[0][1]).any()
+
+
+class Around(nn.Module):
+    """A layer inside a model of one's own."""
+
+    layer: nn.Module
+    given: dict
+
+    @nn.compact
+    def __call__(self, x):
+        return self.layer(x, **self.given)
+
+
+TRAIN, BATCH = {"train": True}, {"use_running_average": False}
+LONE = [
+    (BatchNorm(), TRAIN, (1, 6), (2, 6)),
+    (BatchNorm(), TRAIN, (1, 1, 1, 6), (1, 2, 1, 6)),
+    (LayerNorm(), TRAIN, (4, 1), (4, 2)),
+    (GroupNorm(3), TRAIN, (4, 3), (4, 6)),
+    (InstanceNorm(), TRAIN, (4, 1, 1, 6), (4, 2, 1, 6)),
+    (nn.BatchNorm(), BATCH, (1, 6), (2, 6)),
+    (nn.LayerNorm(), {}, (4, 1), (4, 2)),
+    (nn.GroupNorm(3), {}, (4, 1, 1, 3), (4, 2, 1, 3)),
+    (nn.GroupNorm(None, group_size=1), {}, (4, 3), (4, 2, 3)),
+    (nn.InstanceNorm(), {}, (4, 1, 1, 6), (4, 1, 2, 6)),
+]
+
+
+@pytest.mark.parametrize(("layer", "given", "lone", "fine"), LONE, ids=lambda v: type(v).__name__)
+def test_one_value_by_itself_is_refused_in_training(layer, given, lone, fine):
+    def shape(x):
+        return jax.eval_shape(Around(layer, given).init_with_output, jax.random.key(0), x)[0].shape
+
+    with refuse_lone_values():
+        assert shape(jnp.ones(fine)) == fine
+        with pytest.raises(InputError, match=f"{type(layer).__name__} of x .*by itself"):
+            shape(jnp.ones(lone))
+        if given in (TRAIN, BATCH) and "batch" in type(layer).__name__.lower():
+            given = {"train": False} if given is TRAIN else {"use_running_average": True}
+            assert shape(jnp.ones(lone)) == lone
+    assert shape(jnp.ones(lone)) == lone  # a layer alone gives its bias
 
 
 def test_names():
