@@ -1,11 +1,11 @@
 """Clipping the norm of the whole gradient."""
 
 import jax
-import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control.norm import factor_under, scaled, squared_norm
+from jaxopt_lab.control.norm import under
 from jaxopt_lab.core.declare import declare
+from jaxopt_lab.core.norm import norm
 from jaxopt_lab.core.ranges import Positive, checked
 from jaxopt_lab.core.transformation import transformation
 
@@ -19,9 +19,10 @@ def clip_by_global_norm(max_norm: Positive) -> optax.GradientTransformationExtra
 
         g <- g min(1, c / |g|),    |g| over all leaves
 
-    The clipping is one multiplication by a scalar, which XLA repeats inside each loop of the
-    optimizer that reads the gradient: no clipped gradient is ever stored. optax's division by the
-    norm is too costly for XLA to repeat, so it makes a pass over memory of its own.
+    The clipping is a multiplication by scalars, which XLA repeats inside each loop of the optimizer
+    that reads the gradient: no clipped gradient is ever stored. optax's division by the norm is too
+    costly for XLA to repeat, so it makes a pass over memory of its own. Where squares overflow or
+    underflow, and only there, two more passes find the norm.
 
     Args:
       max_norm: c > 0; a number or a traced array.
@@ -34,8 +35,8 @@ def clip_by_global_norm(max_norm: Positive) -> optax.GradientTransformationExtra
 
     Reference: Pascanu et al., 2013, https://arxiv.org/abs/1211.5063
 
-    Differs from: optax accumulates the norm of bfloat16 gradients in bfloat16; PyTorch adds 1e-6 to
-    the norm.
+    Differs from: optax accumulates the norm of bfloat16 gradients in bfloat16, and gives zeros
+    where squares overflow; PyTorch adds 1e-6 to the norm.
     """
 
     def init(params):
@@ -44,8 +45,7 @@ def clip_by_global_norm(max_norm: Positive) -> optax.GradientTransformationExtra
 
     def update(updates, state, params=None, **extra):
         del params, extra
-        total = sum((squared_norm(g) for g in jax.tree.leaves(updates)), jnp.zeros([]))
-        factor = factor_under(jnp.sqrt(total), max_norm)
-        return jax.tree.map(lambda g: scaled(g, factor), updates), state
+        whole = norm(updates, max_norm)
+        return jax.tree.map(lambda g: under(g, whole, max_norm), updates), state
 
     return transformation(init, update)

@@ -1,11 +1,11 @@
 """Clipping the norm of each tensor."""
 
 import jax
-import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control.norm import factor_under, scaled, squared_norm
+from jaxopt_lab.control.norm import under
 from jaxopt_lab.core.declare import declare
+from jaxopt_lab.core.norm import norms
 from jaxopt_lab.core.ranges import Positive, checked
 from jaxopt_lab.core.transformation import transformation
 
@@ -36,11 +36,10 @@ def clip_by_norm(max_norm: Positive) -> optax.GradientTransformationExtraArgs:
         del params
         return optax.EmptyState()
 
-    def clip(g):
-        return scaled(g, factor_under(jnp.sqrt(squared_norm(g)), max_norm))
-
     def update(updates, state, params=None, **extra):
         del params, extra
-        return jax.tree.map(clip, updates), state
+        leaves, structure = jax.tree.flatten(updates)
+        pairs = zip(leaves, norms(updates, max_norm), strict=True)
+        return structure.unflatten([under(g, size, max_norm) for g, size in pairs]), state
 
     return transformation(init, update)

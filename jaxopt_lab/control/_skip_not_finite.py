@@ -1,4 +1,4 @@
-"""Skipping steps whose gradient is not finite."""
+"""Skipping steps that are not finite."""
 
 from typing import Annotated, Any, NamedTuple
 
@@ -6,14 +6,19 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.control.states import inner_transformation, select_step, zero_where
+from jaxopt_lab.control.states import (
+    inner_transformation,
+    select_step,
+    stays_finite,
+    zero_where,
+)
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.tree import all_finite
 
 
 class SkipNotFiniteState(NamedTuple):
-    """Gradients that were not finite, in a row and in all, and the wrapped state."""
+    """Steps left out, in a row and in all, and the wrapped state."""
 
     in_a_row: jax.Array
     total: jax.Array
@@ -27,11 +32,13 @@ def skip_not_finite(
     *,
     max_consecutive: Annotated[int | None, Range(0)] = None,
 ) -> optax.GradientTransformationExtraArgs:
-    """Leave out a step whose gradient holds NaN or infinity.
+    """Leave out a step whose gradient holds NaN or infinity, or whose outcome would.
 
-    Against a rare overflow, which would otherwise stay in the moments for good.
+    Against a rare overflow, which would otherwise stay in the moments for good. The square of a
+    gradient of 1e20 is infinite, so what the step makes of the state is looked at, too: a number in
+    it that was finite must stay so.
 
-        u <- 0, state of `inner` as it was    where some g is not finite
+        u <- 0, state of `inner` as it was    where some g, u or number of the state is not finite
 
     What controls inside observe of such a call, they keep. The choice is a select and not a branch,
     so each lane of a `vmap` has its own.
@@ -59,11 +66,12 @@ def skip_not_finite(
         )
 
     def update(updates, state, params=None, **extra):
-        bad = ~all_finite(updates)
+        grads_are_finite = all_finite(updates)
+        updates, new = inner.update(updates, state.inner, params, **extra)
+        bad = ~(grads_are_finite & all_finite(updates) & stays_finite(state.inner, new))
         in_a_row = jnp.where(bad, optax.safe_increment(state.in_a_row), 0)
         total = jnp.where(bad, optax.safe_increment(state.total), state.total)
         skip = bad if max_consecutive is None else bad & (in_a_row <= max_consecutive)
-        updates, new = inner.update(updates, state.inner, params, **extra)
         new = select_step(~skip, new, state.inner)
         return zero_where(skip, updates), SkipNotFiniteState(in_a_row, total, new)
 

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.norm import largest, power_of_two
 from jaxopt_lab.core.ranges import Count, checked
+from jaxopt_lab.core.tree import cast_like
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg.products import Product
 
@@ -37,6 +39,9 @@ def cg(
     where it has converged, where p.A p <= 0 (what has been found so far minimizes the quadratic
     over the directions before), and where a number is not finite.
 
+    Its derivative, in b and in what `product` closes over, is that of A^-1 b, by one more solve;
+    in x0 it is zero. Its own steps have none once they stand still.
+
     Args:
       product: v -> A v.
       b: a pytree of floating arrays, or of complex ones for a Hermitian A.
@@ -55,10 +60,39 @@ def cg(
     Differs from: `jax.scipy.sparse.linalg.cg`, which divides by zero once it has converged.
     """
     precondition = preconditioner or (lambda r: r)
+    hermitian = any(map(jnp.iscomplexobj, jax.tree.leaves(b)))
+
+    def transpose_solve(product, b):
+        """With A^T, which is the conjugate of A: the derivative's system."""
+        return _solve(product, b, iterations, lambda r: _conj(precondition(_conj(r))), None)
+
+    x, (residual, negative) = jax.lax.custom_linear_solve(
+        product,
+        b,
+        lambda product, b: _solve(product, b, iterations, precondition, x0),
+        transpose_solve,
+        symmetric=not hermitian,
+        has_aux=True,
+    )
+    return CGResult(x, residual, negative)
+
+
+def _solve(
+    product: Product,
+    b: Params,
+    iterations: int,
+    precondition: Product,
+    x0: Params | None,
+) -> tuple[Params, tuple[jax.Array, jax.Array]]:
+    """The solution, |b - A x|, and whether a direction of no or negative curvature ended it."""
     if x0 is None:
         x, r = optax.tree.zeros_like(b), b
     else:
-        x, r = x0, optax.tree.sub(b, product(x0))
+        x = cast_like(x0, b)
+        r = optax.tree.sub(b, product(x))
+    # Linear in the scale of r and x: by a power of two nothing is rounded, and no square is lost.
+    scale = _scale(r, x)
+    x, r = (jax.tree.map(lambda v: v / scale.astype(v.real.dtype), v) for v in (x, r))
     p = precondition(r)
     start = (x, r, p, _dot(r, p), jnp.array(True), jnp.array(False))
 
@@ -80,7 +114,17 @@ def cg(
         return *kept, going, negative
 
     x, r, _, _, _, negative = jax.lax.fori_loop(0, iterations, body, start)
-    return CGResult(x, jnp.sqrt(_dot(r, r)), negative)
+    x = jax.tree.map(lambda v: (v * scale.astype(v.real.dtype)).astype(v.dtype), x)
+    return x, (scale * jnp.sqrt(_dot(r, r)), negative)
+
+
+def _scale(r, x):
+    """The power of two next to the largest of r, if that of x may be divided by it."""
+    return power_of_two(jnp.maximum(largest(r), largest(x) * 2**-60))
+
+
+def _conj(tree):
+    return jax.tree.map(jnp.conj, tree)
 
 
 def _dot(a, b):

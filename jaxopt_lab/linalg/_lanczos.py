@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from jaxopt_lab.core.norm import norm
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg.products import Product
@@ -63,8 +64,8 @@ def lanczos(product: Product, v0: Params, k: Count) -> LanczosResult:
         q = jnp.where(beta > 0, r / jnp.where(beta > 0, beta, 1), 0)
         return (basis, q), (alpha, beta)
 
-    norm = jnp.linalg.norm(flat)
-    q = flat / jnp.where(norm > 0, norm, 1)
+    length = norm(flat)
+    q = length.inverse * flat / jnp.where(length.size > 0, length.size, 1)
     start = (jnp.zeros((k, flat.size), flat.dtype), q)
     (basis, _), (alpha, beta) = jax.lax.scan(body, start, jnp.arange(k))
     return LanczosResult(alpha, beta[:-1], jax.vmap(unravel)(basis))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import bias_correction, moving_average
-from jaxopt_lab.core.norm import squared
+from jaxopt_lab.core.norm import root, squared
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import transformation
@@ -90,7 +90,7 @@ def _adam(
         g = widen(grads)
         m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
         v = jax.tree.map(lambda v, g: moving_average(b2, v, squared(g)), state.square, g)
-        step = jax.tree.map(lambda m, v: factor * (m / c1) / (jnp.sqrt(v / c2) + eps), m, v)
+        step = jax.tree.map(lambda m, v: factor * (m / c1) / (root(v / c2) + eps), m, v)
         return cast_like(step, grads), AdamState(count, m, v)
 
     return transformation(init, update)

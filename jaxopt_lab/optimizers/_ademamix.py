@@ -10,7 +10,7 @@ from jaxopt_lab.core.ranges import Decay, LearningRate, Momentum, Positive, Rang
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.types import ScalarOrSchedule
-from jaxopt_lab.optimizers.from_optax import from_optax
+from jaxopt_lab.optimizers.from_optax import SMALLEST, from_optax
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
@@ -73,6 +73,7 @@ def ademamix(
             value_at(b3, step),
             value_at(alpha, step),
             eps,
+            SMALLEST,
             weight_decay=value_at(weight_decay, step),
             mask=decays,
         )

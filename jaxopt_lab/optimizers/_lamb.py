@@ -7,7 +7,8 @@ from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers.by_layer import by_layer
-from jaxopt_lab.optimizers.from_optax import from_optax
+from jaxopt_lab.optimizers.from_optax import SMALLEST, from_optax
+from jaxopt_lab.optimizers.trust_ratio import scale_by_trust_ratio
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
@@ -56,9 +57,9 @@ def lamb(
 
     def build(eta, step):
         return optax.chain(
-            optax.scale_by_adam(b1, b2, eps),
+            optax.scale_by_adam(b1, b2, eps, SMALLEST),
             optax.add_decayed_weights(value_at(weight_decay, step), decays),
-            by_layer(optax.scale_by_trust_ratio(), batch_axes),
+            by_layer(scale_by_trust_ratio(), batch_axes),
             optax.scale_by_learning_rate(eta),
         )
 

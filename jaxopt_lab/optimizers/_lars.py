@@ -8,6 +8,7 @@ from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers.by_layer import by_layer
 from jaxopt_lab.optimizers.from_optax import from_optax
+from jaxopt_lab.optimizers.trust_ratio import scale_by_trust_ratio
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
@@ -57,7 +58,7 @@ def lars(
     decays = masked(mask, batch_axes)
 
     def build(eta, step):
-        ratio = optax.scale_by_trust_ratio(trust_coefficient=trust_coefficient)
+        ratio = scale_by_trust_ratio(trust_coefficient)
         return optax.chain(
             optax.add_decayed_weights(value_at(weight_decay, step), decays),
             optax.masked(by_layer(ratio, batch_axes), decays),

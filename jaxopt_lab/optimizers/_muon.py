@@ -1,13 +1,19 @@
 """Muon: orthogonalized momentum."""
 
+from typing import NamedTuple
+
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.mask import BatchAxes, Mask, full_batch_axes, masked
+from jaxopt_lab.core.norm import norms
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
-from jaxopt_lab.optimizers.from_optax import from_optax
+from jaxopt_lab.core.types import Params
+from jaxopt_lab.optimizers.by_layer import by_layer
+from jaxopt_lab.optimizers.from_optax import SMALLEST, from_optax
 from jaxopt_lab.optimizers.weight_decay import WeightDecay
 
 
@@ -61,20 +67,18 @@ def muon(
       ArgumentError: for a number out of its range.
 
     Reference: Jordan et al., 2024, https://kellerjordan.github.io/posts/muon;
-    `optax.contrib.muon`.
+    `optax.contrib.muon`, whose steps on matrices these are.
 
     Differs from: optax gives tensors of rank above 2 to Adam; its Nesterov flag changes its Adam
     too, as here, and its m^ under Nesterov is divided by 1 - beta^(t+1).
     """
     decays = masked(mask, batch_axes)
 
-    def axes(p, batch):
-        if p.ndim - batch < 2 or p.size == 0:
-            return None
-        return optax.contrib.MuonDimensionNumbers(tuple(range(batch, p.ndim - 1)), p.ndim - 1)
+    def kinds(params):
+        def kind(p, batch):
+            return "matrix" if p.ndim - batch > 1 and p.size else "other"
 
-    def dimensions(params):
-        return jax.tree.map(axes, params, full_batch_axes(batch_axes, params))
+        return jax.tree.map(kind, params, full_batch_axes(batch_axes, params))
 
     def decay(eta, step):
         # A member of its own, because one lambda and one mask serve the matrices and the rest.
@@ -82,16 +86,77 @@ def muon(
         return optax.add_decayed_weights(rate, decays)
 
     def build(eta, step):
-        method = optax.contrib.muon(
-            eta,
-            ns_steps=ns_steps,
-            beta=beta,
-            eps=eps,
-            nesterov=nesterov,
-            adam_b1=adam_b1,
-            adam_b2=adam_b2,
-            muon_weight_dimension_numbers=dimensions,
+        matrix = optax.chain(
+            _momentum(beta, nesterov),
+            by_layer(_orthogonalized(eps, ns_steps), batch_axes),
+            optax.scale_by_learning_rate(eta),
         )
+        other = optax.adam(eta, adam_b1, adam_b2, eps, SMALLEST, nesterov=nesterov)
+        method = optax.partition({"matrix": matrix, "other": other}, kinds)
         return optax.chain(method, decay(eta, step))
 
     return from_optax("muon", learning_rate, build)
+
+
+class MuonState(NamedTuple):
+    """Steps taken and the momentum of the matrices."""
+
+    count: jax.Array
+    momentum: Params
+
+
+def _momentum(beta: float, nesterov: bool) -> optax.GradientTransformation:
+    """g becomes what is orthogonalized: its average without bias, with nesterov once more g."""
+
+    def init(params):
+        return MuonState(jnp.zeros([], jnp.int32), optax.tree.zeros_like(params))
+
+    def update(grads, state, params=None):
+        del params
+        count = jnp.asarray(optax.safe_increment(state.count))
+        # In the order of optax's sums.
+        momentum = jax.tree.map(lambda m, g: (1 - beta) * g + beta * m, state.momentum, grads)
+        now, following = 1 - beta**count, 1 - beta ** jnp.asarray(optax.safe_increment(count))
+
+        def ahead(m, g):
+            if not nesterov:
+                return m / now.astype(m.dtype)
+            mean = m / following.astype(m.dtype)
+            return beta * mean + (1 - beta) * (g / now.astype(g.dtype))
+
+        return jax.tree.map(ahead, momentum, grads), MuonState(count, momentum)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _orthogonalized(eps: float, steps: int) -> optax.GradientTransformation:
+    """u becomes `max(1, outputs / inputs)^(1/2) O` of each tensor as a matrix."""
+
+    def direction(mean, length):
+        matrix = mean.reshape(-1, mean.shape[-1])
+        inputs, outputs = matrix.shape
+        width = jnp.sqrt(jnp.maximum(1, outputs / inputs))
+        unit = matrix * length.inverse / (length.size + eps * length.inverse)
+        return width * newton_schulz(unit, steps).reshape(mean.shape)
+
+    def update(means, state, params=None):
+        del params
+        leaves, structure = jax.tree.flatten(means)
+        return structure.unflatten(map(direction, leaves, norms(leaves))), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def newton_schulz(matrix: jax.Array, steps: int) -> jax.Array:
+    """A matrix of the same singular vectors, with singular values near 1.
+
+    X <- a X + b (X X^H) X + c (X X^H)^2 X        so many times, from |X| <= 1
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    transposed = matrix.shape[0] > matrix.shape[1]
+    # The smaller of the two squares, in optax's batch of one.
+    x = (matrix.T if transposed else matrix)[None]
+    for _ in range(steps):
+        square = x @ x.mT.conj()
+        x = a * x + (b * square + c * square @ square) @ x
+    return x[0].T if transposed else x[0]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import bias_correction, moving_average
-from jaxopt_lab.core.norm import squared
+from jaxopt_lab.core.norm import root, squared
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import transformation
@@ -108,7 +108,7 @@ def _nadam(
         m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
         v = jax.tree.map(lambda v, g: moving_average(b2, v, squared(g)), state.square, g)
         step = jax.tree.map(
-            lambda g, m, v: factor * (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps), g, m, v
+            lambda g, m, v: factor * (of_mean * m + of_grad * g) / (root(v / c2) + eps), g, m, v
         )
         return cast_like(step, grads), NadamState(count, product, m, v)
 

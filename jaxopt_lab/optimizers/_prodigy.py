@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.averages import bias_correction
 from jaxopt_lab.core.mask import BatchAxes, Mask, masked
+from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex
@@ -72,35 +73,37 @@ def prodigy(
     decays = masked(mask, batch_axes)
 
     def build(eta, step):
-        method = optax.contrib.prodigy(
-            eta,
-            (b1, b2),
-            eps=eps,
-            estim_lr0=estim_lr0,
-            estim_lr_coef=estim_lr_coef,
-            safeguard_warmup=safeguard_warmup,
-        )
+        def init(params):
+            refuse_complex("prodigy", params)
+            return optax.contrib.prodigy(eta, estim_lr0=estim_lr0).init(params)
 
         def update(grads, state: Any, params=None):
-            new: Any
-            updates, new = method.update(grads, state, params)
-            # Until something is summed, r / |s| is 0 / 0.
-            summed = [jnp.any(s != 0) for s in jax.tree.leaves(new.grad_sum)]
-            started = jnp.any(jnp.array(summed))
-            distance = jnp.where(started, new.estim_lr, state.estim_lr)
+            d, count = state.estim_lr, jnp.asarray(optax.safe_increment(state.count))
+            b3 = b2**0.5
+            # As optax rounds it.
+            a = jnp.asarray(d * eta * ((1 - b2**count) ** 0.5 / (1 - b1**count)), d.dtype)
+            dg = jax.tree.map(lambda g: d * g, grads)
+            m = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.exp_avg, dg)
+            v = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.exp_avg_sq, dg)
+            weight = d if safeguard_warmup else a
+            s = jax.tree.map(lambda s, g: b3 * s + weight * g / estim_lr0, state.grad_sum, dg)
+            moved = jax.tree.map(lambda p0, p: p0 - p, state.params0, params)
+            r = b3 * state.numerator_weighted
+            r = r + d / estim_lr0 * a * optax.tree.vdot(grads, moved)
+            total = jnp.asarray(optax.tree.sum(jax.tree.map(jnp.abs, s)))
+            started = total > 0  # before something is summed, r / |s| is 0 / 0
+            found = jnp.maximum(d, estim_lr_coef * r / jnp.where(started, total, 1))
+            distance = jnp.where(started, found, d)
             c1, c2 = bias_correction(b1, step + 1), bias_correction(b2, step + 1)
-            rate = eta * state.estim_lr * jnp.sqrt(c2) / c1
+            rate = eta * d * jnp.sqrt(c2) / c1
             updates = jax.tree.map(
-                lambda u, p, lam: jnp.where(started, u, 0) - rate * lam * p,
-                updates,
+                lambda m, v, p, lam: -a * m / (root(v) + distance * eps) - rate * lam * p,
+                m,
+                v,
                 params,
                 decay_rates(weight_decay, decays, params, step),
             )
-            return updates, new._replace(estim_lr=distance)
-
-        def init(params):
-            refuse_complex("prodigy", params)
-            return method.init(params)
+            return updates, optax.contrib.ProdigyState(m, v, s, state.params0, distance, r, count)
 
         return optax.GradientTransformation(init, update)
 

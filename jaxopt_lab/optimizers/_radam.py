@@ -1,7 +1,12 @@
 """RAdam: Adam with a rectified second moment."""
 
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.norm import root, squared
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.optimizers.from_optax import from_optax
@@ -41,6 +46,33 @@ def radam(
 
     def build(eta, step):
         del step
-        return optax.radam(eta, b1, b2, eps)
+        return optax.chain(_scale_by_radam(b1, b2, eps), optax.scale_by_learning_rate(eta))
 
     return from_optax("radam", learning_rate, build)
+
+
+def _scale_by_radam(b1, b2, eps) -> optax.GradientTransformation:
+    """`optax.scale_by_radam` with derivatives that are finite, while rho < 5 and at 0."""
+
+    def update(grads, state: Any, params=None):
+        del params
+        count = jnp.asarray(optax.safe_increment(state.count))
+        # In the order of optax's sums.
+        m = jax.tree.map(lambda m, g: (1 - b1) * g + b1 * m, state.mu, grads)
+        v = jax.tree.map(lambda v, g: (1 - b2) * squared(g) + b2 * v, state.nu, grads)
+        c1, c2 = 1 - b1**count, 1 - b2**count
+        limit = 2.0 / (1.0 - b2) - 1.0
+        rho = limit - 2 * count * b2**count / (1 - b2**count)
+        known = rho >= 5
+        ratio = (rho - 4.0) * (rho - 2.0) * limit / ((limit - 4.0) * (limit - 2.0) * rho)
+        r = root(jnp.where(known, ratio, 0))
+
+        def step(m, v):
+            mean = m / c1.astype(m.dtype)
+            return jnp.where(
+                known, r.astype(m.dtype) * mean / (root(v / c2.astype(v.dtype)).real + eps), mean
+            )
+
+        return jax.tree.map(step, m, v), state._replace(count=count, mu=m, nu=v)
+
+    return optax.GradientTransformation(optax.scale_by_adam(b1, b2, eps).init, update)

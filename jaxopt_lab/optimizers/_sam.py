@@ -9,6 +9,7 @@ import optax
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.norm import norm
 from jaxopt_lab.core.ranges import Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.transformation import as_arrays, require_like, trained_part
@@ -71,11 +72,14 @@ def sam(
                 "update(grads, state, params, grad_fn=jax.grad(loss))"
             )
         g = widen(trained_part(grads, params))
-        norm = optax.tree.norm(g)
-        scale = jnp.where(norm > 0, value_at(rho, state.count) / jnp.where(norm > 0, norm, 1), 0)
+        whole = norm(g)
+        some = whole.size > 0
+        radius = jnp.where(some, value_at(rho, state.count) / jnp.where(some, whole.size, 1), 0)
         # Of whole parameters: what cannot be trained is part of what grad_fn takes.
         uphill = jax.tree.map(
-            lambda p, g: (p + scale * g).astype(p.dtype) if is_trained(p) else p, params, g
+            lambda p, g: (p + radius * (whole.inverse * g)).astype(p.dtype) if is_trained(p) else p,
+            params,
+            g,
         )
         sharp = jax.tree.map(
             lambda p, s, g: s.astype(g.dtype) if is_trained(p) else g,

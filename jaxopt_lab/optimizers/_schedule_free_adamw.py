@@ -1,9 +1,13 @@
 """Schedule-Free AdamW."""
 
+from typing import Any
+
+import jax
 import optax
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.mask import BatchAxes, Mask, masked
+from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.ranges import Decay, LearningRate, OpenDecay, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
@@ -63,9 +67,25 @@ def schedule_free_adamw(
 
     def build(eta, step):
         decay = optax.add_decayed_weights(value_at(weight_decay, step), decays)
-        # Adam without its first moment, whose work the average does.
-        scale = optax.scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True)
-        inner = optax.chain(scale, decay, optax.scale_by_learning_rate(eta))
+        inner = optax.chain(
+            _scale_by_second_moment(b2, eps), decay, optax.scale_by_learning_rate(eta)
+        )
         return optax.contrib.schedule_free(inner, eta, b1)
 
     return from_optax("schedule_free_adamw", learning_rate, build)
+
+
+def _scale_by_second_moment(b2, eps) -> optax.GradientTransformation:
+    """Adam without its first moment, whose work the average does: `g / (sqrt(v^) + eps)`.
+
+    `optax.scale_by_rms` with derivatives that are finite at 0.
+    """
+    method = optax.scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True)
+
+    def update(grads, state: Any, params=None):
+        del params
+        new: Any = method.update(grads, state)[1]
+        below = optax.tree.bias_correction(new.nu, b2, new.count)
+        return jax.tree.map(lambda g, v: 1 / (root(v.real) + eps) * g, grads, below), new
+
+    return optax.GradientTransformation(method.init, update)

@@ -27,6 +27,8 @@ def by_layer(
             return function(update, param)
 
         axes = full_batch_axes(batch_axes, params)
+        if not any(jax.tree.leaves(axes)):
+            return method.update(updates, state, params)
         return jax.tree.map(each, axes, updates, params), state
 
     return optax.GradientTransformation(method.init, update)

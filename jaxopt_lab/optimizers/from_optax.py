@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxopt_lab.core.rates import value_at
@@ -12,6 +13,10 @@ from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen
 from jaxopt_lab.core.types import ScalarOrSchedule
 from jaxopt_lab.optimizers.weight_decay import need_params
+
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""For optax's `eps_root`: with it the derivative of a root at 0 is finite, and values stay what
+they are, because it is rounded off beside any square that counts."""
 
 
 class FromOptaxState(NamedTuple):

@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.declare import declare
+from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.ranges import (
     Count,
     Decay,
@@ -146,7 +147,7 @@ def scale_by_diagonal_hessian(
         return hutchinson_diag(product, like, curvature.probe_key, samples)
 
     def size(h):
-        return jnp.sqrt(h) ** power if squared else jnp.abs(h)
+        return root(h) ** power if squared else jnp.abs(h)
 
     def direction(g, state, curvature, extra):
         del extra

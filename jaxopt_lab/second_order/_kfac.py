@@ -26,6 +26,7 @@ from jax import lax
 from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.declare import declare
+from jaxopt_lab.core.norm import largest, power_of_two
 from jaxopt_lab.core.ranges import (
     Count,
     Decay,
@@ -171,9 +172,12 @@ def kfac(
         g = widen(grads)
         u, preconditioner = precondition.update(g, state.preconditioner, params, **extra)
         if norm_constraint is not None:
-            length = eta**2 * optax.tree.vdot(g, u)
-            allowed = jnp.sqrt(norm_constraint / jnp.where(length > 0, length, norm_constraint))
-            eta = eta * jnp.minimum(allowed, 1)
+            # Of both over a power of two, so that the product neither overflows nor underflows.
+            unit = power_of_two(jnp.maximum(largest(g), largest(u)))
+            length = eta**2 * optax.tree.vdot(*optax.tree.scale(1 / unit, (g, u)))
+            moves = length > 0
+            allowed = jnp.sqrt(norm_constraint / jnp.where(moves, length, norm_constraint))
+            eta = eta * jnp.where(moves, jnp.minimum(allowed / unit, 1), 1)
         velocity = jax.tree.map(lambda v, u: beta * v - eta * u, state.velocity, u)
         return cast_like(velocity, grads), KfacState(preconditioner, velocity)
 

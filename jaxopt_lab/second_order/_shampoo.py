@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.mask import BatchAxes, full_batch_axes
+from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
@@ -87,8 +88,8 @@ def shampoo(
         the parameters that gives one; None for 0.
 
     Returns:
-      A transformation; state `WithLearningRateState(count, inner)`. A gradient that is not finite
-      is left out of all averages.
+      A transformation; state `WithLearningRateState(count, inner)`. A gradient that is not finite,
+      or whose squares are not, is left out of all averages.
 
     Raises:
       ArgumentError: for a number out of its range.
@@ -173,7 +174,7 @@ def scale_by_shampoo(
         parts = [b.join(b.times(cut[name], roots[name])) for name, b in blocks.items()]
         direction = jax.tree.structure(g).unflatten(parts)
         if graft == "adam":
-            target = jax.tree.map(lambda g, v: g / (jnp.sqrt(v) + 1e-8), g, square)
+            target = jax.tree.map(lambda g, v: g / (root(v) + 1e-8), g, square)
             direction = with_length_of(direction, target)
         elif graft == "sgd":
             direction = with_length_of(direction, g)

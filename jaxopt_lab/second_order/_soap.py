@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.mask import BatchAxes, full_batch_axes
+from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
@@ -81,8 +82,8 @@ def soap(
         the parameters that gives one; None for 0.
 
     Returns:
-      A transformation; state `WithLearningRateState(count, inner)`. A gradient that is not finite
-      is left out of all averages.
+      A transformation; state `WithLearningRateState(count, inner)`. A gradient that is not finite,
+      or whose squares are not, is left out of all averages.
 
     Raises:
       ArgumentError: for a number out of its range.
@@ -162,7 +163,7 @@ def scale_by_soap(
             transposed = jax.tree.map(jnp.matrix_transpose, basis)
             rotated = b.times(cut[name], transposed)
             square[name] = step_toward(state.square[name], rotated**2, second)
-            scaled = b.times(b.cut(m), transposed) / (jnp.sqrt(square[name]) + eps)
+            scaled = b.times(b.cut(m), transposed) / (root(square[name]) + eps)
             parts.append(b.join(b.times(scaled, basis)))
         direction = finite_direction(jax.tree.structure(g).unflatten(parts), g)
         return cast_like(direction, grads), SoapState(count, mean, square, statistics, bases)

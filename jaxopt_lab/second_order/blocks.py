@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxopt_lab.core.tree import all_finite, widen
+from jaxopt_lab.core.norm import squared
+from jaxopt_lab.core.tree import widen
 
 _HIGH = lax.Precision.HIGHEST
 
@@ -92,7 +93,10 @@ class Blocks:
 
 
 def finite_or_zeros(grads: Any) -> tuple[Any, jax.Array]:
-    """Gradients in float32 or wider and whether all are finite; zeros where not."""
+    """Gradients in float32 or wider and whether all squares are finite; zeros where not.
+
+    No product of two entries of a gradient is larger than the sum of its squares.
+    """
     g = widen(grads)
-    finite = all_finite(g)
+    finite = jnp.isfinite(sum((jnp.sum(squared(x)) for x in jax.tree.leaves(g)), jnp.zeros([])))
     return jax.tree.map(lambda x: jnp.where(finite, x, 0), g), finite

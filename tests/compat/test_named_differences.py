@@ -4,6 +4,7 @@ Each line is a recorded case, and the form that it would be with the named diffe
 form must miss the record by far more than the tolerance of `test_against_records`.
 """
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -182,3 +183,10 @@ def test_the_record_sees(undone):
     found = path(tx)
     assert np.isfinite(found).all()
     assert difference(found, record) > 1e-4
+
+
+@pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])
+def test_keras_clips_a_gradient_whose_squares_overflow(clip):
+    """Keras gives zeros."""
+    g, tx = jnp.array([3e20, 4e20]), keras.SGD(1.0, **{clip: 1.0})
+    np.testing.assert_allclose(tx.update(g, tx.init(g))[0], [-0.6, -0.8], rtol=1e-6)

@@ -17,7 +17,7 @@ from jaxopt_lab.control import (
     skip_not_finite,
 )
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.optimizers import adam, momentum
+from jaxopt_lab.optimizers import adadelta, adagrad, adam, momentum, rmsprop
 from jaxopt_lab.testing.transformation import some_params
 
 
@@ -203,3 +203,39 @@ def test_noise_on_a_complex_gradient_is_circular():
     assert noise.dtype == jnp.complex64
     # Of 20,000 draws, within 5 standard errors.
     np.testing.assert_allclose([jnp.var(noise.real), jnp.var(noise.imag)], 0.02, rtol=0.05)
+
+
+@pytest.mark.parametrize("clip", [clip_by_norm, clip_by_global_norm])
+@pytest.mark.parametrize("size", [3e20, 5e37, 1e-20, 1e-30])
+def test_squares_may_overflow_or_underflow(clip, size):
+    grads = {"w": size * jnp.array([3.0, -4.0]) / 5}
+    np.testing.assert_allclose(apply(clip(size / 8), grads)["w"], grads["w"] / 8, rtol=1e-6)
+    small, wide = apply(clip(1e-3), grads)["w"], np.asarray(grads["w"], np.float64)
+    np.testing.assert_allclose(small, wide * min(1, 1e-3 / size), rtol=1e-6)
+
+
+@pytest.mark.parametrize("clip", [clip_by_norm, clip_by_global_norm])
+def test_a_traced_bound_of_zero(clip):
+    found = jax.jit(lambda c, g: apply(clip(c), g))(0.0, {"a": jnp.zeros(2), "b": jnp.ones(2)})
+    assert_trees_equal(found, {"a": jnp.zeros(2), "b": jnp.zeros(2)})
+    assert_trees_equal(jax.jit(lambda c: apply(clip(c), jnp.zeros(2)))(0.0), jnp.zeros(2))
+
+
+@pytest.mark.parametrize("make", [adam, adadelta, rmsprop, adagrad])
+def test_skips_a_finite_gradient_whose_square_is_not(make):
+    """Else the second moment stays infinite, and nothing moves ever after."""
+    tx, params = skip_not_finite(make(0.1)), {"w": jnp.ones(2)}
+    usual = {"w": jnp.array([0.1, -0.2])}
+    _, state = tx.update(usual, tx.init(params), params)
+    updates, skipped = tx.update({"w": jnp.array([1e20, 0.0])}, state, params)
+    assert_trees_equal(updates, {"w": jnp.zeros(2)})
+    assert_trees_equal(skipped.inner, state.inner)
+    assert (int(skipped.in_a_row), int(skipped.total)) == (1, 1)
+    assert_trees_equal(tx.update(usual, skipped, params)[0], tx.update(usual, state, params)[0])
+
+
+def test_a_best_value_that_is_infinite_at_first_skips_nothing():
+    tx = skip_not_finite(early_stopping(momentum(0.1), patience=3))
+    params = {"w": jnp.ones(2)}
+    _, state = tx.update(params, tx.init(params), params, metrics=metrics(1.0))
+    assert int(state.total) == 0

@@ -222,3 +222,57 @@ def test_cg_and_lanczos_of_a_hermitian_matrix():
     tridiagonal = np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1)
     values = np.linalg.eigvalsh(tridiagonal)
     np.testing.assert_allclose(values, np.linalg.eigvalsh(matrix), rtol=1e-4)
+
+
+def small_system():
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(5, 5))
+    matrix = jnp.asarray(root @ root.T + np.eye(5), jnp.float32)
+    return matrix, jnp.asarray(rng.normal(size=5), jnp.float32)
+
+
+@pytest.mark.parametrize("size", [1e-34, 1e-23, 1e20, 1e36])
+def test_cg_solves_at_every_scale(size):
+    matrix, b = small_system()
+    solve = jax.jit(lambda b: linalg.cg(lambda v: matrix @ v, b, iterations=20).x)
+    # By a power of two: the same numbers, scaled.
+    scale = float(2.0 ** np.round(np.log2(size)))
+    np.testing.assert_array_equal(solve(scale * b) / scale, solve(b))
+
+
+def test_cg_from_a_start_far_above_its_residual():
+    matrix, b = small_system()
+    x0 = jnp.linalg.solve(matrix, b)
+    for start in (x0, 1e10 * x0):
+        found = linalg.cg(lambda v: matrix @ v, matrix @ start, iterations=20, x0=start)
+        np.testing.assert_allclose(found.x, start, rtol=1e-4)
+
+
+def test_the_derivative_of_cg_is_that_of_the_solution():
+    """Also where it has converged long before its last iteration."""
+    matrix, b = small_system()
+
+    def total(solve):
+        return lambda matrix, b: jnp.sum(jnp.sin(solve(matrix, b)))
+
+    def by_cg(matrix, b):
+        x0 = jnp.ones(5)
+        return linalg.cg(lambda v: matrix @ v, b, iterations=30, x0=x0).x
+
+    found = jax.jit(jax.grad(total(by_cg), (0, 1)))(matrix, b)
+    expected = jax.grad(total(jnp.linalg.solve), (0, 1))(matrix, b)
+    for a, e in zip(found, expected, strict=True):
+        # float32, of a matrix with a condition below 30.
+        np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-5)
+    _, forward = jax.jvp(lambda b: by_cg(matrix, b), (b,), (b,))
+    np.testing.assert_allclose(forward, jnp.linalg.solve(matrix, b), rtol=1e-4)
+
+
+def test_lanczos_from_a_vector_whose_squares_underflow():
+    matrix, b = small_system()
+    product = lambda v: matrix @ v  # noqa: E731
+    scale = 2.0**-80
+    for small, usual in zip(
+        linalg.lanczos(product, scale * b, 4), linalg.lanczos(product, b, 4), strict=True
+    ):
+        np.testing.assert_allclose(small, usual, rtol=1e-4, atol=1e-5)

@@ -114,3 +114,16 @@ def test_a_scale_of_the_rate_acts_where_the_rate_stands_in_the_state_too(name):
         updates, other_state = plain(jax.grad(loss)(other, k), other_state, other)
         other = optax.apply_updates(other, updates)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), params, other)
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e25])
+def test_a_trust_ratio_at_every_size_of_the_gradient(size):
+    """LARS' step does not depend on it; neither does Muon's, above its epsilon."""
+    params = {"w": jnp.array([[3.0, 0.0], [0.0, 4.0]])}
+    usual = {"w": jnp.array([[0.6, 0.0], [0.8, 0.0]])}
+    for tx in (optimizers.lars(0.1), muon(0.1, eps=1e-35)):
+        found, expected = (
+            tx.update(jax.tree.map(lambda g, s=s: s * g, usual), tx.init(params), params)[0]["w"]
+            for s in (size, 1.0)
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

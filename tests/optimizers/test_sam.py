@@ -99,3 +99,12 @@ def test_the_gradient_function_is_given_whole_numbers_too():
     uphill = 1 + 0.5 / np.sqrt(2)
     np.testing.assert_allclose(updates["w"], [-0.1 * 3 * uphill**2] * 2, rtol=1e-6)
     assert optax.apply_updates(params, updates)["n"] == 3
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e-30, 1e20, 5e37])
+def test_the_radius_is_the_same_at_every_size_of_the_gradient(size):
+    grad_fn = lambda p: jax.tree.map(lambda x: size * (x + 1), p)  # noqa: E731
+    params = {"w": jnp.array([2.0, 3.0])}
+    tx = sam(0.5)
+    found, _ = tx.update(grad_fn(params), tx.init(params), params, grad_fn=grad_fn)
+    np.testing.assert_allclose(found["w"], size * np.array([3.3, 4.4]), rtol=1e-6)

@@ -298,3 +298,21 @@ def test_the_record_is_of_kfac_jax():
         for _ in range(4):
             params, state, _ = optimizer.step(params, state, key, batch=(x, labels), **rates)
     np.testing.assert_allclose(flat(params), KFAC_JAX, rtol=1e-7)
+
+
+@pytest.mark.parametrize(("size", "constraint"), [(1e-22, None), (1e22, 1e-6)])
+def test_the_norm_constraint_at_every_size_of_the_gradient(size, constraint):
+    """A huge step is brought to the length that is allowed, a tiny one is left alone."""
+    params, curvature = problem()
+    grads = jax.jit(curvature.gradient)()
+
+    def step(constraint, scale):
+        tx = so.kfac(0.1, norm_constraint=constraint)
+        scaled = jax.tree.map(lambda g: scale * g, grads)
+        return tx.update(scaled, tx.init(params), params, curvature=curvature)[0]
+
+    found, expected = jax.jit(lambda: (step(1e-6, size), step(constraint, 1.0)))()
+    scale = size if constraint is None else 1.0
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a / scale, b, rtol=1e-4, atol=1e-7), found, expected
+    )

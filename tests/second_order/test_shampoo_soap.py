@@ -213,3 +213,13 @@ def test_a_gradient_that_is_not_finite_leaves_no_trace():
 @pytest.mark.parametrize("method", [so.shampoo, so.soap])
 def test_takes_numbers_and_names_what_is_missing(method):
     takes_numbers_and_names_what_is_missing(method(0.1))
+
+
+@pytest.mark.parametrize("make", [so.shampoo, so.soap])
+def test_a_gradient_whose_squares_overflow_is_left_out(make):
+    params, tx = {"w": jnp.ones((2, 3))}, make(0.1)
+    usual = {"w": jnp.linspace(-1, 1, 6).reshape(2, 3)}
+    _, state = tx.update(usual, tx.init(params), params)
+    updates, after = tx.update({"w": jnp.full((2, 3), 1e20)}, state, params)
+    assert all(jnp.isfinite(x).all() for x in jax.tree.leaves((updates, after)))
+    jax.tree.map(np.testing.assert_array_equal, after.inner, state.inner)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import bias_correction, moving_average
+from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
@@ -48,7 +49,7 @@ def adam_with_epsilon_hat(
         v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
         largest = jax.tree.map(jnp.maximum, state.largest, v) if amsgrad else None
         below = largest if amsgrad else v
-        step = jax.tree.map(lambda m, v: -rate * m / (jnp.sqrt(v) + eps), m, below)
+        step = jax.tree.map(lambda m, v: -rate * m / (root(v) + eps), m, below)
         return cast_like(step, grads), EpsilonHatState(count, m, v, largest)
 
     return transformation(init, update)

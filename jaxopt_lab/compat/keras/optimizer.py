@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.compat.rates import inverse_time, is_off
+from jaxopt_lab.control import clip_by_global_norm, clip_by_norm, clip_by_value
 from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.mask import Mask, full_mask
@@ -204,12 +205,10 @@ def _around(
 
 
 def _clipped(g, clipnorm: float | None, clipvalue: float | None, global_clipnorm: float | None):
-    def to_norm(tree, largest):
-        scale = largest / jnp.maximum(optax.tree.norm(tree), largest)
-        return jax.tree.map(lambda g: g * scale, tree)
-
     if clipnorm is not None:
-        return jax.tree.map(lambda g: to_norm(g, clipnorm), g)
+        return clip_by_norm(clipnorm).update(g, optax.EmptyState())[0]
     if clipvalue is not None:
-        return jax.tree.map(lambda g: jnp.clip(g, -clipvalue, clipvalue), g)
-    return g if global_clipnorm is None else to_norm(g, global_clipnorm)
+        return clip_by_value(clipvalue).update(g, optax.EmptyState())[0]
+    if global_clipnorm is not None:
+        return clip_by_global_norm(global_clipnorm).update(g, optax.EmptyState())[0]
+    return g

@@ -1,12 +1,12 @@
 """PyTorch's Adagrad."""
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from jaxopt_lab import optimizers
 from jaxopt_lab.compat.rates import inverse_time
 from jaxopt_lab.compat.torch.optimizer import torch_optimizer
+from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.ranges import LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.transformation import transformation
@@ -54,7 +54,7 @@ def Adagrad(
         eta = value_at(rate, state.count, learning_rate_scale)
         g = widen(grads)
         total = jax.tree.map(lambda s, g: s + g * g, state.total, g)
-        step = jax.tree.map(lambda s, g: -eta * g / (jnp.sqrt(s) + eps), total, g)
+        step = jax.tree.map(lambda s, g: -eta * g / (root(s) + eps), total, g)
         count = optax.safe_increment(state.count)
         return cast_like(step, grads), optimizers.AdagradState(count, total)
 

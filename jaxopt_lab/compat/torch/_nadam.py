@@ -10,6 +10,7 @@ from jaxopt_lab import optimizers
 from jaxopt_lab.compat.torch.adam_form import shrink
 from jaxopt_lab.compat.torch.optimizer import torch_optimizer
 from jaxopt_lab.core.averages import exact_bias_correction, moving_average
+from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.ranges import Decay, LearningRate, NonNegative, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.transformation import transformation
@@ -72,7 +73,7 @@ def NAdam(
         m = jax.tree.map(lambda m, g: moving_average(b1, m, g), state.mean, g)
         v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
         step = jax.tree.map(
-            lambda g, m, v: -eta * (of_mean * m + of_grad * g) / (jnp.sqrt(v / c2) + eps), g, m, v
+            lambda g, m, v: -eta * (of_mean * m + of_grad * g) / (root(v / c2) + eps), g, m, v
         )
         step = shrink(step, params, eta, decoupled, state.count)
         return cast_like(step, grads), optimizers.NadamState(count, product, m, v)

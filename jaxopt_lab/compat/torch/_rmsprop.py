@@ -7,6 +7,7 @@ import optax
 from jaxopt_lab.compat.rates import is_off
 from jaxopt_lab.compat.torch.optimizer import torch_optimizer
 from jaxopt_lab.core.averages import moving_average
+from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.transformation import transformation
@@ -75,7 +76,7 @@ def RMSprop(
         if centered:
             mean = jax.tree.map(lambda m, g: moving_average(alpha, m, g), state.mean, g)
             spread = difference(square, mean)
-        direction = jax.tree.map(lambda e, g: g / (jnp.sqrt(e) + eps), spread, g)
+        direction = jax.tree.map(lambda e, g: g / (root(e) + eps), spread, g)
         if has_momentum:
             velocity = jax.tree.map(
                 lambda w, d: (momentum * w + d).astype(w.dtype), state.velocity, direction

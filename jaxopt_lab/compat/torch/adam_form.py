@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.compat.rates import is_off
 from jaxopt_lab.core.averages import exact_bias_correction, moving_average
+from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.transformation import transformation
 from jaxopt_lab.core.tree import cast_like, widen, zeros_accumulator
@@ -56,7 +57,7 @@ def torch_adam(
         v = jax.tree.map(lambda v, g: moving_average(b2, v, g * g), state.square, g)
         largest = jax.tree.map(jnp.maximum, state.largest, v) if amsgrad else None
         s = largest if amsgrad else v
-        step = jax.tree.map(lambda m, s: -eta * (m / c1) / (jnp.sqrt(s / c2) + eps), m, s)
+        step = jax.tree.map(lambda m, s: -eta * (m / c1) / (root(s / c2) + eps), m, s)
         step = shrink(step, params, eta, decoupled, state.count)
         return cast_like(step, grads), AdamState(count, m, v, largest)
 
