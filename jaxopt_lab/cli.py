@@ -371,8 +371,8 @@ def _find_lr(options: argparse.Namespace) -> int:
     draw(found, path)
     print(f"wrote {path}")
     if options.apply is not None:
-        if found.valley != found.valley:
-            raise InputError("find-lr --apply: every seed diverged at once: try a smaller --low")
+        if found.why_none:
+            raise InputError(f"find-lr --apply: {found.why_none}")
         target = pathlib.Path(options.apply or f"{stem}-lr.toml")
         apply(config, found.valley, target)
         print(f"wrote {target}")

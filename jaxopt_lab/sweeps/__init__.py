@@ -10,6 +10,7 @@ from jaxopt_lab.sweeps.halving import rung_ends, rung_sizes, survivors
 from jaxopt_lab.sweeps.placement import over_runs, run_bytes, spread, wave_size
 from jaxopt_lab.sweeps.range_test import (
     diverged_at,
+    has_fallen,
     range_test_rates,
     smoothed_losses,
     steepest,
@@ -21,6 +22,7 @@ __all__ = [
     "Variants",
     "Wave",
     "diverged_at",
+    "has_fallen",
     "over_runs",
     "range_test_rates",
     "run_bytes",

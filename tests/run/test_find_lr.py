@@ -44,6 +44,16 @@ def test_finds_rates_that_train_and_stops_where_they_do_not(path):
         assert (found.losses[:, at] < first + 0.5).all()
 
 
+def test_a_flat_curve_suggests_nothing_and_nothing_is_applied(path, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=1")
+    flat = ["--low", "1e-12", "--high", "1e-9", "--steps", "40", "--seeds", "2", "--apply"]
+    assert main(["find-lr", str(path), *flat]) == 2
+    out, err = capsys.readouterr()
+    assert "the loss does not fall between 1e-12 and 1e-09" in err and "no suggestion" in out
+    assert not (tmp_path / "config-lr.toml").exists()
+
+
 def test_the_command_draws_and_applies(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=1")

@@ -1,12 +1,11 @@
 """The range test's arithmetic, against plain definitions and curves whose answer is known."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 from jaxopt_lab.sweeps import (
     diverged_at,
+    has_fallen,
     range_test_rates,
     smoothed_losses,
     steepest,
@@ -38,19 +37,25 @@ def test_the_steepest_point_of_a_sigmoid_is_its_middle():
     assert np.isnan(steepest(rates[:1], loss[:1]))
 
 
-def test_the_valley_is_the_longest_decreasing_subsequence():
-    losses = np.random.default_rng(1).permutation(9).astype(float)
-    # By all subsequences; the first and the last of the longest ones.
-    found = {}
-    for size in range(9, 0, -1):
-        ends = [
-            (chosen[0], chosen[-1])
-            for chosen in itertools.combinations(range(9), size)
-            if np.all(np.diff(losses[list(chosen)]) < 0)
-        ]
-        if ends:
-            found = {start + (end - start) // 3 + (end - start) // 3 // 2 for start, end in ends}
-            break
-    rates = np.arange(1.0, 10.0)
-    assert valley(rates, losses) - 1 in found
-    assert np.isnan(valley(rates[:0], losses[:0]))
+@pytest.mark.parametrize("low", [1e-12, 1e-8, 1e-5])
+def test_the_valley_is_four_fifths_of_the_way_down_whatever_came_before(low):
+    """Twenty steps a decade each time, then a sigmoid's fall from 3 to 1, and a rise."""
+    rates = range_test_rates(low, 1.0, round(20 * -np.log10(low)) + 1)
+    fall = 1 + 2 / (1 + (rates / 1e-2) ** 3)
+    smooth = fall + np.where(rates > 0.3, 10 * (rates - 0.3), 0)
+    # 1 / (1 + x^3) = 0.2 at x = 4^(1/3); the next step is up to a twentieth of a decade above.
+    found = valley(rates, smooth, 3.0)
+    assert 1 <= found / (1e-2 * 4 ** (1 / 3)) < 10 ** (1 / 20)
+    assert has_fallen(smooth, smooth, 10)
+    assert np.isnan(valley(rates[:0], smooth[:0], 3.0))
+
+
+@pytest.mark.parametrize("steps", [10, 40, 200, 2000])
+def test_noise_and_a_drift_of_a_hundredth_are_no_fall(steps):
+    rng, begin = np.random.default_rng(steps), steps // 10
+    for _ in range(50):
+        losses = 2.3 + 0.3 * rng.normal(size=steps)
+        assert not has_fallen(losses, smoothed_losses(losses), begin)
+    drift = np.linspace(2.3, 2.28, steps)
+    assert not has_fallen(drift, smoothed_losses(drift), begin)
+    assert not has_fallen(drift[:begin], smoothed_losses(drift)[:begin], begin)

@@ -27,6 +27,7 @@ from jaxopt_lab.run.terminal.progress import Progress
 from jaxopt_lab.sweeps import (
     Population,
     diverged_at,
+    has_fallen,
     range_test_rates,
     smoothed_losses,
     steepest,
@@ -43,7 +44,8 @@ class RangeTest(NamedTuple):
     Attributes:
       rates: (steps,).
       losses, smooth: (seeds, steps), NaN from where a seed diverged.
-      valley, steepest: the suggestions, the median over the seeds; NaN where there are none.
+      valley, steepest: the suggestions, the median over the seeds; NaN where the loss of most of
+        them does not fall.
     """
 
     rates: np.ndarray
@@ -51,6 +53,19 @@ class RangeTest(NamedTuple):
     smooth: np.ndarray
     valley: float
     steepest: float
+
+    @property
+    def why_none(self) -> str | None:
+        """Why there are no suggestions, in words; None where there are."""
+        if np.isfinite(self.valley):
+            return None
+        begin = len(self.rates) // 10
+        if np.isnan(self.smooth[:, begin]).all():
+            return f"every seed diverges at {self.rates[0]:g} already: try a smaller --low"
+        return (
+            f"the loss does not fall between {self.rates[0]:g} and {self.rates[-1]:g} by more than "
+            "its noise: try a higher --high, and look at the picture"
+        )
 
 
 def find_lr(
@@ -134,20 +149,37 @@ def _range_test(
                 break
     for line, raw, end in zip(smooth, losses, ends, strict=True):
         line[end:], raw[end:] = np.nan, np.nan
-    # The average of the first few losses is their noise.
-    begin = steps // 10
-    falls = [(rates[begin:e], line[begin:e]) for line, e in zip(smooth, ends, strict=True)]
-    found = [(valley(*fall), steepest(*fall)) for fall in falls]
+    begin = steps // 10  # the average of the first few losses is their noise
+    found = [_suggested(rates, *lines, begin) for lines in zip(losses, smooth, ends, strict=True)]
     best = [_median(column) for column in np.transpose(found)]
     terminal.columns(
         "suggested learning rates, the median over the seeds",
         ["rule", "learning rate", "by seed"],
         [
-            [rule, f"{value:.3g}", "  ".join(f"{one[k]:.2g}" for one in found)]
+            [rule, _shown(value, 3), "  ".join(_shown(one[k], 2) for one in found)]
             for k, (rule, value) in enumerate(zip(("valley", "steepest"), best, strict=True))
         ],
     )
-    return RangeTest(rates, losses, smooth, *best)
+    test = RangeTest(rates, losses, smooth, *best)
+    if why := test.why_none:
+        terminal.say(f"no suggestion: {why}")
+    elif np.isfinite(smooth[:, -1]).all() and np.argmin(np.mean(smooth, 0)) >= steps - begin:
+        terminal.say(f"the loss still falls at {high:g}: a higher --high may find a better rate")
+    return test
+
+
+def _suggested(
+    rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, end: int, begin: int
+) -> tuple[float, float]:
+    """The rates that a seed suggests, by each rule; NaN where its loss does not fall."""
+    if not has_fallen(losses[:end], smooth[:end], begin):
+        return float("nan"), float("nan")
+    falling = rates[begin:end], smooth[begin:end]
+    return valley(*falling, losses[:begin].mean()), steepest(*falling)
+
+
+def _shown(rate: float, digits: int) -> str:
+    return f"{rate:.{digits}g}" if np.isfinite(rate) else "-"
 
 
 class _Growing:
@@ -175,7 +207,9 @@ class _Growing:
 
 def _median(rates: np.ndarray) -> float:
     there = rates[np.isfinite(rates)]
-    return float(np.exp(np.median(np.log(there)))) if len(there) else float("nan")
+    if 2 * len(there) < len(rates) or not len(there):
+        return float("nan")
+    return float(np.exp(np.median(np.log(there))))
 
 
 def draw(test: RangeTest, path: pathlib.Path) -> None:
