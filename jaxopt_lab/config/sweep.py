@@ -34,9 +34,9 @@ class SweepConfig:
       samples: of a random search: how many settings to draw from the axes, in place of all.
       zip: lists of axes that go together, first with first, in place of every combination.
       halving: after each rung of successive halving one run of so many goes on; None for all.
-      monitor: the metric that runs are compared by, of the last evaluation or of the test split;
-        None for "val_loss", or "loss" where there is no validation split. A metric declares whether
-        it is better high.
+      monitor: the metric that settings are compared by, the mean over their seeds, each at the
+        step that its run keeps; None for "val_loss", or "loss" where there is no validation split.
+        A metric declares whether it is better high.
       vectorize: "vmap" for all runs of a device at once, "map" for one after another within the
         program, "auto" for what was measured to be faster: on a CPU blocks that its caches hold.
     """

@@ -1,5 +1,6 @@
 """A sweep as a user calls it: its runs are those of `train`, and none minds another."""
 
+import csv
 import json
 import os
 import signal
@@ -15,11 +16,14 @@ import jaxopt_lab
 from jaxopt_lab.config.build import build
 from jaxopt_lab.config.groups import group_runs
 from jaxopt_lab.config.source import read
-from jaxopt_lab.config.sweep import load_sweep
+from jaxopt_lab.config.sweep import load_sweep, parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import ensemble_predict
+from jaxopt_lab.run.records.history import metrics_at
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
-from jaxopt_lab.run.terminal.progress import SweepBar
+from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult, ranked
+from jaxopt_lab.run.records.sweep_report import ranking, write_sweep_report
+from jaxopt_lab.run.terminal.progress import Progress, SweepBar
 
 CONFIG = """
 [data]
@@ -153,7 +157,81 @@ def test_early_stopping_is_each_run_s_own(path):
         alone = jaxopt_lab.train(run.config, progress=False)
         assert (record.stopped_by, record.steps) == (alone.stopped_by, alone.summary["steps"])
         np.testing.assert_allclose(record.test["loss"], alone.test["loss"], rtol=1e-3)
+        # What runs are compared by is of the parameters that they keep.
+        assert record.kept_step == alone.summary["kept_step"]
+        assert record.metrics["val_loss"] == record.history["val_loss"].min()
     assert result.runs[1].steps < result.runs[0].steps
+
+
+def two_settings(monitor):
+    """Run 0 has the best value of all; the mean of runs 2 and 3 is better than its setting's."""
+    tables = {
+        "data": {"name": "digits"},
+        "model": {"name": "mlp"},
+        "optimizer": {"name": "sgd", "learning_rate": 1.0},
+        "train": {"steps": 3},
+        "sweep": {"seeds": 2, "optimizer.learning_rate": [0.1, 0.2]},
+    }
+    plan, sign = parse_sweep(tables), 1 if monitor == "val_loss" else -1
+    curves = [[0.0, 0.1], [0.4, 0.8], [0.9, 0.3], [0.2, 0.3]]
+    records = [
+        RunRecord(
+            run.values, "finished", 2, {monitor: sign * last}, {}, {"loss": last}, kept_step=2
+        )
+        for run, (_, last) in zip(plan.runs, curves, strict=True)
+    ]
+    return plan, records, sign
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
+def test_one_best_in_the_bar_the_table_the_report_and_the_file(monitor, tmp_path, capsys):
+    plan, records, sign = two_settings(monitor)
+    settings = tuple(ranked(plan, records, monitor))
+    assert [s.runs for s in settings] == [(2, 3), (0, 1)]
+    np.testing.assert_allclose([s.mean for s in settings], [sign * 0.3, sign * 0.45])
+    result = SweepResult(tuple(records), monitor, settings, None, "finished", 1.0)
+    assert result.best == 2
+    _, rows = ranking(plan, result)
+    assert rows[0][0] == "2-3" and rows[0][2].startswith(f"{sign * 0.3:.2g}")
+    folder = SweepFolder(tmp_path)
+    folder.plots.mkdir()
+    write_sweep_report(folder, plan, result)
+    table = list(csv.DictReader(folder.table.read_text().splitlines()))
+    assert [row["rank"] for row in table] == ["2", "2", "1", "1"]
+    assert table[0]["kept_step"] == "2"
+    page = folder.report.read_text()
+    assert f"<b>{sign * 0.3:.4g}</b><span>best mean {monitor}, runs 2-3" in page
+    with Progress().sweeping(10, monitor) as bar:
+        bar._done = 10
+        bar.end(settings)
+    assert f"best mean {monitor} {sign * 0.3:.4g}" in capsys.readouterr().out
+
+
+def test_what_has_not_ended_or_has_diverged_ranks_last():
+    plan, records, _ = two_settings("val_loss")
+    assert [s.runs for s in ranked(plan, [*records[:2], records[2], None], "val_loss")] == [
+        (0, 1),
+        (2,),
+    ]
+    lost = [records[0]._replace(stopped_by="diverged"), *records[1:]]
+    found = ranked(plan, lost, "val_loss")
+    assert [s.runs for s in found] == [(2, 3), (0, 1)] and np.isnan(found[1].mean)
+    every = [record._replace(stopped_by="diverged") for record in records]
+    settings = tuple(ranked(plan, every, "val_loss"))
+    assert SweepResult(tuple(every), "val_loss", settings, None, "finished", 1.0).best is None
+
+
+def test_metrics_are_those_of_the_parameters_of_a_step():
+    columns = {
+        "step": np.arange(1, 5),
+        "loss": np.array([9.0, 8.0, 7.0, 6.0]),
+        "eval_step": np.array([2, 4]),
+        "val_loss": np.array([0.5, 0.7]),
+    }
+    # The loss of a row was measured before its step: that of step 3 at the parameters after 2.
+    assert metrics_at(columns, 2) == {"loss": 7.0, "val_loss": 0.5}
+    assert metrics_at(columns, 4) == {"loss": 6.0, "val_loss": 0.7}
+    assert metrics_at(columns, 1) == {"loss": 8.0, "val_loss": 0.5}
 
 
 def test_mapped_and_vectorized_agree(path):

@@ -66,7 +66,7 @@ def measure_noise(
     compiled: dict[str, Any] = {}
     with terminal.waiting("measuring the gradient noise scale ..."):
         for run, record in zip(plan.runs, result.runs, strict=True):
-            if record is None or record.params is None:
+            if record is None or record.params is None or record.stopped_by == "diverged":
                 continue
             # One program for all batch sizes of a model.
             data = dataclasses.replace(run.config.data, batch_size=1)

@@ -18,7 +18,7 @@ from jaxopt_lab.engine import device_mesh, some_devices
 from jaxopt_lab.run.commands.rungs import Rungs
 from jaxopt_lab.run.records.standings import Standings
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
-from jaxopt_lab.run.records.sweep_records import SweepResult
+from jaxopt_lab.run.records.sweep_records import SweepResult, ranked
 from jaxopt_lab.run.records.sweep_report import write_sweep_report
 from jaxopt_lab.run.session import open_session
 from jaxopt_lab.run.terminal.closing import closing_table
@@ -83,7 +83,7 @@ def sweep(
             for rung in range(first, len(sizes)) if left else ():
                 chunks = rungs.train(rung, last=rung == len(sizes) - 1)
                 for chunk in chunks:
-                    bar.update(chunk, standings.best_value())
+                    bar.update(chunk, standings.ranked())
                     if interrupts.asked():
                         stopped_by = "interrupted"
                         chunks.close()
@@ -92,11 +92,13 @@ def sweep(
                     break
                 if rung + 1 < len(sizes):
                     standings.halve(sizes[rung + 1])
+            bar.end(standings.ranked())
 
+        records = tuple(standings.records)
         result = SweepResult(
-            runs=tuple(standings.records),
+            runs=records,
             monitor=standings.monitor,
-            best=standings.best(),
+            settings=tuple(ranked(plan, records, standings.monitor)),
             run_dir=folder and folder.path,
             stopped_by=stopped_by,
             seconds=time.perf_counter() - began,

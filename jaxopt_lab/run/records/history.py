@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_lab.core.metrics import is_held_out
 from jaxopt_lab.engine import Chunk
 
 Columns = dict[str, np.ndarray]
@@ -112,6 +113,22 @@ class _Column:
 
     def values(self) -> np.ndarray:
         return self._array[: self.size]
+
+
+def metrics_at(columns: Columns, step: int) -> dict[str, Any]:
+    """Each metric of the parameters after so many steps, the newest where it was not measured then.
+
+    A row of training was measured at the parameters before its step.
+    """
+    evaluated = columns.get(EVAL_STEP, np.zeros(0))
+    evaluation = max(0, int(np.searchsorted(evaluated, step, side="right")) - 1)
+    found = {}
+    for name, values in columns.items():
+        if name in (STEP, EVAL_STEP) or not len(values):
+            continue
+        place = evaluation if is_held_out(name) else min(step, len(values) - 1)
+        found[name] = float(values[place])
+    return found
 
 
 def last_metrics(columns: Columns) -> dict[str, Any]:

@@ -1,16 +1,12 @@
 """How the runs of a sweep stand."""
 
-import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from jaxopt_lab.config.sweep import Sweep
-from jaxopt_lab.config.tables import better
 from jaxopt_lab.engine import Chunk, Finish
-from jaxopt_lab.run.records.history import History, last_metrics
+from jaxopt_lab.run.records.history import History, last_metrics, metrics_at
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
-from jaxopt_lab.run.records.sweep_records import RunRecord, score
+from jaxopt_lab.run.records.sweep_records import RunRecord, Setting, ranked, score
 from jaxopt_lab.sweeps import survivors
 
 
@@ -27,7 +23,6 @@ class Standings:
         self.plan, self.monitor, self._folder = plan, monitor, folder
         self.records: list[RunRecord | None] = [None] * len(plan.runs)
         self.histories = [History() for _ in plan.runs]
-        self._best_value: float | None = None
 
     @property
     def left(self) -> list[int]:
@@ -53,18 +48,20 @@ class Standings:
         best = {left[place] for place in survivors(scores, keep)}
         self.end({run: ("halved", None) for run in left if run not in best})
 
-    def best(self) -> int | None:
-        """The run with the best score of those that have ended; None where none has one."""
-        scores = [score(record, self.monitor) for record in self.records]
-        return None if np.isnan(scores).all() else int(np.nanargmin(scores))
+    def ranked(self) -> list[Setting]:
+        """The settings, the best first; a run under way counts by what it measured last."""
+        found = [
+            record or self._under_way(run, history)
+            for run, (record, history) in enumerate(zip(self.records, self.histories, strict=True))
+        ]
+        return ranked(self.plan, found, self.monitor)
 
-    def best_value(self) -> float | None:
-        """The best value of the monitor yet, of runs that go on too."""
-        values = [history.last(self.monitor) for history in self.histories]
-        finite = [v for v in (*values, self._best_value) if v is not None and math.isfinite(v)]
-        if finite:
-            self._best_value = max(finite) if better(self.monitor) == "max" else min(finite)
-        return self._best_value
+    def _under_way(self, run: int, history: History) -> RunRecord | None:
+        value = history.last(self.monitor)
+        if value is None:
+            return None
+        values = self.plan.runs[run].values
+        return RunRecord(values, "", history.steps, {self.monitor: value}, {})
 
     def _record_of(self, run: int) -> RunRecord:
         record = self.records[run]
@@ -80,5 +77,9 @@ class Standings:
         if finish is None:
             return record
         return record._replace(
-            test=finish.tests[finish.kept], params=finish.params, model_state=finish.model_state
+            metrics=metrics_at(columns, finish.step),
+            kept_step=finish.step,
+            test=finish.tests[finish.kept],
+            params=finish.params,
+            model_state=finish.model_state,
         )

@@ -24,7 +24,7 @@ from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import SWEEP, Folder, write_json
 from jaxopt_lab.run.records.history import Columns
 from jaxopt_lab.run.records.json_lines import append_lines, finite, numbers, read_lines
-from jaxopt_lab.run.records.sweep_records import RunRecord
+from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult
 
 
 class SweepFolder(Folder[Sweep]):
@@ -80,6 +80,7 @@ class SweepFolder(Folder[Sweep]):
                     **{f"set {k}": v for k, v in r.values.items()},
                     "stopped_by": r.stopped_by,
                     "steps": r.steps,
+                    "kept_step": r.kept_step,
                     "metrics": finite(r.metrics),
                     "test": finite(r.test),
                 }
@@ -118,6 +119,7 @@ class SweepFolder(Folder[Sweep]):
                     numbers(row["test"]),
                     jax.tree.map(on_host, params),
                     jax.tree.map(on_host, model_state),
+                    row.get("kept_step"),
                 )
         return found
 
@@ -154,20 +156,30 @@ class SweepFolder(Folder[Sweep]):
         name = hashlib.sha256(repr(list(wave)).encode()).hexdigest()[:16]
         return self.progress / name, name
 
-    def write_table(self, plan: Sweep, records: tuple[RunRecord | None, ...]) -> None:
-        """`sweep.csv`: a row a run."""
-        there = [(i, r) for i, r in enumerate(records) if r is not None]
+    def write_table(self, plan: Sweep, result: SweepResult) -> None:
+        """`sweep.csv`: a row a run, with its setting's place, 1 for the best."""
+        there = [(i, r) for i, r in enumerate(result.runs) if r is not None]
+        ranks = {i: n for n, s in enumerate(result.settings, start=1) for i in s.runs}
         axes = list(dict.fromkeys(k for run in plan.runs for k in run.values))
         metrics = sorted({k for _, r in there for k in r.metrics})
         tests = sorted({k for _, r in there for k in r.test})
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        names = [*axes, "stopped_by", "steps", *metrics, *(f"test_{k}" for k in tests)]
+        names = [
+            *axes,
+            "rank",
+            "stopped_by",
+            "steps",
+            "kept_step",
+            *metrics,
+            *(f"test_{k}" for k in tests),
+        ]
         writer.writerow(["run", *names])
         for i, r in there:
             measured = [r.metrics.get(k, "") for k in metrics] + [r.test.get(k, "") for k in tests]
             own = [r.values.get(k, "") for k in axes]
-            writer.writerow([i, *own, r.stopped_by, r.steps, *measured])
+            kept = "" if r.kept_step is None else r.kept_step
+            writer.writerow([i, *own, ranks[i], r.stopped_by, r.steps, kept, *measured])
         write_atomically(self.table, buffer.getvalue().encode())
 
 

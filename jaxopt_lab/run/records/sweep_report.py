@@ -15,30 +15,14 @@ from jaxopt_lab.core.metrics import is_held_out
 from jaxopt_lab.run.records.history import EVAL_STEP, STEP
 from jaxopt_lab.run.records.report import drawn_into, fill_page
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
-from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult, score
+from jaxopt_lab.run.records.sweep_records import RunRecord, Setting, SweepResult, score
 
 MOST_REPORT_ROWS = 200
 
 
 def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]]]:
     """The closing table: its header, and a row a setting, the best first."""
-    settings: dict[str, list[tuple[int, RunRecord]]] = {}
-    for i, record in enumerate(result.runs):
-        if record is not None:
-            key = repr({k: v for k, v in record.values.items() if k != "seed"})
-            settings.setdefault(key, []).append((i, record))
-    seeded = any(len(members) > 1 for members in settings.values())
-
-    def worth(members: list[tuple[int, RunRecord]]) -> float:
-        scores = [score(record, result.monitor) for _, record in members]
-        return math.inf if np.isnan(scores).any() else float(np.mean(scores))
-
-    def halved(members: list[tuple[int, RunRecord]]) -> int:
-        return -max(record.steps for _, record in members)
-
-    ordered = sorted(settings.values(), key=lambda m: (halved(m), worth(m)))
-    if plan.settings.halving is None:
-        ordered = sorted(settings.values(), key=worth)
+    seeded = any(len(setting.runs) > 1 for setting in result.settings)
     axes = list(plan.axes)
     percent = any("accuracy" in r.test for r in result.runs if r)
     tested = "accuracy" if percent else "loss"
@@ -50,14 +34,12 @@ def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]
         "ended",
     ]
     rows = []
-    for members in ordered:
-        records = [record for _, record in members]
+    for setting in result.settings:
+        records = [_ended(result, run) for run in setting.runs]
         ends = dict.fromkeys(r.stopped_by for r in records)
-        numbers = [i for i, _ in members]
-        span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
         rows.append(
             [
-                span,
+                _span(setting),
                 *(_shown(records[0].values[name]) for name in axes),
                 _mean([r.metrics.get(result.monitor, math.nan) for r in records]),
                 _mean(
@@ -69,9 +51,21 @@ def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]
     return names, rows
 
 
+def _ended(result: SweepResult, run: int) -> RunRecord:
+    record = result.runs[run]
+    assert record is not None
+    return record
+
+
+def _span(setting: Setting) -> str:
+    """The runs of a setting, "0-3", whose seeds are side by side."""
+    first, last = setting.runs[0], setting.runs[-1]
+    return str(first) if first == last else f"{first}-{last}"
+
+
 def write_sweep_report(folder: SweepFolder, plan: Sweep, result: SweepResult) -> None:
     """Write `sweep.csv`, `plots/*.png` and `report.html`."""
-    folder.write_table(plan, result.runs)
+    folder.write_table(plan, result)
     images = [drawn_into(folder.plots, name, figure) for name, figure in _plots(plan, result)]
     names, rows = ranking(plan, result)
     head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
@@ -83,20 +77,24 @@ def write_sweep_report(folder: SweepFolder, plan: Sweep, result: SweepResult) ->
     records = [r for r in result.runs if r is not None]
     figures = [(f"{len(records):,}", "runs"), (f"{result.seconds:.1f} s", "whole sweep")]
     if result.best is not None:
-        best = result.runs[result.best]
-        assert best is not None
-        value = best.metrics.get(result.monitor, math.nan)
-        figures.insert(0, (f"{value:.4g}", f"best {result.monitor}, run {result.best}"))
-        if best.test:
-            name, value = next(iter(sorted(best.test.items())))
+        best = result.settings[0]
+        runs = [_ended(result, run) for run in best.runs]
+        several = len(runs) > 1
+        mean, whose = ("mean ", f"runs {_span(best)}") if several else ("", f"run {_span(best)}")
+        figures.insert(0, (f"{best.mean:.4g}", f"best {mean}{result.monitor}, {whose}"))
+        tests = [run.test for run in runs if run.test]
+        if tests:
+            name = min(tests[0])
+            value = float(np.mean([test[name] for test in tests]))
             shown = f"{value:.2%}" if name == "accuracy" else f"{value:.4g}"
-            figures.insert(1, (shown, f"its test {name}"))
+            figures.insert(1, (shown, f"{'their mean' if several else 'its'} test {name}"))
     lost = sum(r.stopped_by == "diverged" for r in records)
     if lost:
         figures.append((str(lost), "diverged"))
     page = fill_page(
         title="sweep over " + (", ".join(plan.axes) or "seeds"),
-        verdict=f"{result.stopped_by.capitalize()}; compared by {result.monitor}.",
+        verdict=f"{result.stopped_by.capitalize()}; compared by {result.monitor} at the kept "
+        "step, the mean over seeds.",
         figures=figures,
         plots=images,
         table=f"<h2>Settings</h2><table><tr>{head}</tr>{body}</table>{rest}",

@@ -1,6 +1,7 @@
 """What a person sees while a run goes: a live bar on a terminal, plain lines elsewhere."""
 
 import contextlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import rich.box
@@ -10,6 +11,7 @@ import rich.table
 import rich.text
 
 from jaxopt_lab.engine import Chunk
+from jaxopt_lab.run.records.sweep_records import Setting
 
 # Plain lines a run, where there is no terminal to draw on.
 PLAIN_LINES = 20
@@ -145,14 +147,26 @@ class SweepBar(_LiveBar):
     def counting() -> rich.progress.ProgressColumn:
         return rich.progress.TaskProgressColumn()
 
-    def update(self, chunk: Chunk, best: float | None) -> None:
-        """Show a chunk of some of the runs, and the monitor's best yet."""
+    def update(self, chunk: Chunk, ranked: Sequence[Setting]) -> None:
+        """Show a chunk of some of the runs, and the mean over seeds of the best setting so far."""
         steps = chunk.count * len(chunk.steps)
         self._done = min(self._done + steps, self.work)
         # Of now: an average would show a compilation for long.
         rate = steps / max(chunk.seconds + chunk.evaluation_seconds, 1e-9)
-        shown = "" if best is None else f"best {self.monitor} {best:.4g}  "
-        figures = f"{shown}{rate:,.0f} steps/s"
+        self._draw(f"{self._best(ranked)}{rate:,.0f} steps/s")
+
+    def end(self, ranked: Sequence[Setting]) -> None:
+        """Show the best setting at the steps that its runs kept."""
+        if shown := self._best(ranked):
+            self._draw(shown.strip())
+
+    def _best(self, ranked: Sequence[Setting]) -> str:
+        if not ranked or math.isnan(ranked[0].mean):
+            return ""
+        mean = "mean " if len(ranked[0].runs) > 1 else ""
+        return f"best {mean}{self.monitor} {ranked[0].mean:.4g}  "
+
+    def _draw(self, figures: str) -> None:
         self._show(self._done, figures, f"sweep {self._done / self.work:.0%}  {figures}")
 
 
