@@ -154,7 +154,7 @@ def test_the_average_is_taken_after_every_update_of_the_chain():
     assert_trees_close(averaged_params(state), optax.apply_updates(params, updates))
 
 
-LONG = 100_000
+LONG = 30_000
 
 
 def averages_of(values, dtype):

@@ -111,7 +111,9 @@ PAIRS = {
     "lamb": (
         lambda r, lam: optimizers.lamb(r, weight_decay=lam, mask=True),
         lambda r, lam: optax.lamb(r, weight_decay=lam),
-        [(1e-3, 0.1), (0.02, 0.01)],
+        # At a rate of 0.02 the run is unstable: one rounding, after 20 steps without any, grows by
+        # 40,000 in the next 150, in float64 as in float32.
+        [(1e-3, 0.1), (0.01, 0.01)],
     ),
     "lars": (
         lambda r, lam: optimizers.lars(r, weight_decay=lam, mask=True),
