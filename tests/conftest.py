@@ -9,10 +9,12 @@ Most of the suite's time is compilation, so it is made cheap here:
   left out. JAX 0.12 has no older emitter.
 - What was compiled for one directory of tests is let go before the next, because a worker would
   otherwise grow by gigabytes.
+- Python looks for garbage less often, and a program does not hold the lines that it came from.
 
 `XLA_FLAGS=--xla_cpu_use_fusion_emitters=true pytest` runs everything with the emitter of users.
 """
 
+import gc
 import os
 import pathlib
 import shutil
@@ -32,9 +34,12 @@ for _name, _value in {
     "jax_persistent_cache_min_compile_time_secs": 0,
     "jax_persistent_cache_min_entry_size_bytes": -1,
     "jax_disable_most_optimizations": True,
+    "jax_traceback_in_locations_limit": 0,
 }.items():
     jax.config.update(_name, _value)
     os.environ[_name.upper()] = str(_value)
+
+gc.set_threshold(50_000, 20, 100)
 
 # What runs on the newest and the oldest JAX too, in under a minute each: a file, or tests of it.
 FAST = {
