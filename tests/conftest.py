@@ -89,6 +89,57 @@ FAST = {
         "test_dry_run_counts_without_training",
     },
 }
+
+# What takes seconds each, where the default has a quicker test of the same mechanism: other kills,
+# other counts of devices and processes, the whole grid of sizes. A test, or one of its cases.
+SLOW = {
+    "augment/test_draws.py": {"test_gaussian_blur_equals_scipy[30.0-1000.0]"},
+    "augment/test_policies.py": {"test_augmix_draws"},
+    "config/test_augmentation.py": {
+        "test_consistency_compares_a_clean_view_with_two_others",
+        "test_noise_among_moves_leaves_the_target_where_the_moves_take_it",
+    },
+    "config/test_curvature.py": {
+        "test_an_autoencoder_rebuilds_its_images",
+        "test_kfac_trains_with_controls_dropout_and_batch_normalization",
+    },
+    "engine/test_loop.py": {
+        f"test_a_stopped_run_is_frozen_whole_and_ends[{case}]"
+        for case in ("0-1", "1-None", "1-1", "6-None")
+    },
+    "nn/test_models.py": {
+        "test_a_deep_plain_network_does_not_train_and_its_residual_twin_does",
+        "test_seeds_are_vmapped[wide_resnet]",
+    },
+    "run/test_distributed.py": {
+        "test_a_killed_process_ends_the_other_with_a_message",
+        "test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too",
+    },
+    "run/test_load_run.py": {
+        f"test_a_run_is_read_back_and_applied_to_raw_inputs[{kind}]"
+        for kind in ("average", "bfloat16", "schedule-free")
+    },
+    "run/test_sweep.py": {
+        "test_bootstrap_members_differ_and_predict_together",
+        "test_eight_devices_change_nothing",
+        "test_goes_on_where_it_was_killed",
+        "test_lengths_and_patience_are_traced_too",
+        "test_waves_that_fit_the_memory_change_nothing",
+    },
+    "run/test_train.py": {
+        "test_a_diverging_run_keeps_its_best[12]",
+        "test_a_killed_run_resumes_to_the_same_bytes",
+        "test_a_users_model_resumes_whatever_its_address",
+        "test_an_interrupted_run_resumes_to_the_same_bytes[1]",
+        "test_an_interrupted_run_resumes_to_the_same_bytes[4]",
+    },
+    "second_order/test_family.py": {
+        f"test_vmap_over_learning_rates_and_seeds_equals_a_loop_of_scans[{name}]"
+        for name in ("diagonal_hessian", "natural_gradient", "newton_cg", "soap")
+    },
+    "second_order/test_two_devices.py": {"test_two_devices"},
+    "test_cli.py": {"test_a_full_disk_exits_1_and_keeps_what_was_saved"},
+}
 HERE = pathlib.Path(__file__).parent
 
 CACHE_LIMIT = 500e6  # bytes a worker; a run of the whole suite leaves about a fifth of it
@@ -139,9 +190,12 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        names = FAST.get(item.path.relative_to(HERE).as_posix(), ())
+        path = item.path.relative_to(HERE).as_posix()
+        names = FAST.get(path, ())
         if names is None or item.originalname in names:
             item.add_marker("fast")
+        if {item.name, item.originalname} & SLOW.get(path, set()):
+            item.add_marker("slow")
 
 
 def pytest_runtest_teardown(item, nextitem):

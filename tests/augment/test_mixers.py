@@ -53,7 +53,7 @@ def test_float_images_and_distributions_come_out(mix, shape, dtype):
 def test_jitted_and_vmapped_equal_eager(mix):
     batch, keys = make_batch(), jax.random.split(jax.random.key(1), 3)
     one_by_one = [mix(key, batch) for key in keys]
-    jitted, vmapped = jax.jit(mix), jax.vmap(mix, (0, None))(keys, batch)
+    jitted, vmapped = jax.jit(mix), jax.jit(jax.vmap(mix, (0, None)))(keys, batch)
     for i, expected in enumerate(one_by_one):
         once = jitted(keys[i], batch)
         for name in batch:
@@ -97,8 +97,8 @@ def test_lambda_is_beta_distributed(alpha):
     batch = identified((2, 1, 1, 1))
     keys = jax.random.split(jax.random.key(0), 4000)
     mix = mixup(alpha)
-    label = np.asarray(jax.jit(jax.vmap(lambda k: mix(k, batch)["y"]))(keys))[:, 0]
-    pixel = np.asarray(jax.jit(jax.vmap(lambda k: mix(k, batch)["x"]))(keys))[:, 0, 0, 0, 0]
+    mixed = jax.jit(jax.vmap(lambda k: mix(k, batch)))(keys)
+    label, pixel = np.asarray(mixed["y"])[:, 0], np.asarray(mixed["x"])[:, 0, 0, 0, 0]
     np.testing.assert_allclose(pixel, 0.5 * label[:, 1], atol=1e-7)
     apart = label[:, 1] > 0
     # Half of the permutations of two are the identity; five standard deviations of 4,000 draws.

@@ -134,7 +134,9 @@ def _assert_equal(ours, theirs, **tolerance):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), ours, theirs)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in KINDS else pytest.mark.slow) for n in CASES]
+)
 def test_value_and_gradients_equal_xlas_own(name):
     case = CASES[name]
     operands = _operands(case)

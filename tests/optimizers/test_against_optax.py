@@ -143,8 +143,8 @@ CHANGING = [*CHANGING[: CHANGING.index("lion") + 1], "lars", "prodigy"]
 def test_same_trajectory(pair):
     ours, theirs, draws = PAIRS[pair]
     numbers = [np.array(column, np.float32) for column in zip(*draws, strict=True)]
-    found = jax.vmap(lambda *n: path(ours(*n)))(*numbers)
-    expected = jax.vmap(lambda *n: path(theirs(*n)))(*numbers)
+    both = lambda *n: (path(ours(*n)), path(theirs(*n)))  # noqa: E731
+    found, expected = jax.jit(jax.vmap(both))(*numbers)
     assert np.isfinite(expected).all()
     # Equal formulas, other orders of float32 rounding.
     for draw, a, b in zip(draws, found, expected, strict=True):
@@ -155,7 +155,7 @@ def test_same_trajectory(pair):
 def test_same_trajectory_with_numbers_and_a_falling_rate(pair):
     ours, theirs, draws = PAIRS[pair]
     rate, *others = draws[-1]
-    found, expected = (path(f(falling(rate), *others)) for f in (ours, theirs))
+    found, expected = jax.jit(lambda: [path(f(falling(rate), *others)) for f in (ours, theirs)])()
     assert difference(found, expected) < 1e-5
 
 
