@@ -76,7 +76,7 @@ def multi_steps(
         mean = jax.tree.map(
             lambda m, g: m + (g.astype(m.dtype) - m) / calls.astype(m.dtype),
             state.mean,
-            trained_part(updates, updates),
+            trained_part(updates, updates if params is None else params),
         )
         steps = calls >= every
         updates, new = inner.update(joined(mean, updates), state.inner, params, **extra)

@@ -77,6 +77,9 @@ def _plain(groups, totals):
 
 
 def _rescaled(groups, totals):
+    # A leaf that is constant, as the gradient of an unused parameter is, XLA would square apart
+    # from the factor, whose own square may overflow: infinity times 0.
+    groups = lax.optimization_barrier(groups)
     inverses = [
         1 / power_of_two(largest(group).astype(total.dtype))
         for group, total in zip(groups, totals, strict=True)

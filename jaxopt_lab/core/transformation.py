@@ -19,7 +19,7 @@ def transformation(
 
     `init` and `update` see a tree with holes, `optax.MaskedNode()`, where a leaf of the parameters
     is an integer, a bool or a PRNG key (without `params`: where the gradient's leaf is none of a
-    floating number). Its gradient may be whole numbers or of the dtype `float0`, as `jax.grad` with
+    floating number). Its gradient may be of any numbers or of `float0`, as `jax.grad` with
     `allow_int` gives it; its update is zero. The state keeps its dtypes from step to step, whatever
     is computed wider. A number of Python is an array without axes.
 
@@ -100,12 +100,15 @@ def refuse_complex(method: str, tree: Any) -> None:
 
 def joined(trained: Any, like: Any) -> Any:
     """`trained_part` undone: its holes filled with the leaves of `like`, its dtypes those of it."""
-    return jax.tree.map(lambda x, y: y.astype(x.dtype) if is_trained(x) else x, like, trained)
+    hole = optax.MaskedNode
+    return jax.tree.map(lambda x, y: x if isinstance(y, hole) else y.astype(x.dtype), like, trained)
 
 
 def _nothing(leaf: jax.Array, grad: jax.Array) -> jax.Array:
-    """An update that leaves the leaf alone, in `optax.apply_updates` too, which takes no float0."""
-    if grad.dtype != jax.dtypes.float0:
-        return jnp.zeros_like(grad)
-    numeric = jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == jnp.bool_
-    return jnp.zeros_like(leaf) if numeric else grad
+    """An update that leaves the leaf alone in `optax.apply_updates`, which takes no float0.
+
+    Of the leaf's dtype where it has numbers: a sum with 0.0 rounds whole numbers above 2^24.
+    """
+    if jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == jnp.bool_:
+        return jnp.zeros_like(leaf)
+    return grad if grad.dtype == jax.dtypes.float0 else jnp.zeros_like(grad)

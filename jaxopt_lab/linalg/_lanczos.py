@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from jaxopt_lab.core.norm import norm
+from jaxopt_lab.core.norm import largest, norm, power_of_two
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg.products import Product
@@ -51,21 +51,26 @@ def lanczos(product: Product, v0: Params, k: Count) -> LanczosResult:
     flat, unravel = ravel_pytree(v0)
     small = jnp.finfo(flat.dtype).eps
 
+    def length(r):
+        # Of a power of two nothing is rounded, and no square leaves the range of floats.
+        scale = power_of_two(largest(r))
+        return scale * jnp.linalg.norm(r / scale)
+
     def body(carry, j):
         basis, q = carry
         basis = basis.at[j].set(q)
         r, _ = ravel_pytree(product(unravel(q)))
-        alpha, size = jnp.vdot(q, r).real, jnp.linalg.norm(r)
+        alpha, size = jnp.vdot(q, r).real, length(r)
         for _ in range(2):
             r = r - basis.T @ (basis.conj() @ r)
-        beta = jnp.linalg.norm(r)
+        beta = length(r)
         # What is left by cancellation alone is no new direction.
         beta = jnp.where(beta > 10 * small * size, beta, 0)
         q = jnp.where(beta > 0, r / jnp.where(beta > 0, beta, 1), 0)
         return (basis, q), (alpha, beta)
 
-    length = norm(flat)
-    q = length.inverse * flat / jnp.where(length.size > 0, length.size, 1)
+    first = norm(flat)
+    q = first.inverse * flat / jnp.where(first.size > 0, first.size, 1)
     start = (jnp.zeros((k, flat.size), flat.dtype), q)
     (basis, _), (alpha, beta) = jax.lax.scan(body, start, jnp.arange(k))
     return LanczosResult(alpha, beta[:-1], jax.vmap(unravel)(basis))

@@ -59,6 +59,14 @@ def test_leaves_whole_numbers_alone(make):
     promises.leaves_whole_numbers_alone(make(), promises.some_params())
 
 
+@pytest.mark.parametrize("library", TABLES)
+def test_float_gradients_of_whole_numbers_move_nothing(library):
+    tx, params = TABLES[library]["SGD"](0.1), {"n": jnp.array([2**24 + 1, -7]), "w": jnp.ones(2)}
+    grads = jax.tree.map(lambda p: jnp.ones(p.shape), params)
+    updates, _ = tx.update(grads, tx.init(params), params)
+    np.testing.assert_array_equal(optax.apply_updates(params, updates)["n"], params["n"])
+
+
 def test_traced_rates_and_schedules_and_scales(make):
     def last(rate, schedule, scaled):
         tx = make(rate if schedule is None else schedule)

@@ -93,3 +93,14 @@ def test_a_stop_at_a_silent_call_ends_the_run():
     assert stopped.stopped and int(stopped.best_step) == 5
     moved = np.any([[np.any(u) for u in leaf] for leaf in jax.tree.leaves(updates)], axis=0)
     assert np.flatnonzero(moved).tolist() == [6]
+
+
+def test_float_gradients_of_whole_numbers_move_nothing():
+    tx = multi_steps(momentum(0.1), every=2)
+    params = {"n": jnp.array([2**24 + 1, -7]), "w": jnp.ones(2)}
+    grads = jax.tree.map(lambda p: jnp.ones(p.shape), params)
+    state = tx.init(params)
+    for _ in range(2):
+        updates, state = tx.update(grads, state, params)
+    np.testing.assert_array_equal(optax.apply_updates(params, updates)["n"], params["n"])
+    assert updates["w"].all()

@@ -25,6 +25,12 @@ def test_norm_is_that_of_double_precision(size):
         np.testing.assert_allclose(value(found), np.linalg.norm(x.ravel()), rtol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-30, 3e20])
+def test_a_constant_leaf_changes_nothing(size):
+    found = jax.jit(lambda x: norm({"a": x, "unused": jnp.zeros(3)}))(jnp.full(2, size))
+    np.testing.assert_allclose(value(found), np.sqrt(2) * size, rtol=1e-6)
+
+
 def test_ordinary_norms_are_the_plain_ones_to_the_bit():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(5, 7)), jnp.float32)
     found = norm(x)

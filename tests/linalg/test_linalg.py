@@ -276,3 +276,12 @@ def test_lanczos_from_a_vector_whose_squares_underflow():
         linalg.lanczos(product, scale * b, 4), linalg.lanczos(product, b, 4), strict=True
     ):
         np.testing.assert_allclose(small, usual, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [2.0**-90, 2.0**90])
+def test_lanczos_of_a_matrix_whose_squares_leave_the_range_of_floats(scale):
+    matrix, b = small_system()
+    found = linalg.lanczos(lambda v: scale * (matrix @ v), b, 4)
+    usual = linalg.lanczos(lambda v: matrix @ v, b, 4)
+    np.testing.assert_allclose(found.diagonal / scale, usual.diagonal, rtol=1e-4)
+    np.testing.assert_allclose(found.off_diagonal / scale, usual.off_diagonal, rtol=1e-4)

@@ -198,7 +198,7 @@ def _around(
                     average,
                     widen(params),
                 )
-        u = jax.tree.map(lambda u, g: u.astype(g.dtype) if is_trained(g) else u, u, grads)
+        u = jax.tree.map(lambda u, g: u.astype(g.dtype) if is_trained(u) else u, u, grads)
         return u, KerasState(count, inner_state, average)
 
     return optax.GradientTransformationExtraArgs(init, update)
