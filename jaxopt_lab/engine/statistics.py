@@ -1,7 +1,7 @@
 """Batch statistics for parameters that were not trained with them, such as averages.
 
 1. A model's state is flattened to its floating leaves; whole numbers and keys stay as they are.
-2. Training passes from leaves of zero and from huge ones tell what each leaf is. A running average
+2. Training passes from its own leaves, zeros and huge ones tell what each is. A running average
    comes out times a momentum m, the same everywhere; it is apart where nothing else depends on it.
 3. A pass moves a running average r to m r + (1 - m) b, with b the statistic of that batch. From
    r = 0, where it is apart, this has no difference of large numbers. The mean of b over the batches
@@ -105,14 +105,15 @@ def _kinds(run: Callable[[list[jax.Array]], Any], leaves: list[jax.Array]) -> li
     """
     # So large that m times it is all that a float has digits for, and a power of 2.
     huge = [jnp.full_like(leaf, float(jnp.finfo(leaf.dtype).max) / 4) for leaf in leaves]
+    before = run(leaves)
     outputs, _ = run([jnp.zeros_like(leaf) for leaf in leaves])
     moved, after = run(huge)
-    if _same(outputs, moved):
+    # Its own, too: zeros and overflow both make a spectral normalization do nothing.
+    if _same(outputs, moved) and _same(outputs, before[0]):
         slopes = [_slope(a, h) for a, h in zip(after, huge, strict=True)]
         return [_Kind(slope, slope is not None) for slope in slopes]
     # Some leaf has a part in the pass: which, is tried one by one.
     found = []
-    before = run(leaves)
     for i in range(len(leaves)):
         outputs, after = run([*leaves[:i], huge[i], *leaves[i + 1 :]])
         # What forgets its last value is taken from the last pass, where others have settled.

@@ -65,7 +65,8 @@ def hinge(
 
     def of_class(hot):
         """The loss of each sample where `hot`, (B, K) or (1, K) bool, marks its class."""
-        at = jnp.where(hot, z, 0).sum(-1, keepdims=True)
+        # Where its label has no weight it is not counted: -inf less -inf would be NaN.
+        at = jnp.where(hot & (y > 0), z, 0).sum(-1, keepdims=True)
         if multiclass == "crammer_singer":
             return violation(jnp.where(hot, -jnp.inf, z - at).max(-1))
         return jnp.where(hot, 0, violation(z - at)).sum(-1)

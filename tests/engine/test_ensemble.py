@@ -100,6 +100,23 @@ def test_what_is_no_running_average_goes_on_as_in_training():
     assert state["keys"]["own"] == variables["keys"]["own"]
 
 
+class OneSpectralNorm(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        return nn.SpectralNorm(nn.Dense(6))(x, update_stats=train)
+
+
+def test_a_spectral_normalization_alone_goes_on_from_its_own_vector():
+    """From zeros, and from what overflows, it does nothing: the outputs are the same there."""
+    model, x = OneSpectralNorm(), jax.random.normal(jax.random.key(1), (8, 5))
+    variables = dict(model.init(jax.random.key(0), x))
+    params = variables.pop("params")
+    state = reestimate_statistics(Forward(model), params, variables, [x] * 40, KEY)
+    sigma = np.linalg.svd(np.asarray(params["Dense_0"]["kernel"], np.float64), compute_uv=False)[0]
+    found = state["batch_stats"]["SpectralNorm_0"]["Dense_0/kernel/sigma"]
+    np.testing.assert_allclose(found, sigma, rtol=1e-3)
+
+
 def test_a_model_without_statistics_is_left_alone():
     model = mlp(3)
     params = model.init(jax.random.key(0), jnp.ones((1, 4)))["params"]

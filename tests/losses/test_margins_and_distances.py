@@ -143,13 +143,16 @@ def test_jensen_shannon(dtype):
 
 @pytest.mark.parametrize("name", ["softmax_cross_entropy", "logistic", "hinge"])
 @pytest.mark.parametrize("soft", [False, True])
-def test_a_logit_of_minus_infinity_rules_a_class_out(name, soft):
+@pytest.mark.parametrize("out", [[1], [1, 3]])
+def test_a_logit_of_minus_infinity_rules_a_class_out(name, soft, out):
     """The limit of a large negative one, in the gradient too, where no label is of that class."""
-    z, labels = jnp.array([[1.0, -jnp.inf, 2.0, 0.5]]), jnp.array([0])
+    z, labels = jnp.array([[1.0, 0.0, 2.0, 0.5]]), jnp.array([0])
     labels = jnp.array([[0.75, 0.0, 0.25, 0.0]]) if soft else labels
+    out = jnp.array(out)
     run = jax.value_and_grad(lambda z: LOSSES[name](z, labels).sum())
     # Beyond a float32's digits beside the others.
-    for found, limit in zip(run(z), run(z.at[0, 1].set(-1e4)), strict=True):
+    infinite, large = z.at[0, out].set(-jnp.inf), z.at[0, out].set(-1e4)
+    for found, limit in zip(run(infinite), run(large), strict=True):
         np.testing.assert_allclose(found, limit, rtol=1e-6)
 
 

@@ -68,8 +68,9 @@ def test_the_command_draws_and_applies(path, tmp_path, monkeypatch, capsys):
 
 
 def test_says_what_is_wrong(path, tmp_path):
-    with pytest.raises(InputError, match="0 < low < high, got low = 1"):
-        find_lr(path, low=1, high=0.1)
+    for low, high in ((1, 0.1), (1e-30, 1e10), (1e-320, 1e308)):
+        with pytest.raises(InputError, match=f"0 < low < high, .* apart, got low = {low}"):
+            find_lr(path, low=low, high=high)
     with pytest.raises(InputError, match="steps >= 10"):
         find_lr(path, steps=3)
     with pytest.raises(InputError, match="is the configuration itself"):

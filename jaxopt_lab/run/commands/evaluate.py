@@ -78,29 +78,44 @@ def evaluate_runs(
     terminal = terminal or Progress(show=False)
     results: dict[str, dict[str, Any]] = {}
     losses = {}
-    for path in runs:
-        run = load_run(path, step=step)
-        source = read(run.config, data_dir=data_dir)
-        test = {k: v[:samples] for k, v in (source.test or {}).items()}
-        if run.state is not None:
-            own = statistics_of(assemble(run.config, source), run.state, run.params)
-            run = dataclasses.replace(run, model_state=own)
-        terminal.say(f"{run.path}: {run.why}")
-        with terminal.waiting(f"evaluating {run.path} ..."):
-            result: dict[str, Any] = _scores(run, test) | _attacked(run, test)
-            if not math.isfinite(result["loss"]):
-                result = dict.fromkeys(result)
-                terminal.say(f"{run.path}: the outputs are not finite: the run diverged")
-            elif corruptions:
-                result |= _corrupted(run, test, terminal)
-        result = {"kept": run.kept, "step": run.step} | _without_nan(result)
-        try:
-            write_json(run.path / "evaluation.json", result)
-        except OSError as error:  # a folder of somebody else, say: it is printed all the same
-            terminal.say(f"{run.path / 'evaluation.json'} is not written: {error.strerror}")
-        results[str(path)], losses[str(path)] = result, _loss_in_words(run.config)
-    _show(results, losses, terminal)
+    try:
+        for path in runs:
+            run = load_run(path, step=step)
+            losses[str(path)] = _loss_in_words(run.config)
+            results[str(path)] = _result(run, corruptions, samples, data_dir, terminal)
+    finally:  # of the runs before one that cannot be evaluated, too
+        if results:
+            _show(results, losses, terminal)
     return results
+
+
+def _result(
+    run: Run,
+    corruptions: bool,
+    samples: int | None,
+    data_dir: str | os.PathLike[str] | None,
+    terminal: Progress,
+) -> dict[str, Any]:
+    """What a run scores, written to its folder where it can be."""
+    source = read(run.config, data_dir=data_dir)
+    test = {k: v[:samples] for k, v in (source.test or {}).items()}
+    if run.state is not None:
+        own = statistics_of(assemble(run.config, source), run.state, run.params)
+        run = dataclasses.replace(run, model_state=own)
+    terminal.say(f"{run.path}: {run.why}")
+    with terminal.waiting(f"evaluating {run.path} ..."):
+        result: dict[str, Any] = _scores(run, test) | _attacked(run, test)
+        if not math.isfinite(result["loss"]):
+            result = dict.fromkeys(result)
+            terminal.say(f"{run.path}: the outputs are not finite: the run diverged")
+        elif corruptions:
+            result |= _corrupted(run, test, terminal)
+    result = {"kept": run.kept, "step": run.step} | _without_nan(result)
+    try:
+        write_json(run.path / "evaluation.json", result)
+    except OSError as error:  # a folder of somebody else, say: it is printed all the same
+        terminal.say(f"{run.path / 'evaluation.json'} is not written: {error.strerror}")
+    return result
 
 
 def _scores(run: Run, data: Split) -> Scores:

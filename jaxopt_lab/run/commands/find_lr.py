@@ -101,8 +101,9 @@ def find_lr(
 
     Reference: Smith, 2017, https://arxiv.org/abs/1506.01186.
     """
-    if not 0 < low < high < float("inf"):
-        raise InputError(f"find-lr: needs 0 < low < high, got low = {low}, high = {high}")
+    if not (0 < low < high < float("inf") and high / low < 1e38):  # of the factor's float32
+        wanted = "0 < low < high, less than 38 decades apart"
+        raise InputError(f"find-lr: needs {wanted}, got low = {low}, high = {high}")
     if not (10 <= steps <= MOST_STEPS and 1 <= seeds <= MOST_SEEDS):
         wanted = f"steps >= 10 up to {MOST_STEPS:,} and seeds >= 1 up to {MOST_SEEDS:,}"
         raise InputError(f"find-lr: needs {wanted}, got {steps:,} and {seeds:,}")
