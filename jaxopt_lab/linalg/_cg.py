@@ -66,15 +66,16 @@ def cg(
         """With A^T, which is the conjugate of A: the derivative's system."""
         return _solve(product, b, iterations, lambda r: _conj(precondition(_conj(r))), None)
 
+    # The barriers give every leaf a tangent: JAX has none for a solve where some leaves lack one.
     x, (residual, negative) = jax.lax.custom_linear_solve(
-        product,
-        b,
-        lambda product, b: _solve(product, b, iterations, precondition, x0),
+        lambda v: jax.lax.optimization_barrier(product(v)),
+        jax.lax.optimization_barrier(b),
+        lambda _, b: _solve(product, b, iterations, precondition, x0),
         transpose_solve,
         symmetric=not hermitian,
         has_aux=True,
     )
-    return CGResult(x, residual, negative)
+    return CGResult(jax.lax.optimization_barrier(x), residual, negative)
 
 
 def _solve(

@@ -158,7 +158,7 @@ def _classes(y: jax.Array, loss: str, classes: int | None) -> jax.Array:
         raise InputError("fit: y is traced, so give classes=K, the number of its classes")
     if classes == 2 and loss != "softmax":
         return y
-    return jax.nn.one_hot(y, classes, dtype=jnp.int32)
+    return jax.nn.one_hot(y.astype(jnp.int32), classes, dtype=jnp.int32)  # bools are classes, too
 
 
 @functools.partial(jax.jit, static_argnames=("loss", "intercept", "max_iterations"))

@@ -8,7 +8,7 @@ import optax
 
 from jaxopt_lab.core.mask import BatchAxes, Mask, full_batch_axes, masked
 from jaxopt_lab.core.norm import norms
-from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.types import Params
@@ -72,6 +72,7 @@ def muon(
     Differs from: optax gives tensors of rank above 2 to Adam; its Nesterov flag changes its Adam
     too, as here, and its m^ under Nesterov is divided by 1 - beta^(t+1).
     """
+    require_number("muon", ns_steps=ns_steps)
     decays = masked(mask, batch_axes)
 
     def kinds(params):

@@ -285,3 +285,15 @@ def test_lanczos_of_a_matrix_whose_squares_leave_the_range_of_floats(scale):
     usual = linalg.lanczos(lambda v: matrix @ v, b, 4)
     np.testing.assert_allclose(found.diagonal / scale, usual.diagonal, rtol=1e-4)
     np.testing.assert_allclose(found.off_diagonal / scale, usual.off_diagonal, rtol=1e-4)
+
+
+@pytest.mark.parametrize("derivative", [jax.grad, jax.jacfwd, jax.hessian])
+def test_cg_has_derivatives_where_only_some_leaves_depend_or_count(derivative):
+    matrix, b = small_system()
+
+    def by_cg(scale):
+        product = lambda v: {"a": scale * (matrix @ v["a"]), "b": 2 * v["b"]}  # noqa: E731
+        return linalg.cg(product, {"a": b, "b": b}, iterations=20).x["a"].sum()
+
+    expected = derivative(lambda scale: jnp.linalg.solve(scale * matrix, b).sum())(1.0)
+    np.testing.assert_allclose(derivative(by_cg)(1.0), expected, rtol=1e-4)

@@ -297,3 +297,10 @@ def test_classes_without_samples_may_be_meant():
 def test_traced_labels_need_their_number():
     with pytest.raises(InputError, match="y is traced, so give classes=K"):
         jax.jit(functools.partial(fit, loss="softmax"))(X0, jnp.array([0, 1, 1, 0]))
+
+
+@pytest.mark.parametrize("loss", ["logistic", "softmax", "squared_hinge"])
+def test_bools_are_two_classes(loss):
+    X, y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
+    found, expected = (fit(X, labels, loss=loss, lam=0.1) for labels in (y == 1, y))
+    np.testing.assert_array_equal(found.model.coef, expected.model.coef)

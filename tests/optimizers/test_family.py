@@ -7,10 +7,12 @@ import typing
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optax
 import pytest
 from cases import OPTIMIZERS as CASES
 from flax import nnx
 
+from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import hints, marks
 from jaxopt_lab.optimizers import OPTIMIZERS
 from jaxopt_lab.problems import PROBLEMS
@@ -109,6 +111,12 @@ def test_inject_hyperparams(name):
     function, params = OPTIMIZERS[name], promises.some_params()
     static = static_arguments(function)
     promises.hyperparameters_may_be_injected(function, CASES[name], static, params, **TOLERANCES)
+
+
+def test_injected_iterations_of_muon_are_named():
+    tx = optax.inject_hyperparams(OPTIMIZERS["muon"])(0.1)
+    with pytest.raises(ArgumentError, match=r"static_args=\('ns_steps',\)"):
+        tx.init({"w": jnp.ones((2, 2))})
 
 
 def test_every_number_may_be_traced(name):
