@@ -48,9 +48,11 @@ def full_batch_axes(batch_axes: BatchAxes, params: Params) -> Any:
     chosen = 0 if batch_axes is None else said_of(batch_axes, params, "iu")
 
     def of_leaf(number, leaf):
-        if isinstance(number, jax.Array):
-            text = "an array of JAX; optax.inject_hyperparams wants static_args=('batch_axes',)"
-            raise InputError(f"batch_axes must be whole numbers of Python, got {text}")
+        if not isinstance(number, int | np.integer) or isinstance(number, bool):
+            got = f"{type(number).__name__} {number!r}"
+            if isinstance(number, jax.Array):
+                got = "an array; optax.inject_hyperparams wants static_args=('batch_axes',)"
+            raise InputError(f"batch_axes must be whole numbers of Python, got {got}")
         if not 0 <= number <= jnp.ndim(leaf):
             shape = jnp.shape(leaf)
             raise InputError(
@@ -59,7 +61,12 @@ def full_batch_axes(batch_axes: BatchAxes, params: Params) -> Any:
             )
         return int(number)
 
-    return jax.tree.map(lambda n, p: jax.tree.map(lambda x: of_leaf(n, x), p), chosen, params)
+    try:
+        return jax.tree.map(lambda n, p: jax.tree.map(lambda x: of_leaf(n, x), p), chosen, params)
+    except InputError:
+        raise
+    except ValueError as error:  # of another structure
+        raise InputError(f"batch_axes is not built as the parameters: {error}") from None
 
 
 def said_of(choice: Any, params: Params, kinds: str = "b") -> Any:

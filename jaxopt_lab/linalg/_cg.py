@@ -50,7 +50,8 @@ def cg(
       x0: where to start; None for zero.
 
     Returns:
-      `CGResult(x, residual, negative_curvature)`; `x` is finite if `b` and `x0` are.
+      `CGResult(x, residual, negative_curvature)`; `x` is finite if `b`, `x0` and the
+      solution are.
 
     Raises:
       ArgumentError: for a number out of its range.

@@ -139,9 +139,10 @@ def _classes(y: jax.Array, loss: str, classes: int | None) -> jax.Array:
         present = np.unique(np.asarray(y))
         most = int(present.max()) + 1 if classes is None else classes
         if present.min() < 0 or present.max() >= most:
+            signs = "; (y + 1) // 2 makes them of -1, 1" if present.tolist() == [-1, 1] else ""
             raise InputError(
                 f"fit: y holds labels from {present.min()} to {present.max()}, expected classes "
-                f"0..{'K-1' if classes is None else classes - 1}; (y + 1) // 2 makes them of -1, 1"
+                f"0..{'K-1' if classes is None else classes - 1}{signs}"
             )
         if len(present) == 1:
             raise InputError(

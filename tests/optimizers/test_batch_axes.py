@@ -129,6 +129,9 @@ def test_layers_of_flax_s_scan():
     [
         (2, r"a parameter of shape \(2,\) has no 2 leading axes"),
         ({"layers": {"gain": -1}}, r"has no -1 leading axes"),
+        ({"layer": 1}, "batch_axes is not built as the parameters"),
+        ("a", "whole numbers of Python, got str 'a'"),
+        (1.0, "whole numbers of Python, got float 1.0"),
         (jnp.array(1), r"whole numbers of Python, .* static_args=\('batch_axes',\)"),
     ],
 )
