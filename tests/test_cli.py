@@ -73,6 +73,9 @@ def test_dry_run_counts_without_training(tmp_path, capsys):
     assert "optimizer state" in out
     assert "9.457 KiB" in out  # twice 1,210 float32 and a count
     assert "Nothing was trained" in out
+    long = 'augment=[{name="cutout", length=9}]'
+    assert run("train", "config.toml", "--dry-run", "--set", long) == 2
+    assert "cutout: length must be at most" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

@@ -125,6 +125,8 @@ def _check_views(config: Config) -> None:
     mixers = [c.name for c in config.augment if c.name in MIXERS]
     if mixers:
         fault = f"compares views of one sample, which {mixers[0]} mixes with others; remove one"
+    elif config.data.reconstruct:
+        fault = "compares probabilities of classes, which the outputs of an autoencoder are not"
     elif config.adversary:
         fault = "compares views, which [adversary] would move one by one; remove one"
     elif not config.augment or not declared_by("augment", config.augment[-1]).views:

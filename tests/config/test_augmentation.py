@@ -130,6 +130,14 @@ def test_what_needs_images_refuses_tables_of_numbers(tmp_path):
             build(load_config(tmp_path / "tabular.toml", [override]))
 
 
+def test_views_of_an_autoencoder_have_no_probabilities_to_compare(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG + '[[augment]]\nname = "augmix"\n[loss]\nconsistency = 1.0\n')
+    autoencoder = ["data.reconstruct=true", "model.name=autoencoder", "loss.name=squared_error"]
+    with pytest.raises(ConfigError, match="which the outputs of an autoencoder are not"):
+        build(load_config(path, [*autoencoder, "model.hidden=[8]"]))
+
+
 @pytest.mark.parametrize(
     ("x", "text"),
     [

@@ -11,7 +11,9 @@ from jaxopt_lab.run.terminal.progress import Progress
 def dry_run(config: Config, experiment: Experiment, terminal: Progress) -> None:
     """Print the model summary, the parameter count and an account of memory."""
     state = jax.eval_shape(experiment.init, jax.random.key(0))
-    x = batch_shapes(experiment.train, experiment.batch_size)["x"]
+    batch = batch_shapes(experiment.train, experiment.batch_size)
+    jax.eval_shape(experiment.step, state, batch)  # says what the step refuses, as a run would
+    x = batch["x"]
     forward = experiment.forward
     outputs = jax.eval_shape(forward.evaluate, state.params, state.model_state, x)
     count = sum(x.size for x in jax.tree.leaves(state.params))
