@@ -103,6 +103,7 @@ SLOW = {
         "test_an_autoencoder_rebuilds_its_images",
         "test_kfac_trains_with_controls_dropout_and_batch_normalization",
     },
+    "engine/test_data_parallel.py": {"test_eight_devices"},
     "engine/test_loop.py": {
         f"test_a_stopped_run_is_frozen_whole_and_ends[{case}]"
         for case in ("0-1", "1-None", "1-1", "6-None")
@@ -135,7 +136,7 @@ SLOW = {
     },
     "second_order/test_family.py": {
         f"test_vmap_over_learning_rates_and_seeds_equals_a_loop_of_scans[{name}]"
-        for name in ("diagonal_hessian", "natural_gradient", "newton_cg", "soap")
+        for name in ("diagonal_hessian", "kfac", "natural_gradient", "newton_cg", "soap")
     },
     "second_order/test_two_devices.py": {"test_two_devices"},
     "test_cli.py": {"test_a_full_disk_exits_1_and_keeps_what_was_saved"},

@@ -83,6 +83,10 @@ def _cases() -> dict[str, Case]:
 CASES = _cases()
 # Every kind of argument once, for what does not depend on sizes.
 KINDS = [name for name in CASES if not name.startswith(("1d-6", "1d-7", "2d-"))]
+# Those that take another way through the second derivative.
+SECOND = ["3d-groups", "both-dilated-s2", "circular", "depthwise", "groups-all-dilated", "explicit"]
+REST = [*KINDS, "1d-7-k3-s1-SAME", "2d-7-k5-s2-SAME", "2d-6-k3-s2-VALID"]
+REST = [name for name in REST if name not in SECOND]
 
 
 def _layers(case: Case, **fields: Any) -> tuple[nn.Module, nn.Module]:
@@ -156,7 +160,9 @@ def test_value_and_gradients_equal_xlas_own(name):
     _assert_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", [*KINDS, "1d-7-k3-s1-SAME", "2d-7-k5-s2-SAME", "2d-6-k3-s2-VALID"])
+@pytest.mark.parametrize(
+    "name", [*SECOND, *(pytest.param(n, marks=pytest.mark.slow) for n in REST)]
+)
 def test_second_derivative_equals_xlas_own(name):
     case = CASES[name]
 

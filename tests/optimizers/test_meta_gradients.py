@@ -29,6 +29,10 @@ METHODS = {
     "clip_by_global_norm": lambda rate: optax.chain(control.clip_by_global_norm(0.1), sgd(rate)),
 }
 
+# Whose formulas the others share.
+NAMED = {"adam", "adamw", "nadam", "radam", "muon", "rmsprop", "adagrad", "lamb", "prodigy"}
+NAMED |= {"clip_by_norm", "clip_by_global_norm", "torch.Adagrad"}
+
 # A dead unit, and a dead layer.
 ALIVE = {"w": np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]]), "dead": np.zeros((2, 3))}
 START = {"w": np.arange(6.0).reshape(2, 3) / 3 - 0.5, "dead": np.ones((2, 3))}
@@ -46,7 +50,9 @@ def after_two_steps(make, start, rate):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in NAMED else pytest.mark.slow) for n in METHODS]
+)
 def test_meta_gradients_are_those_of_finite_differences(name):
     make, rate = METHODS[name], CASES.get(name, {}).get("learning_rate", 0.1)
     start = jax.tree.map(lambda p: jnp.asarray(p, float), START)
