@@ -46,7 +46,15 @@ FAST = {
     "augment/test_augment.py": {"test_what_goes_in_comes_out"},
     "compat/test_compat_family.py": {"test_structure_and_dtypes_never_change"},
     "config/test_load.py": None,
-    "control/test_control_family.py": None,
+    "control/test_control_family.py": {
+        "test_every_number_may_be_traced",
+        "test_in_a_chain_around_an_optimizer",
+        "test_inject_hyperparams",
+        "test_masked_and_partition",
+        "test_nnx_and_equinox_parameters",
+        "test_one_trace_serves_every_step_and_both_can_be_donated",
+        "test_structure_and_dtypes_never_change",
+    },
     "core/test_ranges.py": None,
     "engine/test_loop.py": {
         "test_an_epoch_sees_every_sample_once_and_the_next_in_another_order",
