@@ -56,6 +56,8 @@ def NAdam(
     Reference: `torch.optim.NAdam`.
 
     Differs from: `optimizers.nadam` has 1 - b2^t in float32, this to the last digit, as PyTorch.
+    PyTorch keeps the product of its mu_t in its own default dtype: float64 parameters there are off
+    by 1e-10 unless `torch.set_default_dtype(torch.float64)`.
     """
     b1, b2 = betas
     decoupled, coupled = (weight_decay, 0.0) if decoupled_weight_decay else (0.0, weight_decay)
