@@ -56,11 +56,6 @@ def all_finite(tree: Any) -> jax.Array:
     return jnp.stack(leaves).all() if leaves else jnp.array(True)
 
 
-def floating_leaves(tree: Any) -> list[jax.Array]:
-    """The real and complex floating leaves, without integers, booleans and keys."""
-    return [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
-
-
 def on_host(leaf: jax.Array) -> np.ndarray | jax.Array:
     """A leaf as a NumPy array; a PRNG key, which NumPy has not, as it is."""
     return leaf if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf)

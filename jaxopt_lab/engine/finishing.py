@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.core.tree import all_finite, floating_leaves, stack_trees, take
+from jaxopt_lab.core.tree import all_finite, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine._read_controls import read_controls
 from jaxopt_lab.engine.ensemble import Ensemble
@@ -107,7 +107,7 @@ def statistics_of(experiment: Experiment, state: TrainState, params: Params) -> 
     """The model state that belongs to `params`: re-estimated where it is not the state's own."""
     if params is state.params:
         return state.model_state
-    if not all_finite(floating_leaves(state.model_state)):  # it has diverged
+    if not all_finite(state.model_state):  # it has diverged
         state = state._replace(model_state=jax.jit(experiment.init)(state.key).model_state)
     x, size = experiment.train["x"], experiment.batch_size
     count = min(STATISTICS_BATCHES, len(x) // size)

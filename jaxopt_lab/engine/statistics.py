@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_lab.core.tree import is_trained
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine.forward import Forward
 
@@ -47,7 +48,7 @@ def reestimate_statistics(
     Reference: Izmailov et al., 2018, https://arxiv.org/abs/1803.05407, section 3.2.
     """
     everything, structure = jax.tree.flatten(model_state)
-    places = [i for i, x in enumerate(everything) if jnp.issubdtype(x.dtype, jnp.inexact)]
+    places = [i for i, x in enumerate(everything) if is_trained(x)]
     if not places:
         return model_state
 
