@@ -7,6 +7,7 @@ import pytest
 
 from jaxopt_lab.engine import Chunk, checkpoint
 from jaxopt_lab.run.records import metrics_log
+from jaxopt_lab.run.records.folder import read_json, write_json
 from jaxopt_lab.run.records.json_lines import append_lines, read_lines
 from jaxopt_lab.run.records.metrics_log import MetricsLog
 from jaxopt_lab.run.records.timings import Timings
@@ -84,6 +85,13 @@ def test_a_whole_line_without_its_end_is_kept(tmp_path):
     timings.add(n=3)
     timings.close()
     assert list(read_lines(path)) == [{"n": 1}, {"n": 2}, {"n": 3}] and timings.total("n") == 6
+
+
+def test_json_has_no_nan(tmp_path):
+    nan, inf = float("nan"), float("inf")
+    write_json(tmp_path / "a.json", {"test": {"loss": nan, "n": 3}, "rows": [1.5, -inf, "x", nan]})
+    expected = {"test": {"loss": None, "n": 3}, "rows": [1.5, None, "x", None]}
+    assert read_json(tmp_path / "a.json") == expected
 
 
 def test_checkpoints_are_ordered_by_number(tmp_path):

@@ -25,6 +25,7 @@ from jaxopt_lab.engine import statistics_of
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import categorical, expected_calibration_error
 from jaxopt_lab.run.records.folder import write_json
+from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.run import Run, load_run
 from jaxopt_lab.run.terminal.progress import Progress
 
@@ -110,7 +111,7 @@ def _result(
             terminal.say(f"{run.path}: the outputs are not finite: the run diverged")
         elif corruptions:
             result |= _corrupted(run, test, terminal)
-    result = {"kept": run.kept, "step": run.step} | _without_nan(result)
+    result = {"kept": run.kept, "step": run.step} | finite(result)
     try:
         write_json(run.path / "evaluation.json", result)
     except OSError as error:  # a folder of somebody else, say: it is printed all the same
@@ -180,15 +181,6 @@ def _corrupted(run: Run, test: Split, terminal: Progress) -> dict[str, Any]:
             values = {name: [row[score] for row in rows] for name, rows in scores.items()}
             found[f"corruption_{plural}"] = values
     return found
-
-
-def _without_nan(value: Any) -> Any:
-    """What is not finite as None, for JSON has no NaN."""
-    if isinstance(value, Mapping):
-        return {k: _without_nan(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _loss_in_words(config: Config) -> str:

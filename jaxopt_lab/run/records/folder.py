@@ -16,6 +16,7 @@ from jaxopt_lab.config.signature import Signature, require_format
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.engine import checkpoint
+from jaxopt_lab.run.records.json_lines import finite
 
 C = TypeVar("C")
 
@@ -218,8 +219,9 @@ class RunFolder(Folder[Config]):
 
 
 def write_json(path: pathlib.Path, values: Any) -> None:
-    """Write values as indented JSON."""
-    write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
+    """Write values as indented JSON, those that are not finite as null."""
+    text = json.dumps(finite(values), indent=2, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:

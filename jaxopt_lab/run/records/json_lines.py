@@ -3,7 +3,7 @@
 import json
 import math
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, TextIO
 
 import numpy as np
@@ -65,9 +65,13 @@ def as_rows(columns: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
         yield dict(zip(columns, row, strict=True))
 
 
-def finite(values: dict[str, float]) -> dict[str, float | None]:
-    """What is not finite as None, for JSON has no NaN."""
-    return {k: v if math.isfinite(v) else None for k, v in values.items()}
+def finite(value: Any) -> Any:
+    """What is not finite as None, in mappings and lists too, for JSON has no NaN."""
+    if isinstance(value, Mapping):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def numbers(values: dict[str, float | None]) -> dict[str, float]:
