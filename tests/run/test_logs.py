@@ -8,7 +8,12 @@ import pytest
 from jaxopt_lab.engine import Chunk, checkpoint
 from jaxopt_lab.run.records import metrics_log
 from jaxopt_lab.run.records.folder import read_json, write_json
-from jaxopt_lab.run.records.json_lines import append_lines, read_lines
+from jaxopt_lab.run.records.json_lines import (
+    append_lines,
+    last_lines,
+    read_lines,
+    recover_lines,
+)
 from jaxopt_lab.run.records.metrics_log import MetricsLog
 from jaxopt_lab.run.records.timings import Timings
 
@@ -73,6 +78,7 @@ def test_a_torn_line_goes_and_the_next_stands_alone(torn, tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'{"n": 1}\n' + torn)
     for n in (2, 3):
+        assert list(recover_lines(path)) == [{"n": m} for m in range(1, n)]
         with append_lines(path) as file:
             file.write(f'{{"n": {n}}}\n')
     assert list(read_lines(path)) == [{"n": 1}, {"n": 2}, {"n": 3}]
@@ -85,6 +91,17 @@ def test_a_whole_line_without_its_end_is_kept(tmp_path):
     timings.add(n=3)
     timings.close()
     assert list(read_lines(path)) == [{"n": 1}, {"n": 2}, {"n": 3}] and timings.total("n") == 6
+
+
+def test_the_last_rows_are_those_that_begin_in_the_last_bytes(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    lines = [f'{{"n": {10**n}}}\n'.encode() for n in range(5)]
+    path.write_bytes(b"".join(lines) + b'{"n": 7')
+    for size in range(path.stat().st_size + 3):
+        begins = [len(b"".join(lines[n:])) + 7 for n in range(5)]
+        expected = [{"n": 10**n} for n, left in enumerate(begins) if left <= size]
+        assert list(last_lines(path, size)) == expected
+    assert list(last_lines(tmp_path / "none")) == []
 
 
 def test_json_has_no_nan(tmp_path):

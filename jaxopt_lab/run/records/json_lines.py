@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, TextIO
@@ -16,26 +17,43 @@ def read_lines(path: pathlib.Path) -> Iterator[dict[str, Any]]:
             yield from (row for row, _ in _whole_rows(file))
 
 
-def append_lines(
+def last_lines(path: pathlib.Path, size: int = 2**18) -> Iterator[dict[str, Any]]:
+    """As `read_lines`, those that begin in the last `size` bytes alone."""
+    if path.exists():
+        with open(path, "rb") as file:
+            at = max(0, file.seek(0, os.SEEK_END) - size)
+            file.seek(max(0, at - 1))
+            if at:
+                file.readline()  # what begins before
+            yield from (row for row, _ in _whole_rows(file))
+
+
+def recover_lines(
     path: pathlib.Path, goes_on: Callable[[dict[str, Any]], bool] = lambda row: True
-) -> TextIO:
-    """Open a file, new or not, for more rows.
+) -> Iterator[dict[str, Any]]:
+    """As `read_lines`, and when all are read the file is ready for more rows.
 
     It is cut off before the first row that is not whole, since another row would be glued to that,
     and before the first for which `goes_on` is false. A cut is one step for the disk: a kill loses
     no other row.
     """
+    if not path.exists():
+        return
     end = 0
-    if path.exists():
-        with open(path, "rb+") as file:
-            for row, after in _whole_rows(file):
-                if not goes_on(row):
-                    break
-                end = after
-            file.truncate(end)
-            # The last row may be whole but for its end of line.
-            if end and (file.seek(end - 1), file.read(1))[1] != b"\n":
-                file.write(b"\n")
+    with open(path, "rb+") as file:
+        for row, after in _whole_rows(file):
+            if not goes_on(row):
+                break
+            end = after
+            yield row
+        file.truncate(end)
+        # The last row may be whole but for its end of line.
+        if end and (file.seek(end - 1), file.read(1))[1] != b"\n":
+            file.write(b"\n")
+
+
+def append_lines(path: pathlib.Path) -> TextIO:
+    """Open a file, new or recovered, for more rows."""
     return open(path, "a", encoding="utf-8", newline="\n")
 
 

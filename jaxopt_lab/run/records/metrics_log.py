@@ -20,7 +20,13 @@ import numpy as np
 from jaxopt_lab.config.tables import better
 from jaxopt_lab.engine import Chunk
 from jaxopt_lab.run.records.history import EVAL_STEP, STEP, Columns, History, rows_of
-from jaxopt_lab.run.records.json_lines import append_lines, as_rows, read_lines
+from jaxopt_lab.run.records.json_lines import (
+    append_lines,
+    as_rows,
+    last_lines,
+    read_lines,
+    recover_lines,
+)
 
 OUTLINE = 2**16  # rows in memory
 
@@ -48,10 +54,9 @@ class MetricsLog:
         self._file: TextIO | None = None
         self._logged: LoggedHistory | None = None
         if path is not None:
-            self._file = append_lines(path, lambda row: _step(row) <= until)
-            self._logged = LoggedHistory(path)
-            for rows in _blocks(read_lines(path)):
+            for rows in _blocks(recover_lines(path, lambda row: (_step(row) or math.inf) <= until)):
                 self._hold(rows)
+            self._file, self._logged = append_lines(path), LoggedHistory(path)
 
     def add(self, chunk: Chunk) -> None:
         """Add the rows of a chunk."""
@@ -143,11 +148,11 @@ def _temporary() -> tuple[TextIO, LoggedHistory]:
 
 def last_step(path: pathlib.Path) -> int:
     """The last step that a log on the disk has a row of; 0 where there is none."""
-    return max((row.get(STEP) or row.get(EVAL_STEP) or 0 for row in read_lines(path)), default=0)
+    return max((_step(row) or 0 for row in last_lines(path)), default=0)
 
 
-def _step(row: dict[str, Any]) -> float:
-    return row.get(STEP) or row.get(EVAL_STEP) or math.inf
+def _step(row: dict[str, Any]) -> int | None:
+    return row.get(STEP) or row.get(EVAL_STEP)
 
 
 def _kind(rows: Columns) -> str:

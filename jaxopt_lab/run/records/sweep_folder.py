@@ -23,7 +23,7 @@ from jaxopt_lab.core.tree import on_host
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import SWEEP, Folder, write_json
 from jaxopt_lab.run.records.history import Columns
-from jaxopt_lab.run.records.json_lines import append_lines, finite, numbers, read_lines
+from jaxopt_lab.run.records.json_lines import append_lines, finite, numbers, recover_lines
 from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult
 
 
@@ -95,7 +95,7 @@ class SweepFolder(Folder[Sweep]):
     def ended(self, plan: Sweep, templates: Mapping[int, Any]) -> dict[int, RunRecord]:
         """The runs that have ended; those whose files do not verify are left out, to run again."""
         rows: dict[int, dict[int, Any]] = {}
-        for row in read_lines(self.runs):
+        for row in recover_lines(self.runs):
             rows.setdefault(row["wave"], {})[row["run"]] = row
         found: dict[int, RunRecord] = {}
         for wave, members in rows.items():

@@ -4,7 +4,7 @@ import collections
 import json
 import pathlib
 
-from jaxopt_lab.run.records.json_lines import append_lines, read_lines
+from jaxopt_lab.run.records.json_lines import append_lines, recover_lines
 
 
 class Timings:
@@ -15,9 +15,9 @@ class Timings:
 
     def __init__(self, path: pathlib.Path | None):
         self._totals: collections.Counter[str] = collections.Counter()
-        self._file = append_lines(path) if path else None
-        for row in read_lines(path) if path else ():
+        for row in recover_lines(path) if path else ():
             self._totals.update(row)
+        self._file = append_lines(path) if path else None
 
     def add(self, **row: float) -> None:
         """Add a row; seconds to the microsecond."""
