@@ -138,10 +138,10 @@ def _parsed(text: str) -> tuple[tuple[str, ...], Any, str]:
     source = f"--set {text}"
     path, equals, value = text.partition("=")
     keys = _keys(path if equals else "", source, "table.key=value, optimizer.momentum=0.9")
-    return keys, toml_value(value, source, path.strip()), source
+    return keys, parsed_value(value, source, path.strip()), source
 
 
-def toml_value(text: str, source: str, path: str) -> Any:
+def parsed_value(text: str, source: str, path: str) -> Any:
     """A value of the command line; a bare word is a string.
 
     Raises:

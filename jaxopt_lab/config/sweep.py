@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxopt_lab.config.axes import MOST, RANGES, axis_values
 from jaxopt_lab.config.load import read_tables
-from jaxopt_lab.config.overrides import Say, put, toml_value
+from jaxopt_lab.config.overrides import Say, parsed_value, put
 from jaxopt_lab.config.parse import ConfigError, parse_config, parse_fields
 from jaxopt_lab.config.paths import is_whole
 from jaxopt_lab.config.schema import MOST_SEED, Config
@@ -105,7 +105,7 @@ def load_sweep(
         if not equals or "." not in name:
             example = '"optimizer.learning_rate=[1e-3, 1e-2]"'
             raise InputError(f"--grid {item}: expected table.key=values, {example} for one")
-        own[name.strip()] = toml_value(text, f"--grid {item}", name.strip())
+        own[name.strip()] = parsed_value(text, f"--grid {item}", name.strip())
     return parse_sweep(tables, source=str(path), say=say)
 
 
