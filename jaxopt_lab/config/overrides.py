@@ -80,6 +80,17 @@ def put(
         place.pop("epochs" if keys[-1] == "steps" else "steps", None)
 
 
+def standing_at(tables: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    """What stands at a path, in parts; None where nothing does."""
+    place: Any = tables
+    for key in _placed(tables, path):
+        if isinstance(place, list):
+            place = dict(enumerate(place)).get(int(key)) if key.isdigit() else None
+        else:
+            place = place.get(key) if isinstance(place, dict) else None
+    return place
+
+
 def _rename(table: dict[str, Any], keys: tuple[str, ...], new: Any, say: Say) -> None:
     family, old = family_of(keys), table.get("name")
     if family is None or old == new:
@@ -119,7 +130,7 @@ def _remove(tables: dict[str, Any], keys: tuple[str, ...], source: str) -> None:
 
 def _placed(tables: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
     """A path whose list has one member, written as a table of its own."""
-    alone = keys[0] in LISTS and isinstance(tables.get(keys[0]), dict) and keys[1:2] == ("0",)
+    alone = keys[1:2] == ("0",) and keys[0] in LISTS and isinstance(tables.get(keys[0]), dict)
     return (keys[0], *keys[2:]) if alone else keys
 
 

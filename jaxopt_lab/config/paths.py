@@ -23,6 +23,14 @@ def family_of(keys: Sequence[str]) -> str | None:
     return tables[0] if len(tables) == 1 else "schedule"  # a table within one is an argument's
 
 
+def without_places(keys: Sequence[str]) -> tuple[str, ...]:
+    """The path of a list, where this is one of a place in it, or in a list that it holds."""
+    own = tuple(keys)
+    while own and own[-1].isdigit():
+        own = own[:-1]
+    return own
+
+
 def own_fields(table: str) -> Mapping[str, Any]:
     """The annotations of what a table holds beside the arguments of the function that it names."""
     return _OWN.get(table, {})
@@ -32,12 +40,12 @@ def is_whole(keys: Sequence[str], names: Iterable[str]) -> bool:
     """Whether the value at this path is a whole number and no other.
 
     Args:
-      keys: the path in parts, a table and what is in it; a last digit is a place in a list.
+      keys: the path in parts, a table and what is in it.
       names: of functions that the table may name.
     """
-    *table, key = keys
-    if key.isdigit():
-        return is_whole(table, names)
+    *table, key = without_places(keys) or ("",)
+    if not table:
+        return False
     hints = [own_fields(table[0]).get(key)]
     if family := family_of(table):
         known = [name for name in names if name in FAMILIES[family].functions]

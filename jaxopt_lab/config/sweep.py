@@ -15,9 +15,9 @@ import numpy as np
 
 from jaxopt_lab.config.axes import MOST, RANGES, axis_values
 from jaxopt_lab.config.load import read_tables
-from jaxopt_lab.config.overrides import Say, parsed_value, put
+from jaxopt_lab.config.overrides import Say, parsed_value, put, standing_at
 from jaxopt_lab.config.parse import ConfigError, parse_config, parse_fields
-from jaxopt_lab.config.paths import is_whole
+from jaxopt_lab.config.paths import is_whole, without_places
 from jaxopt_lab.config.schema import MOST_SEED, Config
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Range
@@ -189,11 +189,8 @@ def _grid(axes: Mapping[str, Sequence[Any]], together: Sequence[Sequence[str]]):
 
 def _names_at(path: str, base: Mapping[str, Any], axes: Mapping[str, Any]) -> list[str]:
     """The names of functions that the table of an axis may have."""
-    place: Any = base
-    keys = path.rstrip(".0123456789").split(".")[:-1]  # of a place in a list, those of the list
-    for key in keys:
-        inside = place[int(key) : int(key) + 1] if isinstance(place, list) and key.isdigit() else ()
-        place = place.get(key) if isinstance(place, dict) else next(iter(inside), None)
+    keys = without_places(path.split("."))[:-1]
+    place = standing_at(base, keys)
     others = axes.get(".".join([*keys, "name"]))
     own = [place.get("name")] if isinstance(place, dict) else []
     return [n for n in (*own, *(others if isinstance(others, list) else ())) if isinstance(n, str)]

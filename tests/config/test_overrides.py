@@ -155,6 +155,23 @@ def test_a_range_gives_whole_numbers_where_no_others_go(path, axis, values):
     assert {type(run.values[name]) for run in drawn.runs} == {type(values[0])}
 
 
+def test_a_list_with_one_member_is_named_as_others_are(path):
+    """Written as a table of its own, as TOML allows."""
+    one = FILE.replace('[[augment]]\nname = "mixup"\n', "").replace("[[augment]]", "[augment]")
+    path.write_text(one)
+    plan = load_sweep(path, grid=["augment.0.length={linear = [1, 3], n = 3}"])
+    assert [run.config.augment[0].arguments["length"] for run in plan.runs] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "name", ["augment.0", "augment.0.0", "0.1", ".1", "a.1", "seed.0", ".", "a."]
+)
+@pytest.mark.parametrize("axis", ["[1, 2]", "{linear = [1, 3], n = 3}"])
+def test_an_axis_of_no_value_is_refused(path, name, axis):
+    with pytest.raises(InputError, match=r"unknown|must be|name one"):
+        load_sweep(path, grid=[f"{name}={axis}"])
+
+
 def test_an_axis_of_names_leaves_out_what_each_does_not_take(path):
     said = []
     plan = load_sweep(path, grid=['model.name=["mlp", "linear"]'], say=said.append)
