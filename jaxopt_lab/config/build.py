@@ -15,7 +15,7 @@ from jaxopt_lab.config.curvature import build_curvature
 from jaxopt_lab.config.optimizer import build_schedule
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
-from jaxopt_lab.config.source import RunData, length_of, read
+from jaxopt_lab.config.source import IMAGE_RANK, RunData, length_of, read
 from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
 from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.errors import InputError
@@ -37,7 +37,6 @@ from jaxopt_lab.losses import METRICS
 from jaxopt_lab.nn import lsuv, refuse_lone_values
 
 LSUV_IMAGES = 256
-IMAGE_RANK = 3  # of a sample (H, W, C)
 
 
 def build(
@@ -82,6 +81,7 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
     if schedule is None:
         schedule = build_schedule(config.schedule, length, total)
     chain = build_chain(config, schedule, length, [*watched, *held_out_names])
+    check_images(config, source)
     model = _model_for(config, source, outputs)
     forward = Forward(
         model,
@@ -209,24 +209,10 @@ def check_images(config: Config, source: RunData) -> None:
     ]
     if config.adversary:
         wanting.append(("adversary", config.adversary.name))
-    wrong = _no_images(source) if wanting else None
-    if wrong:
-        text = f"the samples of {config.data.source.name} {wrong}"
+    if wanting and source.no_images:
+        text = f"the samples of {config.data.source.name} {source.no_images}"
         faults = [(path, f"{name} needs images (H, W, C), {text}") for path, name in wanting]
         raise ConfigError("configuration", faults)
-
-
-def _no_images(source: RunData) -> str | None:
-    """Why the samples are not images, in words; None where they are."""
-    shape, dtype = source.signature.x_shape, jnp.dtype(source.signature.x_dtype)
-    if len(shape) != IMAGE_RANK:
-        return f"have shape {shape}"
-    if dtype == jnp.uint8:
-        return None
-    if not jnp.issubdtype(dtype, jnp.floating):
-        return f"are {dtype}, where uint8 or floats in [0, 1] have a white"
-    low, high = (source.train["x"].min(), source.train["x"].max()) if source.train else (0, 1)
-    return None if low >= 0 and high <= 1 else f"are in [{low:g}, {high:g}] and not in [0, 1]"
 
 
 def _loss_for(kind: str, chosen: Choice) -> Loss:
@@ -245,7 +231,6 @@ def _model_for(config: Config, source: RunData, outputs: int) -> Model:
     """The model that was given, or that of the file, held to the data's shapes."""
     shape, model = source.signature.x_shape, source.model
     own = model is None
-    check_images(config, source)
     if model is None:
         function = FAMILIES["model"].functions[config.model.name]
         model = function(outputs=outputs, **config.model.arguments)

@@ -1,10 +1,11 @@
 """The data that a configuration names, split and sized, and the steps that it makes."""
 
+import dataclasses
 import functools
 import inspect
 import os
-from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.config.optimizer import Length
@@ -21,8 +22,11 @@ from jaxopt_lab.engine import channel_statistics
 # The held-out samples are a property of the data set, the same for every seed of a run.
 SPLIT_SEED = 0
 
+IMAGE_RANK = 3  # of a sample (H, W, C)
 
-class RunData(NamedTuple):
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RunData:
     """What a configuration reads and counts, whatever its rates and strengths are.
 
     Attributes:
@@ -44,6 +48,19 @@ class RunData(NamedTuple):
     def steps_per_epoch(self) -> int:
         """Whole batches of the training split."""
         return self.signature.samples // self.batch_size
+
+    @functools.cached_property
+    def no_images(self) -> str | None:
+        """Why the samples are not images, in words; None where they are, as far as is known."""
+        shape, dtype = self.signature.x_shape, jnp.dtype(self.signature.x_dtype)
+        if len(shape) != IMAGE_RANK:
+            return f"have shape {shape}"
+        if dtype == jnp.uint8:
+            return None
+        if not jnp.issubdtype(dtype, jnp.floating):
+            return f"are {dtype}, where uint8 or floats in [0, 1] have a white"
+        low, high = (self.train["x"].min(), self.train["x"].max()) if self.train else (0, 1)
+        return None if low >= 0 and high <= 1 else f"are in [{low:g}, {high:g}] and not in [0, 1]"
 
 
 def read(
