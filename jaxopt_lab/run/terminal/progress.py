@@ -28,11 +28,12 @@ class Progress:
         self._bar: rich.progress.Progress | None = None
 
     def say(self, text: str) -> None:
-        self.console.print(self._shown(text), highlight=False, markup=False)
+        self.console.print(self._shown(text))
 
-    def _shown(self, text: str) -> str:
-        """The text as far as the terminal's encoding has its letters."""
-        return text.encode(self.console.encoding, "replace").decode(self.console.encoding)
+    def _shown(self, text: str, style: str = "") -> rich.text.Text:
+        """The text as it is, no markup, as far as the terminal's encoding has its letters."""
+        there = text.encode(self.console.encoding, "replace").decode(self.console.encoding)
+        return rich.text.Text(there, style=style)
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
@@ -55,9 +56,7 @@ class Progress:
 
     def closing_table(self, title: str, rows: dict[str, str], *, good: bool = True) -> None:
         """The verdict: a title and a table of names and values."""
-        self.console.print(
-            rich.text.Text(self._shown(title), style="bold green" if good else "bold yellow")
-        )
+        self.console.print(self._shown(title, "bold green" if good else "bold yellow"))
         table = rich.table.Table(
             show_header=False,
             box=rich.box.ROUNDED if self.console.is_terminal else rich.box.ASCII,
@@ -65,7 +64,7 @@ class Progress:
         table.add_column(style="dim")
         table.add_column(justify="left", overflow="fold")
         for name, value in rows.items():
-            table.add_row(*(rich.text.Text(self._shown(text)) for text in (name, value)))
+            table.add_row(self._shown(name), self._shown(value))
         self.console.print(table)
 
     def columns(
@@ -79,7 +78,7 @@ class Progress:
         """A table with a header."""
         box = rich.box.SIMPLE_HEAD if self.console.is_terminal else rich.box.ASCII
         table = rich.table.Table(
-            title=rich.text.Text(self._shown(title), style="bold"),
+            title=self._shown(title, "bold"),
             title_justify="left",
             box=box,
             show_footer=footer is not None,
@@ -89,7 +88,7 @@ class Progress:
             end = footer[i] if footer else ""
             table.add_column(name, end, justify="right" if number else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(rich.text.Text(self._shown(text)) for text in row))
+            table.add_row(*map(self._shown, row))
         self.console.print(table)
 
 
