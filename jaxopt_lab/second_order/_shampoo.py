@@ -14,7 +14,7 @@ from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.second_order.blocks import Blocks, finite_or_zeros
+from jaxopt_lab.second_order.blocks import blocks_of, finite_or_zeros
 from jaxopt_lab.second_order.periodically import periodically
 from jaxopt_lab.second_order.transformation import (
     finite_direction,
@@ -131,11 +131,6 @@ def scale_by_shampoo(
 
     require_number("shampoo", block_size=block_size)
 
-    def blocks_of(params):
-        axes = flatten_with_names(full_batch_axes(batch_axes, params))
-        leaves = flatten_with_names(params)
-        return {n: Blocks(x.shape, block_size, axes[n]) for n, x in leaves.items()}
-
     def with_length_of(direction, target):
         axes = full_batch_axes(batch_axes, direction)
         return jax.tree.map(_with_length_of, axes, direction, target)
@@ -143,7 +138,7 @@ def scale_by_shampoo(
     def init(params):
         refuse_complex("shampoo", params)
         zeros = flatten_with_names(zeros_accumulator(params))
-        blocks = blocks_of(params)
+        blocks = blocks_of(params, block_size, batch_axes)
         return ShampooState(
             jnp.zeros([], jnp.int32),
             zeros_accumulator(params),
@@ -159,7 +154,7 @@ def scale_by_shampoo(
         weight = jnp.where(finite, averaging_weight(b2, count), 0)
         square = step_toward(state.square, jax.tree.map(jnp.square, g), weight)
         leaves = flatten_with_names(g)
-        blocks = blocks_of(g)
+        blocks = blocks_of(g, block_size, batch_axes)
         cut = {name: blocks[name].cut(x) for name, x in leaves.items()}
         new = {name: blocks[name].squares(x) for name, x in cut.items()}
         statistics = step_toward(state.statistics, new, weight)

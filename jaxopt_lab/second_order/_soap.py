@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.averages import averaging_weight, step_toward
-from jaxopt_lab.core.mask import BatchAxes, full_batch_axes
+from jaxopt_lab.core.mask import BatchAxes
 from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
 from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.second_order.blocks import Blocks, finite_or_zeros
+from jaxopt_lab.second_order.blocks import blocks_of, finite_or_zeros
 from jaxopt_lab.second_order.periodically import periodically
 from jaxopt_lab.second_order.transformation import (
     finite_direction,
@@ -122,15 +122,10 @@ def scale_by_soap(
 
     require_number("soap", block_size=block_size)
 
-    def blocks_of(params):
-        axes = flatten_with_names(full_batch_axes(batch_axes, params))
-        leaves = flatten_with_names(params)
-        return {n: Blocks(x.shape, block_size, axes[n]) for n, x in leaves.items()}
-
     def init(params):
         refuse_complex("soap", params)
         zeros = flatten_with_names(zeros_accumulator(params))
-        blocks = blocks_of(params)
+        blocks = blocks_of(params, block_size, batch_axes)
         return SoapState(
             jnp.zeros([], jnp.int32),
             zeros_accumulator(params),
@@ -146,7 +141,7 @@ def scale_by_soap(
         first, second = (jnp.where(finite, averaging_weight(beta, count), 0) for beta in (b1, b2))
         mean = step_toward(state.mean, g, first)
         leaves = flatten_with_names(g)
-        blocks = blocks_of(g)
+        blocks = blocks_of(g, block_size, batch_axes)
         cut = {name: blocks[name].cut(x) for name, x in leaves.items()}
         new = {name: blocks[name].squares(x) for name, x in cut.items()}
         statistics = step_toward(state.statistics, new, second)

@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_lab.core.mask import BatchAxes, full_batch_axes
 from jaxopt_lab.core.norm import squared
-from jaxopt_lab.core.tree import widen
+from jaxopt_lab.core.tree import flatten_with_names, widen
+from jaxopt_lab.core.types import Params
 
 _HIGH = lax.Precision.HIGHEST
 
@@ -90,6 +92,13 @@ class Blocks:
         for side, matrix in zip(self.sides, matrices, strict=True):
             g = jnp.einsum(formulas[side], matrix, g, precision=_HIGH)
         return g
+
+
+def blocks_of(params: Params, block_size: int, batch_axes: BatchAxes) -> dict[str, Blocks]:
+    """How each parameter is cut, by its name."""
+    axes = flatten_with_names(full_batch_axes(batch_axes, params))
+    leaves = flatten_with_names(params)
+    return {name: Blocks(x.shape, block_size, axes[name]) for name, x in leaves.items()}
 
 
 def finite_or_zeros(grads: Any) -> tuple[Any, jax.Array]:
