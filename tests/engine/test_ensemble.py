@@ -38,6 +38,18 @@ def test_an_ensemble_pools_what_the_loss_scores(loss):
     np.testing.assert_allclose(probabilities(found), probabilities(z).mean(0), rtol=1e-5)
 
 
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "logistic"])
+def test_an_ensemble_of_equals_that_are_surely_wrong_scores_as_each_does(name, dtype):
+    """Their probability of the label is too small for a float32."""
+    loss, z = LOSSES[name], jnp.array([[-3.0, 200.0, 5.0], [-900.0, 0.0, 2.0]], dtype)
+    pooled = declared(loss).pool(jnp.stack([z] * 3))
+    assert pooled.dtype == dtype
+    found, expected = loss(pooled, jnp.zeros(2, int)), loss(z, jnp.zeros(2, int))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)  # float32
+
+
 class OneNorm(nn.Module):
     momentum: float
 
