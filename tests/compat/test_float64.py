@@ -3,16 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
+from paths import GRADS, PARAMS, after
 from references import steps
 from references.steps import average, corrected, path, size
 
 from jaxopt_lab.compat import keras, torch
-
-DRAWS = np.random.default_rng(0)
-PARAMS = [DRAWS.normal(size=(2, 3)), DRAWS.normal(size=3)]
-GRADS = [DRAWS.normal(size=(8, 2, 3)) + 1, DRAWS.normal(size=(8, 3)) + 1]
 
 
 def torch_sgd(s, t, g, p):
@@ -90,15 +86,6 @@ CASES = {
     "keras.AdamW": (keras.AdamW(0.1, weight_decay=0.3), keras_adamw),
     "keras.Nadam": (keras.Nadam(0.1), lambda *a: steps.nadam(*a, 0.1, eps=1e-7, psi=1.0)),
 }
-
-
-def after(tx, params, grads):
-    def body(carry, g):
-        params, state = carry
-        updates, state = tx.update(g, state, params)
-        return (optax.apply_updates(params, updates), state), None
-
-    return jax.lax.scan(body, (params, tx.init(params)), grads)[0][0]
 
 
 @pytest.mark.usefixtures("x64")

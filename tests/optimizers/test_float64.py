@@ -5,18 +5,15 @@ import inspect
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from cases import OPTIMIZERS as CASES
+from paths import GRADS, PARAMS, after
 from references import steps
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.optimizers import OPTIMIZERS
 from jaxopt_lab.testing import transformation as promises
 
-DRAWS = np.random.default_rng(0)
-PARAMS = [DRAWS.normal(size=(2, 3)), DRAWS.normal(size=3)]
-GRADS = [DRAWS.normal(size=(8, 2, 3)) + 1, DRAWS.normal(size=(8, 3)) + 1]
 VARIANTS = [
     *((name, {"learning_rate": 0.1}) for name in OPTIMIZERS),
     ("momentum", {"learning_rate": 0.1, "rate_inside": False}),
@@ -25,22 +22,11 @@ VARIANTS = [
 ]
 
 
-def path(tx, params, grads):
-    """The parameters after all gradients."""
-
-    def body(carry, g):
-        params, state = carry
-        updates, state = tx.update(g, state, params)
-        return (optax.apply_updates(params, updates), state), None
-
-    return jax.lax.scan(body, (params, tx.init(params)), grads)[0][0]
-
-
 def paths(params, grads, variants):
     """Of every variant, as one program: compilation costs most."""
     params, grads = (list(map(jnp.asarray, tree)) for tree in (params, grads))
     txs = [OPTIMIZERS[name](**numbers) for name, numbers in variants]
-    return jax.jit(lambda p, g: [path(tx, p, g) for tx in txs])(params, grads)
+    return jax.jit(lambda p, g: [after(tx, p, g) for tx in txs])(params, grads)
 
 
 def expected(name, numbers, params, grads):

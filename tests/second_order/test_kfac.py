@@ -204,18 +204,22 @@ def fixed_problem():
     return params, jnp.sin(jnp.arange(30.0) ** 2).reshape(10, 3), jnp.arange(10) % 2
 
 
+def fixed_curvature(params, x, labels):
+    def model_fn(params, batch):
+        return Small().apply({"params": params}, batch["x"])
+
+    batch = {"x": x, "y": labels}
+    return so.Curvature(params, model_fn, cross_entropy, batch, jax.random.key(0))
+
+
 @pytest.mark.usefixtures("x64")
 def test_steps_are_those_of_kfac_jax():
     params, x, labels = fixed_problem()
     tx = so.kfac(0.1, every=2, kind="ggn", **SETTINGS)
 
-    def model_fn(params, batch):
-        return Small().apply({"params": params}, batch["x"])
-
     @jax.jit
     def step(params, state):
-        batch = {"x": x, "y": labels}
-        c = so.Curvature(params, model_fn, cross_entropy, batch, jax.random.key(0))
+        c = fixed_curvature(params, x, labels)
         updates, state = tx.update(c.gradient(), state, params, curvature=c)
         return optax.apply_updates(params, updates), state
 
@@ -233,13 +237,9 @@ def test_two_steps_are_the_equations_in_double_precision():
     eta, beta, damping, decay, constraint = 0.1, 0.9, 0.013, 0.95, 1e-3
     tx = so.kfac(eta, damping=damping, decay=decay, every=1, kind="ggn", norm_constraint=constraint)
 
-    def model_fn(params, batch):
-        return Small().apply({"params": params}, batch["x"])
-
     @jax.jit
     def step(params, state):
-        batch = {"x": x, "y": labels}
-        c = so.Curvature(params, model_fn, cross_entropy, batch, jax.random.key(0))
+        c = fixed_curvature(params, x, labels)
         grads = c.gradient()
         return *tx.update(grads, state, params, curvature=c), grads, c.kron_factors(kind="ggn")
 
