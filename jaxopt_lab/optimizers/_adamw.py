@@ -60,7 +60,6 @@ def adamw(
     lambda is 1e-4, 4e-3 and 1e-2.
     """
     decays = masked(mask, batch_axes)
-
     scale = scale_by_adam(b1, b2, eps)
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):

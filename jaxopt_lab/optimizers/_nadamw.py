@@ -63,7 +63,6 @@ def nadamw(
     Differs from: as `nadam` and `adamw`. PyTorch's is NAdam with `decoupled_weight_decay`.
     """
     decays = masked(mask, batch_axes)
-
     scale = scale_by_nadam(b1, b2, eps, psi)
 
     def update(grads, state, params=None, *, learning_rate_scale=None, **extra):
