@@ -98,11 +98,34 @@ FAST = {
     },
 }
 
-# What takes seconds each, where the default has a quicker test of the same mechanism: other kills,
-# other counts of devices and processes, the whole grid of sizes. A test, or one of its cases.
+# What takes long where the default has a quicker test of the same mechanism: other kills, other
+# counts of devices and processes, the whole grid of sizes, float32 beside float64, a twin as it is
+# beside the same with options. A test, or one of its cases.
 SLOW = {
+    "augment/test_augment.py": {"test_of_a_batch[augmix]"},
     "augment/test_draws.py": {"test_gaussian_blur_equals_scipy[30.0-1000.0]"},
-    "augment/test_policies.py": {"test_augmix_draws"},
+    "augment/test_mixers.py": {
+        f"test_float_images_and_distributions_come_out[{mix}-shape2-{dtype}]"
+        for mix in ("cutmix", "mixup")
+        for dtype in ("uint8", "float32", "bfloat16")
+    },
+    "augment/test_policies.py": {
+        "test_augmix_draws",
+        "test_augmix_drawn_independently_equals_pillow_by_hand",
+        "test_policy_equals_pillow_by_hand[trivial_augment, independent]",
+    },
+    "compat/test_compat_family.py": {
+        f"{test}[{twin}]"
+        for test in (
+            "test_injected_hyperparameters_and_donated_buffers",
+            "test_takes_numbers_and_names_what_is_missing",
+            "test_traced_rates_and_schedules_and_scales",
+        )
+        for twin in (
+            *("keras.SGD", "keras.RMSprop", "keras.Adam", "torch.SGD", "torch.RMSprop"),
+            *("torch.Adagrad", "torch.Adam", "torch.AdamW", "torch.NAdam"),
+        )
+    },
     "config/test_augmentation.py": {
         "test_consistency_compares_a_clean_view_with_two_others",
         "test_noise_among_moves_leaves_the_target_where_the_moves_take_it",
@@ -113,26 +136,42 @@ SLOW = {
     },
     "engine/test_data_parallel.py": {"test_eight_devices"},
     "engine/test_loop.py": {
-        f"test_a_stopped_run_is_frozen_whole_and_ends[{case}]"
-        for case in ("0-1", "1-None", "1-1", "6-None")
+        *(
+            f"test_a_stopped_run_is_frozen_whole_and_ends[{case}]"
+            for case in ("0-1", "1-None", "1-1", "6-None")
+        ),
+        *(
+            f"test_chunks_of_any_length_give_the_same_bytes[{case}]"
+            for case in ("None-22", "1-5", "1-22", "3-1")
+        ),
     },
+    "engine/test_permutation.py": {
+        f"test_is_the_permutation_of_jax[{size}]" for size in (3, 1221, 65536)
+    },
+    "nn/test_lsuv.py": {"test_fifty_plain_layers[False]"},
     "nn/test_models.py": {
         "test_a_deep_plain_network_does_not_train_and_its_residual_twin_does",
+        "test_noise_acts_in_training_only[WideResNet]",
+        "test_seeds_are_vmapped[resnet]",
         "test_seeds_are_vmapped[wide_resnet]",
     },
+    "optimizers/test_batch_axes.py": {"test_stacked_layers_move_as_alone[shampoo, sgd]"},
     "run/test_distributed.py": {
         "test_a_killed_process_ends_the_other_with_a_message",
         "test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too",
     },
     "run/test_load_run.py": {
         f"test_a_run_is_read_back_and_applied_to_raw_inputs[{kind}]"
-        for kind in ("average", "bfloat16", "schedule-free")
+        for kind in ("average", "bfloat16", "last", "schedule-free")
     },
     "run/test_sweep.py": {
+        "test_a_schedule_in_the_place_of_a_number_is_part_of_the_program[control="
+        '[{name = "sam", rho = {name = "cosine_decay", peak = 0.1, steps = "50%"}}]]',
         "test_bootstrap_members_differ_and_predict_together",
         "test_eight_devices_change_nothing",
         "test_goes_on_where_it_was_killed",
         "test_lengths_and_patience_are_traced_too",
+        "test_mapped_and_vectorized_agree",
         "test_waves_that_fit_the_memory_change_nothing",
     },
     "run/test_train.py": {
@@ -142,9 +181,30 @@ SLOW = {
         "test_an_interrupted_run_resumes_to_the_same_bytes[1]",
         "test_an_interrupted_run_resumes_to_the_same_bytes[4]",
     },
+    "second_order/test_against_dense.py": {
+        *(
+            f"test_natural_gradient[mlp float32-{case}]"
+            for case in ("ggn-cg", "ggn-dense", "mc-woodbury", "empirical-cg")
+        ),
+        *(
+            f"test_block_natural_gradient[mlp float32-{case}]"
+            for case in ("ggn-layer", "mc-layer", "empirical-leaf")
+        ),
+        *(
+            f"test_diagonal_hessian[mlp float32-{case}]"
+            for case in ("exact-adahessian", "gauss_newton-damped", "hutchinson-damped")
+        ),
+        *(f"test_newton[mlp float32-{safeguard}]" for safeguard in ("absolute", "shift")),
+        "test_products_and_gradients[mlp float32]",
+    },
     "second_order/test_family.py": {
         f"test_vmap_over_learning_rates_and_seeds_equals_a_loop_of_scans[{name}]"
         for name in ("diagonal_hessian", "kfac", "natural_gradient", "newton_cg", "soap")
+    },
+    "second_order/test_shampoo_soap.py": {
+        f"test_blocks_are_put_together_again[{size}-shape{i}]"
+        for size in (1, 100)
+        for i in (1, 2, 4, 5, 6)
     },
     "second_order/test_two_devices.py": {"test_two_devices"},
     "test_cli.py": {"test_a_full_disk_exits_1_and_keeps_what_was_saved"},
