@@ -100,10 +100,14 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
             key, forward, chain.optimizer, x, evaluation=held_out_names, adjust=adjust
         )
 
-    def evaluator(in_loop: bool, forward: Forward):
+    def evaluator(in_loop: bool, forward: Forward, attacked: bool = True):
         key = stream_key(jax.random.key(config.seed), Stream.ADVERSARY)
         return make_evaluate(
-            forward, {"loss": loss, **measures}, in_loop=in_loop, attack=attack, attack_key=key
+            forward,
+            {"loss": loss, **measures},
+            in_loop=in_loop,
+            attack=attack if attacked else None,
+            attack_key=key,
         )
 
     augment = build_augment(config, outputs, signature.mean)
@@ -111,6 +115,7 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
         train=source.train or {},
         validation=source.validation,
         test=source.test or {},
+        train_sample=source.train_sample,
         classes=signature.classes,
         seed=config.seed,
         forward=forward,

@@ -49,6 +49,16 @@ class RunData:
         """Whole batches of the training split."""
         return self.signature.samples // self.batch_size
 
+    @property
+    def train_sample(self) -> Split | None:
+        """As many samples of training as are held out, evenly spaced; None where none are."""
+        if self.train is None or self.validation is None:
+            return None
+        samples = len(self.train["y"])
+        size = min(samples, len(self.validation["y"]))
+        rows = np.linspace(0, samples - 1, size).astype(np.int64)
+        return {name: values[rows] for name, values in self.train.items()}
+
     @functools.cached_property
     def no_images(self) -> str | None:
         """Why the samples are not images, in words; None where they are, as far as is known."""

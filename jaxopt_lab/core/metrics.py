@@ -8,6 +8,9 @@ V = TypeVar("V")
 HELD_OUT = "val_"
 """Of the validation split: "val_loss"."""
 
+TRAINED = "train_"
+"""Of samples that were trained on, in evaluation mode and without augmentation: "train_loss"."""
+
 ROBUST = "robust_"
 """Of samples that an adversary has moved: "robust_accuracy"."""
 
@@ -22,9 +25,19 @@ def as_held_out(values: Mapping[str, V]) -> dict[str, V]:
     return {HELD_OUT + name: value for name, value in values.items()}
 
 
+def as_trained(values: Mapping[str, V]) -> dict[str, V]:
+    """Metrics by their names on samples that were trained on, in evaluation mode."""
+    return {TRAINED + name: value for name, value in values.items()}
+
+
 def is_held_out(name: str) -> bool:
     """Whether a metric is of the validation split."""
     return name.startswith(HELD_OUT)
+
+
+def is_of_evaluation(name: str) -> bool:
+    """Whether a metric is measured at evaluations, and not on a batch of training."""
+    return name.startswith((HELD_OUT, TRAINED))
 
 
 def on_batch(name: str) -> str:
@@ -34,4 +47,4 @@ def on_batch(name: str) -> str:
 
 def measure_of(name: str) -> str:
     """The name of the function that computes a metric: "accuracy" of "val_robust_accuracy"."""
-    return on_batch(name).removeprefix(ROBUST)
+    return on_batch(name).removeprefix(TRAINED).removeprefix(ROBUST)

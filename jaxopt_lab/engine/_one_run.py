@@ -7,7 +7,6 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxopt_lab.core.metrics import as_held_out
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.engine.compilation import jit_once
 from jaxopt_lab.engine.compiled_steps import (
@@ -96,13 +95,13 @@ class OneRun:
 
     def evaluate(self, state: TrainState) -> tuple[TrainState, dict[str, np.ndarray]]:
         """As of `Program`."""
-        if self.experiment.validation is None:
+        if self._evaluation is None:
             return state, {}
         params = self.experiment.eval_params(state.opt_state, state.params)
         evaluate, batches = self._evaluation
-        values = evaluate(params, state.model_state, batches)
-        values = as_held_out(values)
-        state = with_evaluation(state, values)
+        held_out, trained = evaluate(params, state.model_state, batches)
+        state = with_evaluation(state, held_out)
+        values = held_out | trained
         return state, {name: np.asarray(value)[None] for name, value in values.items()}
 
     def finish(self, state: TrainState) -> list[Finish]:
@@ -111,9 +110,9 @@ class OneRun:
 
     @functools.cached_property
     def _evaluation(self):
-        experiment = self.experiment
-        assert experiment.validation is not None
-        batches = experiment.batches(experiment.validation)
+        batches = self.experiment.evaluated()
+        if batches is None:
+            return None
         if self.in_loop:
             batches = jax.device_put(batches)
-        return experiment.evaluator(self.in_loop, experiment.forward), batches
+        return self.experiment.evaluate_both(self.in_loop), batches

@@ -7,6 +7,7 @@ import jax
 import optax
 
 from jaxopt_lab.core.declare import Keeps
+from jaxopt_lab.core.metrics import as_held_out, as_trained
 from jaxopt_lab.core.types import Loss, Measure, Params, Schedule, Split
 from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.evaluation import Evaluate, in_batches
@@ -20,6 +21,8 @@ class Experiment(NamedTuple):
 
     Attributes:
       train, validation, test: raw splits on the host; `validation` may be None.
+      train_sample: as many samples of `train` as `validation` has, which are evaluated with it, so
+        that the two can be compared; None where there is no validation.
       classes: names of the classes; empty where the targets are numbers.
       seed: of the run.
       forward: the model.
@@ -32,7 +35,8 @@ class Experiment(NamedTuple):
       curvature: `(state, batch) -> Curvature`, where the optimizer asks for it.
       init: `key -> TrainState`, pure.
       step: `(state, batch) -> (state, metrics)`, pure.
-      evaluator: `(in_loop, forward) -> evaluate(params, model_state, batches)`.
+      evaluator: `(in_loop, forward, attacked=True) -> evaluate(params, model_state, batches)`;
+        whether robust metrics are measured too, where the configuration has an adversary.
       keeps: what the controls keep; the last of them is what the run ends with.
       members: `opt_state -> (stacked params, how many)` of an ensemble; None where there is none.
       pool: the members' outputs (M, B, K) as those of their ensemble, (B, K).
@@ -46,6 +50,7 @@ class Experiment(NamedTuple):
     train: Split
     validation: Split | None
     test: Split
+    train_sample: Split | None
     classes: tuple[str, ...]
     seed: int
     forward: Forward
@@ -57,7 +62,7 @@ class Experiment(NamedTuple):
     curvature: CurvatureOf | None
     init: Callable[[jax.Array], TrainState]
     step: Step
-    evaluator: Callable[[bool, Forward], Evaluate]
+    evaluator: Callable[..., Evaluate]
     keeps: tuple[Keeps, ...]
     members: Callable[[Any], tuple[Params, jax.Array]] | None
     pool: Callable[[jax.Array], jax.Array]
@@ -73,6 +78,35 @@ class Experiment(NamedTuple):
     def batches(self, split: Split) -> Split:
         """A split as its evaluation wants it."""
         return in_batches(split, min(self.evaluation_batch_size, len(split["y"])))
+
+    def evaluated(self) -> tuple[Split, Split] | None:
+        """The batches of validation and of the sample of training; None without validation."""
+        if self.validation is None or self.train_sample is None:
+            return None
+        return self.batches(self.validation), self.batches(self.train_sample)
+
+    def evaluate_both(self, in_loop: bool) -> Callable[..., tuple[dict[str, Any], dict[str, Any]]]:
+        """What measures a run as it trains.
+
+        Args:
+          in_loop: as of `evaluator`.
+
+        Returns:
+          `(params, model_state, batches) -> ({"val_loss": ...}, {"train_loss": ...})`, with
+          `batches` as of `evaluated`. The same weights see both in evaluation mode, which metrics
+          of a step, in training mode on augmented samples, cannot be compared with.
+        """
+        of_held_out = self.evaluator(in_loop, self.forward)
+        of_trained = self.evaluator(in_loop, self.forward, attacked=False)
+
+        def evaluate(params, model_state, batches):
+            held_out, trained = batches
+            return (
+                as_held_out(of_held_out(params, model_state, held_out)),
+                as_trained(of_trained(params, model_state, trained)),
+            )
+
+        return evaluate
 
     @property
     def kept(self) -> str:

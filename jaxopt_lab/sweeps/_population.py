@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxopt_lab.core.metrics import as_held_out
 from jaxopt_lab.core.tree import all_finite, on_host, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine import (
@@ -81,8 +80,8 @@ class Population:
         self.at_once = runs_at_once(vectorize, experiment.step, self.shapes, self._batch)
         self.most = min(CAPACITY, experiment.evaluate_every, experiment.total_steps)
         self._data = replicated(experiment.train, mesh)
-        held_out = experiment.validation
-        self._validation = held_out and replicated(experiment.batches(held_out), mesh)
+        evaluated = experiment.evaluated()
+        self._evaluated = evaluated and replicated(evaluated, mesh)
         self._init = self._over(lambda values: (values, variants.init(values)), once=True)
         self._run_steps = self._over(self._steps_of_one, donate=True)
         self._evaluate = self._over(self._evaluation_of_one)
@@ -127,10 +126,10 @@ class Population:
 
     def evaluate(self, state: Wave) -> tuple[Wave, dict[str, np.ndarray]]:
         """As of `Program`."""
-        if self._validation is None:
+        if self._evaluated is None:
             return state, {}
         values, states = state.stacked
-        evaluation, measured = self._evaluate(state.stacked, self._validation)
+        evaluation, measured = self._evaluate(state.stacked, self._evaluated)
         stacked = (values, states._replace(evaluation=evaluation))
         measured = {k: np.asarray(v)[: len(state.runs)] for k, v in measured.items()}
         return state._replace(stacked=stacked), measured
@@ -172,14 +171,12 @@ class Population:
         alive = jnp.isfinite(rows["loss"][count - 1]) | all_finite(state.params)
         return (values, state), rows, state.step, alive
 
-    def _evaluation_of_one(self, run, validation):
+    def _evaluation_of_one(self, run, batches):
         values, state = run
         experiment = self.variants.experiment(values)
         params = experiment.eval_params(state.opt_state, state.params)
-        evaluate = experiment.evaluator(True, experiment.forward)
-        measured = evaluate(params, state.model_state, validation)
-        measured = as_held_out(measured)
-        return with_evaluation(state, measured).evaluation, measured
+        held_out, trained = experiment.evaluate_both(True)(params, state.model_state, batches)
+        return with_evaluation(state, held_out).evaluation, held_out | trained
 
     def _kept_of_one(self, run):
         values, state = run

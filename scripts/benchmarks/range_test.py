@@ -42,7 +42,7 @@ def tables(network: str, optimizer: str, epochs: int) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=200, help="of the range test")
     parser.add_argument("--epochs", type=int, default=10, help="of a run of the sweep")
     options = parser.parse_args()
@@ -52,8 +52,8 @@ def main() -> None:
         found = find_lr(parse_config(own), steps=options.steps, progress=False).valley
         axes = {"optimizer.learning_rate": RATES, "seeds": 2}
         result = sweep(parse_sweep(own | {"sweep": axes}), progress=False)
-        values = [result.runs[s.runs[0]].values for s in result.settings]
-        rates = np.array([v["optimizer.learning_rate"] for v in values])
+        firsts = [result.runs[setting.runs[0]] for setting in result.settings]
+        rates = np.array([r.values["optimizer.learning_rate"] for r in firsts if r is not None])
         losses = np.array([s.mean for s in result.settings])
         nearest = np.abs(np.log(rates / found)).argmin()
         share, loss = found / rates[0], losses[nearest] / losses[0]

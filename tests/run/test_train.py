@@ -74,7 +74,7 @@ def test_learns_and_returns_what_it_did(config, tmp_path):
     assert result.test["accuracy"] > 0.9
     assert set(result.history) == {
         *("step", "loss", "accuracy", "learning_rate"),
-        *("eval_step", "val_loss", "val_accuracy"),
+        *("eval_step", "val_loss", "val_accuracy", "train_loss", "train_accuracy"),
     }
     np.testing.assert_array_equal(result.history["step"], np.arange(1, 55))
     np.testing.assert_array_equal(result.history["eval_step"], np.arange(9, 55, 9))

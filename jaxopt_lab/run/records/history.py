@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_lab.core.metrics import is_held_out
+from jaxopt_lab.core.metrics import is_of_evaluation
 from jaxopt_lab.engine import Chunk
 
 Columns = dict[str, np.ndarray]
@@ -126,7 +126,7 @@ def metrics_at(columns: Columns, step: int) -> dict[str, Any]:
     for name, values in columns.items():
         if name in (STEP, EVAL_STEP) or not len(values):
             continue
-        place = evaluation if is_held_out(name) else min(step, len(values) - 1)
+        place = evaluation if is_of_evaluation(name) else min(step, len(values) - 1)
         found[name] = float(values[place])
     return found
 

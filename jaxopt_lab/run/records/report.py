@@ -94,7 +94,8 @@ def _verdict(summary: dict[str, Any]) -> str:
     how = summary["stopped_by"].replace("early_stopping", "stopped early")
     return (
         f"{how.capitalize()} after {summary['steps']:,} steps "
-        f"({summary['epochs']:g} epochs) on {summary['device']}."
+        f"({summary['epochs']:g} epochs) on {summary['device']}. "
+        f"{summary['fit']['kind'].capitalize()}: {summary['fit']['sentence']}"
     )
 
 

@@ -11,7 +11,7 @@ from jaxopt_lab.config.dump import tables_to_toml
 from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.config.tables import better
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.core.metrics import is_held_out
+from jaxopt_lab.core.metrics import is_of_evaluation
 from jaxopt_lab.run.records.history import EVAL_STEP, STEP
 from jaxopt_lab.run.records.report import drawn_into, fill_page
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
@@ -129,7 +129,7 @@ def _plots(plan: Sweep, result: SweepResult) -> list[tuple[str, Any]]:
         found.append(("heat_map", axes_heat_map(base | own)))
     if len(plan.axes) > 1:
         found.append(("parallel_coordinates", parallel_coordinates(base | {"columns": columns})))
-    steps = EVAL_STEP if is_held_out(result.monitor) else STEP
+    steps = EVAL_STEP if is_of_evaluation(result.monitor) else STEP
     nothing = np.zeros(0)
     curves = {
         "step": [_thinned(r.history.get(steps, nothing)) for _, r in there],

@@ -58,6 +58,8 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
     if "best_val_accuracy" in summary:
         best = summary["best_val_accuracy"]
         rows["best validation"] = f"{best:.2%} at step {summary['best_val_step']:,}"
+    if summary["fit"]["evidence"]:
+        rows["fit"] = summary["fit"]["brief"]
     rows["steps"] = f"{summary['steps']:,} ({summary['epochs']:g} epochs)"
     if summary["steps_per_second"]:
         rows["steps a second"] = f"{summary['steps_per_second']:,.4g}"
