@@ -13,37 +13,39 @@ TRAIN, VALIDATION = "#4C78A8", "#E45756"
 
 
 def loss_curve(history: History) -> Figure:
-    """Training loss, each batch and smoothed, and validation loss, on a log scale.
+    """Training loss, each batch and smoothed, and those of evaluations, on a log scale.
 
     Args:
-      history: columns `step`, `loss` and, where there were evaluations, `eval_step`, `val_loss`.
+      history: columns `step`, `loss` and, where there were evaluations, `eval_step`, `val_loss` and
+        `train_loss`, of the same weights on training samples.
 
     Returns:
       A figure; it holds an empty axis where no column is there.
     """
     figure, axes = _figure("loss")
-    values = np.concatenate([history.get(k, np.zeros(0)) for k in ("loss", "val_loss")])
+    names = ("loss", "val_loss", "train_loss")
+    values = np.concatenate([history.get(name, np.zeros(0)) for name in names])
     log = bool(np.any(values > 0) and not np.any(values <= 0))
     _training(axes, history, "loss", log=log)
-    _evaluations(axes, history, "val_loss")
+    _evaluations(axes, history, "loss")
     if log:
         axes.set_yscale("log")
     return _finished(figure, axes)
 
 
 def accuracy_curve(history: History) -> Figure:
-    """Training accuracy, each batch and smoothed, and validation accuracy.
+    """Training accuracy, each batch and smoothed, and those of evaluations.
 
     Args:
       history: columns `step`, `accuracy` and, where there were evaluations, `eval_step`,
-        `val_accuracy`, in [0, 1].
+        `val_accuracy` and `train_accuracy`, in [0, 1].
 
     Returns:
       A figure.
     """
     figure, axes = _figure("accuracy")
     _training(axes, history, "accuracy")
-    _evaluations(axes, history, "val_accuracy")
+    _evaluations(axes, history, "accuracy")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     return _finished(figure, axes)
 
@@ -99,18 +101,21 @@ def _training(axes: Axes, history: History, name: str, *, log: bool = False) -> 
 
 
 def _evaluations(axes: Axes, history: History, name: str) -> None:
-    if name not in history:
-        return
-    few = len(history["eval_step"]) <= 60
-    axes.plot(
-        history["eval_step"],
-        history[name],
-        color=VALIDATION,
-        linewidth=1.6,
-        marker="o" if few else None,
-        markersize=3,
-        label="validation",
-    )
+    for column, color, line, label in (
+        (f"train_{name}", "0.25", "--", "train, evaluated"),
+        (f"val_{name}", VALIDATION, "-", "validation"),
+    ):
+        if column in history:
+            axes.plot(
+                history["eval_step"],
+                history[column],
+                color=color,
+                linestyle=line,
+                linewidth=1.6,
+                marker="o" if len(history["eval_step"]) <= 60 else None,
+                markersize=3,
+                label=label,
+            )
 
 
 def _finished(figure: Figure, axes: Axes, *, legend: bool = True) -> Figure:

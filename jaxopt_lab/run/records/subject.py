@@ -1,0 +1,128 @@
+"""What a diagnosis looks at: a run of its own, or a run of a sweep."""
+
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxopt_lab.config.build import assemble
+from jaxopt_lab.config.groups import group_runs
+from jaxopt_lab.config.load import load_config
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.source import RunData, read
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.types import Model, ModelState, Params
+from jaxopt_lab.engine import Experiment, TrainState
+from jaxopt_lab.run.records.folder import SWEEP, RunFolder
+from jaxopt_lab.run.records.metrics_log import LoggedHistory
+from jaxopt_lab.run.records.run import load_run
+from jaxopt_lab.run.records.sweep_folder import SweepFolder
+
+
+class Subject(NamedTuple):
+    """A run with its data.
+
+    Attributes:
+      path: its folder, or that of its sweep.
+      config: what it was trained by.
+      experiment: what that means, with the data.
+      history: NumPy columns, as of `Result`.
+      stopped_by: "" where the run has not ended.
+      why: which parameters these are and how the run stands, in words.
+      params, model_state: None where it kept none, as a diverged run.
+      state: of the newest checkpoint, where the parameters are those.
+    """
+
+    path: pathlib.Path
+    config: Config
+    experiment: Experiment
+    history: Mapping[str, np.ndarray]
+    stopped_by: str
+    why: str
+    params: Params | None = None
+    model_state: ModelState | None = None
+    state: TrainState | None = None
+
+
+def find_subject(
+    path: str | os.PathLike[str],
+    *,
+    member: int | None = None,
+    step: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    model: Model | None = None,
+) -> Subject:
+    """Read a run and its data.
+
+    Args:
+      path: the folder of a run, or of a sweep.
+      member: of a sweep, which run, from 0 in the order of `sweep.csv`.
+      step: of the checkpoint to read; None for what the run kept, or its newest checkpoint.
+      data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      model: the model that it was trained with, where that was given to `train`.
+
+    Raises:
+      InputError: where the folder holds no such run, or the data is not there.
+    """
+    if (pathlib.Path(path) / SWEEP).exists():
+        return _of_sweep(SweepFolder(path), member, step, data_dir, model)
+    folder = RunFolder(path)
+    if member is not None:
+        raise InputError(f"{folder.path} is a run and no sweep: leave out the member, {member}")
+    folder.require_there()
+    config = load_config(folder.config)
+    source = read(config, data_dir=data_dir, model=model)
+    folder.require_data(source.signature)
+    stopped_by = folder.own_summary().get("stopped_by", "")
+    try:
+        run = load_run(path, model=model, step=step)
+    except InputError:
+        if stopped_by != "diverged" or step is not None:
+            raise
+        why, kept = "the run diverged and kept no parameters", {}
+    else:
+        why = run.why
+        kept = {"params": run.params, "model_state": run.model_state, "state": run.state}
+    experiment = assemble(config, source)
+    history = LoggedHistory(folder.metrics)
+    return Subject(folder.path, config, experiment, history, stopped_by, why, **kept)
+
+
+def _of_sweep(
+    folder: SweepFolder,
+    member: int | None,
+    step: int | None,
+    data_dir: str | os.PathLike[str] | None,
+    model: Model | None,
+) -> Subject:
+    plan = folder.own_config()
+    last = len(plan.runs) - 1
+    if member is None or not 0 <= member <= last:
+        raise InputError(f"{folder.path} is a sweep: name one of its runs, 0 to {last}, got {member}")
+    if step is not None:
+        raise InputError(f"{folder.path} is a sweep, which keeps no step {step}: leave it out")
+
+    def of_data(config: Config) -> RunData:
+        return read(config, data_dir=data_dir, model=model)
+
+    templates = {}
+    for group in group_runs([run.config for run in plan.runs], of_data):
+        shapes = jax.eval_shape(group.first().init, jax.random.key(0))
+        templates |= dict.fromkeys(group.members, (shapes.params, shapes.model_state))
+    record = folder.ended(plan, templates).get(member)
+    if record is None:
+        raise InputError(f"{folder.path}: run {member} has not ended; go on with --resume")
+    config = plan.runs[member].config
+    return Subject(
+        folder.path,
+        config,
+        assemble(config, of_data(config)),
+        record.history,
+        record.stopped_by,
+        f"run {member} of a sweep, {record.stopped_by} at step {record.steps:,}",
+        record.params,
+        record.model_state,
+    )
