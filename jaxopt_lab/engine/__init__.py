@@ -27,7 +27,7 @@ from jaxopt_lab.engine.loop import batch_shapes, make_run_steps
 from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
 from jaxopt_lab.engine.objective import Objective
 from jaxopt_lab.engine.state import TrainState, init_state, with_evaluation
-from jaxopt_lab.engine.statistics import reestimate_statistics
+from jaxopt_lab.engine.statistics import make_reestimate, reestimate_statistics
 from jaxopt_lab.engine.step import Step, make_prepare, make_step
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "make_evaluate",
     "make_normalize",
     "make_prepare",
+    "make_reestimate",
     "make_run_steps",
     "make_step",
     "read_controls",

@@ -47,47 +47,103 @@ def reestimate_statistics(
 
     Reference: Izmailov et al., 2018, https://arxiv.org/abs/1803.05407, section 3.2.
     """
-    everything, structure = jax.tree.flatten(model_state)
-    places = [i for i, x in enumerate(everything) if is_trained(x)]
-    if not places:
-        return model_state
-
-    def filled(leaves: Sequence[jax.Array]) -> ModelState:
-        found = dict(zip(places, leaves, strict=True))
-        return jax.tree.unflatten(structure, [found.get(i, x) for i, x in enumerate(everything)])
-
-    @jax.jit
-    def passed(params, leaves, x, key):
-        outputs, after = forward.train(params, filled(leaves), x, key)
-        after = jax.tree.leaves(after)
-        return outputs, [after[i] for i in places]
-
-    leaves = [everything[i] for i in places]
-    kinds: list[_Kind] = []
-    totals: list[jax.Array] = []
-    count = 0
+    passes, begun, count = None, None, 0
     for count, x in enumerate(inputs, start=1):
         own = jax.random.fold_in(key, count)
-        if count == 1:
-            kinds = _kinds(lambda given, x=x, own=own: passed(params, given, x, own), leaves)
-            totals = [jnp.zeros_like(leaf) for leaf in leaves]
+        if passes is None:
+            passes = _Passes(forward, params, model_state, x, own)
+            begun = passes.begin()
+        begun = passes.step(begun, params, x, own)
+    return model_state if passes is None else passes.end(begun, count)
+
+
+def make_reestimate(
+    forward: Forward, params: Params, model_state: ModelState, x: jax.Array, key: jax.Array
+) -> Callable[[Params, jax.Array], ModelState]:
+    """`reestimate_statistics` as a pure function of the parameters, for many of them in a program.
+
+    Args:
+      forward: the model.
+      params, model_state: of a run, to tell which of the model's numbers are running averages.
+      x: a raw batch, for the same.
+      key: for the dropout of the training passes.
+
+    Returns:
+      `(params, inputs) -> model_state`, with raw `inputs` of (batches, B, ...).
+    """
+    passes = _Passes(forward, params, model_state, x, key)
+
+    def reestimate(params, inputs):
+        def body(begun, item):
+            number, x = item
+            return passes.step(begun, params, x, jax.random.fold_in(key, number)), None
+
+        numbers = jnp.arange(1, len(inputs) + 1)
+        begun, _ = jax.lax.scan(body, passes.begin(), (numbers, inputs))
+        return passes.end(begun, len(inputs))
+
+    return reestimate
+
+
+class _Passes:
+    """Training passes that add up what running averages become."""
+
+    def __init__(
+        self,
+        forward: Forward,
+        params: Params,
+        model_state: ModelState,
+        x: jax.Array,
+        key: jax.Array,
+    ):
+        """Find out, by passes on one batch, what each number of the model state is."""
+        self._forward = forward
+        self._everything, self._structure = jax.tree.flatten(model_state)
+        self._places = [i for i, leaf in enumerate(self._everything) if is_trained(leaf)]
+        self._leaves = [self._everything[i] for i in self._places]
+        self._passed = jax.jit(self._pass)
+        self._kinds: list[_Kind] = []
+        if self._leaves:
+            self._kinds = _kinds(lambda given: self._passed(params, given, x, key), self._leaves)
+
+    def begin(self) -> Any:
+        """The totals of no pass, and the leaves that go on from pass to pass."""
+        return [jnp.zeros_like(leaf) for leaf in self._leaves], self._leaves
+
+    def step(self, begun: Any, params: Params, x: jax.Array, key: jax.Array) -> Any:
+        """Add a pass on a raw batch."""
+        totals, leaves = begun
+        if not leaves:
+            return begun
         start = [
             jnp.zeros_like(leaf) if kind.apart else leaf
-            for leaf, kind in zip(leaves, kinds, strict=True)
+            for leaf, kind in zip(leaves, self._kinds, strict=True)
         ]
-        _, leaves = passed(params, start, x, own)
+        _, leaves = self._passed(params, start, x, key)
         totals = [
             total + (after - (kind.momentum or 0.0) * before)
-            for total, after, before, kind in zip(totals, leaves, start, kinds, strict=True)
+            for total, after, before, kind in zip(totals, leaves, start, self._kinds, strict=True)
         ]
-    if not count:
-        return model_state
-    return filled(
-        [
-            leaf if m is None else (total / (count * (1 - m))).astype(leaf.dtype)
-            for leaf, total, (m, _) in zip(leaves, totals, kinds, strict=True)
-        ]
-    )
+        return totals, leaves
+
+    def end(self, begun: Any, count: int) -> ModelState:
+        """The model state after so many passes."""
+        return self._filled(
+            [
+                leaf if m is None else (total / (count * (1 - m))).astype(leaf.dtype)
+                for leaf, total, (m, _) in zip(begun[1], begun[0], self._kinds, strict=True)
+            ]
+        )
+
+    def _filled(self, leaves: Sequence[jax.Array]) -> ModelState:
+        found = dict(zip(self._places, leaves, strict=True))
+        whole = [found.get(i, x) for i, x in enumerate(self._everything)]
+        return jax.tree.unflatten(self._structure, whole)
+
+    def _pass(self, params, leaves, x, key):
+        outputs, after = self._forward.train(params, self._filled(leaves), x, key)
+        after = jax.tree.leaves(after)
+        return outputs, [after[i] for i in self._places]
 
 
 class _Kind(NamedTuple):

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from jaxopt_lab.core.declare import declared
-from jaxopt_lab.engine import Forward, ensemble_predict, reestimate_statistics
+from jaxopt_lab.engine import (
+    Forward,
+    ensemble_predict,
+    make_reestimate,
+    reestimate_statistics,
+)
 from jaxopt_lab.losses import LOSSES
 from jaxopt_lab.nn import cnn, mlp
 
@@ -143,3 +148,18 @@ def test_statistics_of_a_deep_model_do_not_depend_on_where_they_start():
     a = reestimate_statistics(Forward(model), params, variables, [x], KEY)
     b = reestimate_statistics(Forward(model), params, other, [x], KEY)
     jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_the_pure_form_gives_the_same_statistics_in_a_loop():
+    model, x = cnn(3, channels=[4, 6]), jax.random.normal(jax.random.key(1), (3, 8, 6, 6, 2))
+    variables = dict(model.init(jax.random.key(0), x[0]))
+    params = variables.pop("params")
+    moved = jax.tree.map(lambda p: 1.5 * p + 0.1, params)
+    reestimate = make_reestimate(Forward(model), params, variables, x[0], KEY)
+    many = jax.jit(lambda ps: jax.lax.map(lambda p: reestimate(p, x), ps))
+    found = many(jax.tree.map(lambda a, b: jnp.stack([a, b]), params, moved))
+    for i, own in enumerate((params, moved)):
+        expected = reestimate_statistics(Forward(model), own, variables, x, KEY)
+        of_one = jax.tree.map(lambda leaf, i=i: leaf[i], found)
+        # The loop is compiled as a whole: sums in another order.
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5), of_one, expected)
