@@ -57,8 +57,8 @@ def linear_mode_connectivity(
 
     Reference: Frankle et al., 2020, https://arxiv.org/abs/1912.05671
 
-    Differs from: the paper, which subtracts the mean of the ends: the same where they are equal, and
-      otherwise a barrier even on a straight slope.
+    Differs from: the paper, which subtracts the mean of the ends. It is the same where they are
+      equal; otherwise it sees a barrier on a straight slope too.
     """
     path = interpolation(objective, a, b, points=points, prepare=prepare, batch_size=batch_size)
 

@@ -75,7 +75,7 @@ def pca_plane(
         path = moved @ rows.T
         # The sign of a singular vector is arbitrary: the path comes from the positive side.
         sign = jnp.where(path[0] < 0, -1, 1).astype(path.dtype)
-        rows, path = rows * sign[:, None], path * sign
+        rows, path = rows * sign[:, None], path * sign[None]
         distance = jnp.linalg.norm(moved - path @ rows, axis=1)
     variance = s**2 / jnp.where(s.sum() > 0, (s**2).sum(), 1)
 

@@ -13,7 +13,7 @@ Objective = Callable[[Any], Any]
 """`params -> scalar`, or a dict of scalars; of what `prepare` makes of them where it is given."""
 
 Prepare = Callable[[Params], Any] | None
-"""`params -> what the objective takes`: it re-estimates batch statistics there; None for neither."""
+"""`params -> what the objective takes`, such as the parameters and batch statistics of them."""
 
 
 def values_at(

@@ -21,9 +21,7 @@ class LanczosResult(NamedTuple):
 
 
 @checked
-def lanczos(
-    product: Product, v0: Params, k: Count, key: jax.Array | None = None
-) -> LanczosResult:
+def lanczos(product: Product, v0: Params, k: Count, key: jax.Array | None = None) -> LanczosResult:
     """Tridiagonalize a symmetric matrix of which only products exist: A Q = Q T on k vectors.
 
     T's eigenvalues approach those of A, the extreme ones first; with the squared first components

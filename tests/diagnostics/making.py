@@ -68,11 +68,13 @@ class Problem:
         cuts = np.cumsum(SIZES)[:-1]
         self.batches = [
             {"x": x, "y": y}
-            for x, y in zip(np.split(np.asarray(x), cuts), np.split(np.asarray(y), cuts), strict=True)
+            for x, y in zip(
+                np.split(np.asarray(x), cuts), np.split(np.asarray(y), cuts), strict=True
+            )
         ]
         self.loss_fn = lambda params, batch: cross_entropy(model(params, batch["x"]), batch["y"])
         self.loss = lambda params: cross_entropy(model(params, x), y).mean()
-        self.product = diagnostics.mean_hessian(self.loss_fn, self.params, self.batches)
+        self.product = diagnostics.mean_hessian(self.loss_fn, self.params, [{"x": x, "y": y}])
         self.vector, self.unravel = ravel_pytree(self.params)
 
         @jax.jit
