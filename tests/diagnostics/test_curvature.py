@@ -200,12 +200,11 @@ def test_jit_equals_eager_and_float32_stays():
         product = lambda v: matrix @ v  # noqa: E731
         return (
             diagnostics.top_eigenvalues(product, jnp.zeros(3), key, 2, iterations=3),
-            diagnostics.hessian_spectrum(product, jnp.zeros(3), key, probes=2, steps=3),
             diagnostics.trace(product, jnp.zeros(3), key, 5),
             diagnostics.mean_hessian(case.loss_fn, params, batches)(params),
         )
 
-    args = case.params, matrix, case.batches[:2], KEY
+    args = case.params, matrix, case.batches[:1], KEY
     eager, jitted = computed(*args), jax.jit(computed)(*args)
     for a, b in zip(jax.tree.leaves(eager), jax.tree.leaves(jitted), strict=True):
         assert a.dtype == b.dtype == jnp.float32
