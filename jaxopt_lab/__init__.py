@@ -45,6 +45,7 @@ _FAMILIES = frozenset(
         "compat",
         "control",
         "data",
+        "diagnostics",
         "engine",
         "linalg",
         "linear",

@@ -184,4 +184,6 @@ PLOTS = {
     "run_curves": {},
     "range_test": {},
     "batch_size_curve": {},
+    "loss_surface": {},
+    "spectral_density": {},
 }

@@ -1,8 +1,48 @@
-"""Answers about a run: is it overfitting, and why.
+"""Answers about a run and its network: does it fit, why does it not train, what is around it.
 
-Arrays out. May import `core`, `linalg`, `problems` and `losses`. Begin with `_fit_verdict.py`.
+Arrays out, verdicts in words, for any model and loss. May import `core`, `linalg`, `problems` and
+`losses`. Begin with `_fit_verdict.py`, `activations.py` and `hessian.py`.
 """
 
+from jaxopt_lab.diagnostics._by_layer import by_layer
+from jaxopt_lab.diagnostics._filter_normalized import filter_normalized
 from jaxopt_lab.diagnostics._fit_verdict import FitVerdict, fit_verdict
+from jaxopt_lab.diagnostics._hessian_spectrum import Spectrum, hessian_spectrum
+from jaxopt_lab.diagnostics._interpolation import Interpolation, interpolation
+from jaxopt_lab.diagnostics._keskar_sharpness import KeskarSharpness, keskar_sharpness
+from jaxopt_lab.diagnostics._linear_mode_connectivity import Connectivity, linear_mode_connectivity
+from jaxopt_lab.diagnostics._loss_surface import Surface, loss_surface
+from jaxopt_lab.diagnostics._pca_plane import PCAPlane, pca_plane
+from jaxopt_lab.diagnostics._restricted import Restricted, restricted
+from jaxopt_lab.diagnostics._sam_sharpness import sam_sharpness
+from jaxopt_lab.diagnostics._top_eigenvalues import TopEigenvalues, top_eigenvalues
+from jaxopt_lab.diagnostics._trace import Trace, trace
+from jaxopt_lab.diagnostics.hessian import mean_hessian, mean_loss
 
-__all__ = ["FitVerdict", "fit_verdict"]
+__all__ = [
+    "Connectivity",
+    "FitVerdict",
+    "Interpolation",
+    "KeskarSharpness",
+    "PCAPlane",
+    "Restricted",
+    "Spectrum",
+    "Surface",
+    "TopEigenvalues",
+    "Trace",
+    "by_layer",
+    "filter_normalized",
+    "fit_verdict",
+    "hessian_spectrum",
+    "interpolation",
+    "keskar_sharpness",
+    "linear_mode_connectivity",
+    "loss_surface",
+    "mean_hessian",
+    "mean_loss",
+    "pca_plane",
+    "restricted",
+    "sam_sharpness",
+    "top_eigenvalues",
+    "trace",
+]

@@ -21,7 +21,7 @@ class LanczosResult(NamedTuple):
 
 
 @checked
-def lanczos(product: Product, v0: Params, k: Count) -> LanczosResult:
+def lanczos(product: Product, v0: Params, k: Count, key: jax.Array | None = None) -> LanczosResult:
     """Tridiagonalize a symmetric matrix of which only products exist: A Q = Q T on k vectors.
 
     T's eigenvalues approach those of A, the extreme ones first; with the squared first components
@@ -32,13 +32,16 @@ def lanczos(product: Product, v0: Params, k: Count) -> LanczosResult:
 
     Each r is made orthogonal to all vectors before, twice: without that they lose it within a few
     steps in floating point, and eigenvalues come out several times. Where the vectors span all that
-    A makes of v0, beta is 0 and all after it are zeros.
+    A makes of v0, beta is 0. Without a key all after it are zeros; with one a random vector goes
+    on, orthogonal to all before, and zeros come after the last dimension only. Such a restart finds
+    what v0 cannot: the further copies of an eigenvalue that repeats.
 
     Args:
       product: v -> A v.
       v0: where to start, not zero; a pytree of floating arrays, or of complex ones for a Hermitian
         A.
       k: how many vectors; each takes the memory of `v0`.
+      key: of the random vectors; None to end at the first beta of 0.
 
     Returns:
       `LanczosResult(diagonal, off_diagonal, basis)`.
@@ -56,17 +59,29 @@ def lanczos(product: Product, v0: Params, k: Count) -> LanczosResult:
         scale = power_of_two(largest(r))
         return scale * jnp.linalg.norm(r / scale)
 
+    def against(basis, r):
+        for _ in range(2):
+            r = r - basis.T @ (basis.conj() @ r)
+        return r
+
+    def unit(r, least):
+        """r / |r| and |r|; zeros where |r| is no more than cancellation leaves of `least`."""
+        size = length(r)
+        size = jnp.where(size > 10 * small * least, size, 0)
+        return jnp.where(size > 0, r / jnp.where(size > 0, size, 1), 0), size
+
+    def drawn(basis, j):
+        r = jax.random.normal(jax.random.fold_in(key, j), flat.shape, flat.dtype)
+        return unit(against(basis, r), length(r))[0]
+
     def body(carry, j):
         basis, q = carry
         basis = basis.at[j].set(q)
         r, _ = ravel_pytree(product(unravel(q)))
         alpha, size = jnp.vdot(q, r).real, length(r)
-        for _ in range(2):
-            r = r - basis.T @ (basis.conj() @ r)
-        beta = length(r)
-        # What is left by cancellation alone is no new direction.
-        beta = jnp.where(beta > 10 * small * size, beta, 0)
-        q = jnp.where(beta > 0, r / jnp.where(beta > 0, beta, 1), 0)
+        q, beta = unit(against(basis, r), size)
+        if key is not None:
+            q = jax.lax.cond(beta > 0, lambda basis, j: q, drawn, basis, j)
         return (basis, q), (alpha, beta)
 
     first = norm(flat)

@@ -7,8 +7,10 @@ from jaxopt_lab.plots._batch_size_curve import batch_size_curve
 from jaxopt_lab.plots._descent_paths import descent_paths
 from jaxopt_lab.plots._figure_png import figure_png
 from jaxopt_lab.plots._image_grid import image_grid
+from jaxopt_lab.plots._loss_surface import loss_surface
 from jaxopt_lab.plots._range_test import range_test
 from jaxopt_lab.plots._regularization_path import regularization_path
+from jaxopt_lab.plots._spectral_density import spectral_density
 from jaxopt_lab.plots.curves import accuracy_curve, learning_rate_curve, loss_curve
 from jaxopt_lab.plots.sweep import axes_heat_map, axis_curve, parallel_coordinates, run_curves
 
@@ -27,6 +29,8 @@ PLOTS = {
         run_curves,
         range_test,
         batch_size_curve,
+        loss_surface,
+        spectral_density,
     )
 }
 
@@ -41,8 +45,10 @@ __all__ = [
     "image_grid",
     "learning_rate_curve",
     "loss_curve",
+    "loss_surface",
     "parallel_coordinates",
     "range_test",
     "regularization_path",
     "run_curves",
+    "spectral_density",
 ]

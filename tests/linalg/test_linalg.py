@@ -167,6 +167,17 @@ def test_lanczos_ends_with_zeros_where_there_is_nothing_more():
     np.testing.assert_allclose(np.linalg.eigvalsh(two.T), [2, 3], rtol=1e-10)
 
 
+@pytest.mark.parametrize("values", [[2.0] * 5 + [3.0] * 5, [0.0] * 10])
+@pytest.mark.parametrize("k", [6, 10, 13])
+def test_lanczos_with_a_key_goes_on_to_the_last_dimension(values, k):
+    matrix = symmetric(values)
+    found = jax.jit(lambda v: linalg.lanczos(operator(matrix), v, k, jax.random.key(0)))(tree(5))
+    q = np.asarray(jax.vmap(lambda x: ravel_pytree(x)[0])(found.basis))
+    np.testing.assert_allclose(q @ q.T, np.diag(np.arange(k) < 10), atol=1e-12)
+    t = np.diag(found.diagonal) + np.diag(found.off_diagonal, 1) + np.diag(found.off_diagonal, -1)
+    np.testing.assert_allclose(q @ matrix @ q.T, t, atol=1e-12)
+
+
 def test_hutchinson_is_exact_for_a_diagonal():
     matrix = np.diag(np.arange(1.0, 11.0))
     found = linalg.hutchinson_diag(operator(matrix), tree(0), jax.random.key(0))
