@@ -11,11 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.norm import norm
 from jaxopt_lab.core.ranges import OpenDecay, checked
-from jaxopt_lab.core.tree import accumulator_dtype, is_trained
+from jaxopt_lab.core.tree import is_trained
 from jaxopt_lab.diagnostics.activations import Activation, activations
-from jaxopt_lab.diagnostics.layers import is_array, name_of
+from jaxopt_lab.diagnostics.layers import is_array, l2_and_rms, name_of
 
 _STATIC = {"static": True}
 
@@ -98,7 +97,9 @@ def activation_health(
     paths, structure = jax.tree_util.tree_flatten_with_path(params)
     dynamic = tuple(is_array(leaf) or isinstance(leaf, float) for _, leaf in paths)
     arrays = [leaf for (_, leaf), is_dynamic in zip(paths, dynamic, strict=True) if is_dynamic]
-    names = tuple(name_of(p) for (p, _), is_dynamic in zip(paths, dynamic, strict=True) if is_dynamic)
+    names = tuple(
+        name_of(p) for (p, _), is_dynamic in zip(paths, dynamic, strict=True) if is_dynamic
+    )
     others = tuple(None if d else leaf for (_, leaf), d in zip(paths, dynamic, strict=True))
     try:
         hash(apply)
@@ -128,7 +129,7 @@ def _measured(apply, structure, dynamic, others, names, arrays, x, threshold):
 def _row(a: Activation, threshold):
     """Units, input_rms, rms, dead, saturated, sides."""
     z, count = a.before, math.prod(a.before.shape[axis] for axis in a.units)
-    norms = (jnp.int32(count), _rms(z), _rms(a.after))
+    norms = (jnp.int32(count), l2_and_rms([z])[1], l2_and_rms([a.after])[1])
     zero = jnp.zeros_like(norms[1])
     if a.slope is None or z.size == 0 or not is_trained(z):
         return *norms, zero, zero, jnp.int32(0)
@@ -142,9 +143,3 @@ def _row(a: Activation, threshold):
     sides = (on_grid.reshape(-1)[: len(_ENDS)] < threshold * steepest).sum().astype(jnp.int32)
     dtype = norms[1].dtype
     return *norms, flat.all(others).mean(dtype=dtype), flat.mean(dtype=dtype), sides
-
-
-def _rms(x: jax.Array) -> jax.Array:
-    dtype = accumulator_dtype(x.dtype)
-    inverse, size = norm(x.astype(dtype))
-    return size / inverse / math.sqrt(max(x.size, 1))

@@ -40,6 +40,7 @@ _ELEMENTWISE = _BENDS | set(
     "stop_gradient reduce_precision sharding_constraint erf_inv acosh atanh asin acos".split()
 )
 _REDUCTIONS = ("reduce_", "arg", "scan", "while", "cond")
+_SAME = ("copy", "convert_element_type", "name", "stop_gradient")
 _COMMON = {"logistic": "sigmoid", "select_n": "where", "max": "max", "mul": "product"}
 
 
@@ -134,6 +135,8 @@ def _replay(value: _Value, known: dict[int, Any]) -> Any:
 
 def _name(value: _Value) -> str:
     """`relu`, or `product(tanh)` for one that the program spells out."""
+    while value.name in _SAME and len(value.operands) == 1:
+        value = value.operands[0]
     outer = _COMMON.get(value.name, value.name).strip("_")
     if value.bends and not any(v.bends for v in value.operands):
         return outer
@@ -185,6 +188,17 @@ def _bends(equation: JaxprEqn) -> bool:
     return name in _BENDS or (name == "div" and bool(_shape(equation.invars[1])))
 
 
+def _called(equation: JaxprEqn) -> str:
+    """The name of the function that it calls, or its own."""
+    inner = _inside(equation)
+    if inner is None:
+        return equation.primitive.name
+    if "name" in equation.params:
+        return str(equation.params["name"])
+    bending = [e for e in inner.jaxpr.eqns if _bends(e)]
+    return _called(bending[-1]) if bending else equation.primitive.name
+
+
 def _shape(variable: Any) -> tuple[int, ...]:
     return tuple(variable.aval.shape)
 
@@ -218,9 +232,7 @@ class _Walk:
         if value.bends and floating and not any(value is other for other in self.bent):
             self.bent.append(value)
 
-    def evaluate(
-        self, jaxpr: Jaxpr, equation: JaxprEqn, operands: list[_Value]
-    ) -> list[_Value]:
+    def evaluate(self, jaxpr: Jaxpr, equation: JaxprEqn, operands: list[_Value]) -> list[_Value]:
         compute = _function(jaxpr, equation)
         member = self._rooted(equation, operands, compute)
         if member is not None:
@@ -244,11 +256,10 @@ class _Walk:
             return None
         name = equation.primitive.name
         divides = name == "div" and not operands[1].uniform
-        inner = equation.params.get("name") if _inside(equation) is not None else None
         (array,) = compute([v.array for v in operands])
         return _Value(
             array, True, None, root.layer, root.units, root=root, made=compute,
-            operands=operands, name=str(inner or name),
+            operands=operands, name=_called(equation),
             bends=any(v.bends for v in varied) or (divides if name == "div" else _bends(equation)),
         )  # fmt: skip
 
@@ -273,10 +284,15 @@ class _Walk:
             if source is not None and np.ndim(array):
                 value.units = _moved(equation, source, np.shape(array))
         moves = name in ("transpose", "reshape", "squeeze") or (name == "add" and len(data) == 1)
-        if moves and data[0].plain:
+        if moves and data[0].plain and value.units and _sizes(value) == _sizes(data[0]):
             value.plain = True
             self.layers[value.layer] = (self.layers[value.layer][0], value)
         return value
+
+
+def _sizes(value: _Value) -> list[int]:
+    """How many units there are along each of their axes."""
+    return [value.array.shape[axis] for axis in value.units or ()]
 
 
 def _units_of_layer(equation: JaxprEqn, operands: list[_Value]) -> tuple[int, ...]:
@@ -284,7 +300,8 @@ def _units_of_layer(equation: JaxprEqn, operands: list[_Value]) -> tuple[int, ..
     last = len(_shape(equation.outvars[0])) - 1
     numbers = equation.params["dimension_numbers"]
     if equation.primitive.name == "conv_general_dilated":
-        return (numbers.out_spec[1],)
+        # The house's own rewriting has the kernel slide over the images' place.
+        return (numbers.out_spec[1 if operands[0].data else 0],)
     (left, right), (batch, _) = numbers
     free = operands[0].array.ndim - len(left) - len(batch)  # axes that the left operand brings
     if operands[0].data:

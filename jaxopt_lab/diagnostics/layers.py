@@ -1,11 +1,16 @@
-"""Which leaves of a pytree of parameters are one layer, and what the layer is called."""
+"""Which leaves of a pytree of parameters are one layer, what it is called, and how large it is."""
 
+import functools
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.tree_util import FlattenedIndexKey, GetAttrKey, keystr
 
-from jaxopt_lab.core.tree import is_trained
+from jaxopt_lab.core.norm import largest, power_of_two, squared
+from jaxopt_lab.core.tree import is_trained, widen
 
 _BOX = (GetAttrKey("value"), GetAttrKey("raw_value"), FlattenedIndexKey(0))
 
@@ -43,3 +48,16 @@ def by_layer(names: Any) -> dict[str, list[str]]:
     for name in names:
         layers.setdefault(layer_of(name), []).append(name)
     return layers
+
+
+def l2_and_rms(leaves: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """The norm and the root mean square of leaves together, in float32 or wider.
+
+    Squares neither overflow nor underflow, because they are taken relative to the largest entry.
+    """
+    leaves = widen([jnp.asarray(leaf) for leaf in leaves])
+    scale = power_of_two(largest(leaves))
+    parts = [jnp.sum(squared(leaf / scale.astype(leaf.real.dtype))) for leaf in leaves]
+    total = functools.reduce(jnp.add, parts)
+    count = max(sum(leaf.size for leaf in leaves), 1)
+    return scale * jnp.sqrt(total), scale * (jnp.sqrt(total) / math.sqrt(count))
