@@ -184,4 +184,7 @@ PLOTS = {
     "run_curves": {},
     "range_test": {},
     "batch_size_curve": {},
+    "layer_norms": {},
+    "activation_fractions": {},
+    "reliability_diagram": {},
 }

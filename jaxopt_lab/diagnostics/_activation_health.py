@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import OpenDecay, checked
-from jaxopt_lab.core.tree import is_trained
+from jaxopt_lab.core.tree import is_trained, widen
 from jaxopt_lab.diagnostics.activations import Activation, activations
 from jaxopt_lab.diagnostics.layers import is_array, l2_and_rms, name_of
 
@@ -34,6 +34,8 @@ class ActivationHealth:
       names: of the activations, "none" for a layer without one.
       units: (A,) int32, how many units each has.
       input_rms: (A,), of the pre-activations z, or of the output of a layer without activation.
+      input_spread: (A,), standard deviation of z over samples and positions, units together by
+        root mean square. Where it vanishes, the network no longer tells samples apart.
       rms: (A,), of the activations f(z).
       dead: (A,), fraction of the units that are flat for every sample.
       saturated: (A,), fraction of units times samples that are flat. Of a ReLU these are the
@@ -46,6 +48,7 @@ class ActivationHealth:
     names: tuple[str, ...] = field(metadata=_STATIC)
     units: jax.Array
     input_rms: jax.Array
+    input_spread: jax.Array
     rms: jax.Array
     dead: jax.Array
     saturated: jax.Array
@@ -89,18 +92,16 @@ def activation_health(
       ArgumentError: for a threshold out of its range.
       InputError: where `x` has no samples, or no layer is seen.
 
-    Reference: Glorot and Bengio, 2010, https://proceedings.mlr.press/v9/glorot10a.html (saturation);
-    Lu et al., 2019, https://arxiv.org/abs/1903.06733 (dead ReLUs).
+    Reference: saturation: Glorot and Bengio, 2010, https://proceedings.mlr.press/v9/glorot10a.html;
+    dead ReLUs: Lu et al., 2019, https://arxiv.org/abs/1903.06733
     """
     if not jax.tree.leaves(x) or any(np.size(leaf) == 0 for leaf in jax.tree.leaves(x)):
         raise InputError("activation_health: x must hold at least one sample, got none")
     paths, structure = jax.tree_util.tree_flatten_with_path(params)
-    dynamic = tuple(is_array(leaf) or isinstance(leaf, float) for _, leaf in paths)
-    arrays = [leaf for (_, leaf), is_dynamic in zip(paths, dynamic, strict=True) if is_dynamic]
-    names = tuple(
-        name_of(p) for (p, _), is_dynamic in zip(paths, dynamic, strict=True) if is_dynamic
-    )
-    others = tuple(None if d else leaf for (_, leaf), d in zip(paths, dynamic, strict=True))
+    dynamic = tuple(is_array(leaf) for _, leaf in paths)
+    arrays = [leaf for _, leaf in paths if is_array(leaf)]
+    names = tuple(name_of(path) for path, leaf in paths if is_array(leaf))
+    others = tuple(None if is_array(leaf) else leaf for _, leaf in paths)
     try:
         hash(apply)
     except TypeError:
@@ -118,8 +119,8 @@ def _measured(apply, structure, dynamic, others, names, arrays, x, threshold):
     found = activations(model, arrays, names, x)
     if not found:
         raise InputError(
-            "activation_health: apply(params, x) has no layer that can be seen, a matrix product or "
-            "convolution of data with parameters outside of loops: unroll what is scanned"
+            "activation_health: apply(params, x) has no layer that can be seen, a matrix product "
+            "or convolution of data with parameters outside of loops: unroll what is scanned"
         )
     rows = [_row(each, threshold) for each in found]
     columns = [jnp.stack(column) for column in zip(*rows, strict=True)]
@@ -127,9 +128,11 @@ def _measured(apply, structure, dynamic, others, names, arrays, x, threshold):
 
 
 def _row(a: Activation, threshold):
-    """Units, input_rms, rms, dead, saturated, sides."""
+    """Of one activation, the fields of arrays in their order."""
     z, count = a.before, math.prod(a.before.shape[axis] for axis in a.units)
-    norms = (jnp.int32(count), l2_and_rms([z])[1], l2_and_rms([a.after])[1])
+    others = tuple(axis for axis in range(z.ndim) if axis not in a.units)
+    deviation = widen(z) - widen(z).mean(others, keepdims=True) if z.size else z
+    norms = (jnp.int32(count), *(l2_and_rms([part])[1] for part in (z, deviation, a.after)))
     zero = jnp.zeros_like(norms[1])
     if a.slope is None or z.size == 0 or not is_trained(z):
         return *norms, zero, zero, jnp.int32(0)
@@ -139,7 +142,6 @@ def _row(a: Activation, threshold):
     both = (jnp.max(s, initial=0, where=jnp.isfinite(s)) for s in (on_grid, slope))
     steepest = jnp.maximum(*both)
     flat = slope < threshold * steepest
-    others = tuple(axis for axis in range(z.ndim) if axis not in a.units)
     sides = (on_grid.reshape(-1)[: len(_ENDS)] < threshold * steepest).sum().astype(jnp.int32)
     dtype = norms[1].dtype
     return *norms, flat.all(others).mean(dtype=dtype), flat.mean(dtype=dtype), sides

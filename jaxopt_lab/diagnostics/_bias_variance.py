@@ -56,19 +56,21 @@ def bias_variance(
     To tell whether a larger model (bias) or more data, regularization or an ensemble (variance) is
     what a method needs. The training runs are one vmapped program.
 
-    Squared loss, of predictions p_r(x), r = 1 ... R, with mean p and s^2 = sum_r (p_r - p)^2/(R - 1):
+    Squared loss, of predictions p_r(x) of runs r = 1 ... R, p their mean and f the truth:
 
-        variance = s^2        bias = (p - f)^2 - s^2 / R        noise = (y - f)^2
+        variance = s^2 = sum_r (p_r - p)^2 / (R - 1)
+        bias = (p - f)^2 - s^2 / R        noise = (y - f)^2
 
     Both are unbiased: the mean of few runs varies itself, by s^2 / R, which (p - f)^2 holds too. An
     estimate of a small bias may so be below 0.
 
-    0-1 loss, of classes, with main prediction m(x), the most frequent one (the least of equal ones):
+    0-1 loss, of classes, m(x) the main prediction, the most frequent one (the least of equal ones):
 
         bias = [m != y]        variance = P(p_r != m)
         net_variance = P(p_r != m) where m = y,    -P(p_r = y) where m != y
 
-    The main prediction is no mean, so here nothing corrects for few runs; labels count as noiseless.
+    The main prediction is no mean, so nothing here corrects for few runs. Labels are taken as
+    without noise.
 
     Args:
       train_fn: `train_fn(key, train) -> predictions` on the test inputs, traceable by JAX: (N, ...)
@@ -102,7 +104,8 @@ def bias_variance(
     ):
         shapes = [jnp.shape(a) for a in jax.tree.leaves(data)]
         raise InputError(
-            f"bias_variance: data must be arrays of one length, or a function of a key, got {shapes}"
+            "bias_variance: data must be arrays of one length, or a function of a key, got "
+            f"{shapes}"
         )
 
     def run(key):
@@ -110,7 +113,11 @@ def bias_variance(
         return train_fn(train, data(draw) if callable(data) else _bootstrap(draw, data))
 
     keys = jax.random.split(key, repeats)
-    predictions = lax.map(run, keys, batch_size=min(at_once or repeats, repeats))
+    # Not in a loop unless asked, because there a convolution's gradients are slow on CPU.
+    if at_once is None or at_once >= repeats:
+        predictions = jax.vmap(run)(keys)
+    else:
+        predictions = lax.map(run, keys, batch_size=at_once)
     targets = jnp.asarray(targets)
     truth = targets if truth is None else jnp.asarray(truth)
     for name, array in (("targets", targets), ("truth", truth)):

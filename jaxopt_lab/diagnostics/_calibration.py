@@ -64,7 +64,8 @@ def calibration(
 
     Args:
       outputs: logits z or probabilities, (N, K), any float dtype; or for two classes (N,) or
-        (N, 1), those of the positive one. Computed in float32 or wider.
+        (N, 1), those of the positive one. Computed in float32 or wider; a probability of 0 counts
+        as the least normal number.
       labels: (N,) integer classes, or distributions, (N, K), whose largest entry counts as right;
         with one output 0 or 1, or the probability of the positive class.
       bins: M >= 1, of equal width.
@@ -111,7 +112,8 @@ def _logits(outputs: jax.Array, kind: str) -> jax.Array:
     """(N, K) logits of any form of outputs; a probability of 0 counts as the least that is."""
     if outputs.ndim not in (1, 2) or outputs.size == 0:
         raise InputError(
-            f"calibration: outputs must be (N, K) or (N,), of one sample or more, got {outputs.shape}"
+            "calibration: outputs must be (N, K) or (N,), of one sample or more, got "
+            f"{outputs.shape}"
         )
     if outputs.ndim == 1 or outputs.shape[1] == 1:
         positive = outputs.reshape(-1)
@@ -150,8 +152,9 @@ def _temperature(z: jax.Array, y: jax.Array) -> jax.Array:
     z = z - z.max(-1, keepdims=True)
 
     def rises(log_b):
-        expected = (jax.nn.softmax(jnp.exp(log_b) * z) - y) * z
-        return expected.sum(-1).mean() > 0
+        excess = jax.nn.softmax(jnp.exp(log_b) * z) - y
+        # A class ruled out by a logit of -infinity adds nothing.
+        return jnp.where(excess == 0, 0, excess * z).sum(-1).mean() > 0
 
     def halve(_, ends):
         low, high = ends
@@ -161,4 +164,4 @@ def _temperature(z: jax.Array, y: jax.Array) -> jax.Array:
 
     start = [jnp.asarray(-jnp.log(t), z.dtype) for t in (_WARMEST, _COLDEST)]
     low, high = lax.fori_loop(0, _HALVINGS, halve, tuple(start))
-    return jnp.where(jnp.isfinite(z).all(), jnp.exp(-(low + high) / 2), jnp.nan)
+    return jnp.where((z <= 0).all(), jnp.exp(-(low + high) / 2), jnp.nan)

@@ -13,8 +13,8 @@ from jaxopt_lab.diagnostics.verdict import DIVERGED, Verdict
 Factor = Annotated[float, Range(1, low_open=True)]
 
 _KEEP_VARIANCE = (
-    "Initialize so that variances are kept: He for ReLU and its kin, Glorot for tanh, orthogonal or "
-    "LSUV for any activation."
+    "Initialize so that variances are kept: He for ReLU and its kin, Glorot for tanh, orthogonal "
+    "or LSUV for any activation."
 )
 _NORMALIZE = (
     "Normalize before the activation: batch normalization, or layer or group normalization where "
@@ -64,7 +64,8 @@ def judge_activation_health(
 
         diverged     a norm is not finite
         exploding    max_a rms_a / rms_1 > in_all        rms of the pre-activations, and of all
-        vanishing    rms_1 / min_a rms_a > in_all        layers only where none has an activation
+        vanishing    rms_1 / min_a rms_a > in_all        layers only where none has an activation;
+                     the same of their spread over samples
         dead         dead_a > dead in some layer
         saturated    saturated_a > saturated in some layer whose activation is flat at both ends
 
@@ -77,7 +78,8 @@ def judge_activation_health(
 
     Returns:
       A `Verdict`. Its layer is where it is worst; the evidence is `dead`, `saturated` (of the
-      two-sided ones) and `rms` there, or for "healthy" the worst of all layers, and `rms_first`.
+      two-sided ones), `rms` and `spread` there, or for "healthy" the largest of all layers, and
+      `rms_first` and `spread_first`.
 
     Raises:
       ArgumentError: for a number out of its range.
@@ -87,9 +89,15 @@ def judge_activation_health(
     2019, https://arxiv.org/abs/1903.06733
     """
     try:
-        rms, died, flat, sides = (
+        rms, spread, died, flat, sides = (
             np.asarray(a, np.float64)
-            for a in (health.input_rms, health.dead, health.saturated, health.sides)
+            for a in (
+                health.input_rms,
+                health.input_spread,
+                health.dead,
+                health.saturated,
+                health.sides,
+            )
         )
     except jax.errors.TracerArrayConversionError:
         raise InputError(
@@ -106,13 +114,15 @@ def judge_activation_health(
     bent = np.array([name != "none" for name in health.names])
     chosen = bent if bent.any() else ~bent
     first = rms[chosen][0]
-    largest, smallest = np.where(chosen, rms, -np.inf), np.where(chosen, rms, np.inf)
+    largest = np.where(chosen, rms, -np.inf)
+    # By what each has fallen since the first; a single sample has no spread to lose.
+    falls = np.fmax(_fall(rms, chosen), _fall(spread, chosen))
     if not np.isfinite(rms).all():
         kind, at = "diverged", int(np.argmin(np.isfinite(rms)))
     elif largest.max() > in_all * first:
         kind, at = "exploding", int(np.argmax(largest))
-    elif smallest.min() * in_all < first:
-        kind, at = "vanishing", int(np.argmin(smallest))
+    elif falls.max() > in_all:
+        kind, at = "vanishing", int(np.argmax(falls))
     elif died.max() > dead:
         kind, at = "dead", int(np.argmax(died))
     elif flat.max() > saturated:
@@ -124,6 +134,15 @@ def judge_activation_health(
         "dead": float(died[where].max()),
         "saturated": float(flat[where].max()),
         "rms": float(rms[where].max()),
+        "spread": float(spread[where].max()),
         "rms_first": float(first),
+        "spread_first": float(spread[chosen][0]),
     }
     return Verdict(kind, None if at is None else health.layers[at], evidence, _REMEDIES[kind])
+
+
+def _fall(sizes: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The first of the chosen sizes over each of them; 1 for those not chosen, and 0 / 0."""
+    first = sizes[chosen][0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(chosen & (first > 0), first / sizes, 1.0)

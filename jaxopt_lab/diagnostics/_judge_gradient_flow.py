@@ -25,8 +25,8 @@ _VANISHING = (
 )
 _EXPLODING = (
     "Clip the gradients by their global norm.",
-    "Initialize so that variances are kept: He for ReLU and its kin, Glorot for tanh, orthogonal or "
-    "LSUV for any activation.",
+    "Initialize so that variances are kept: He for ReLU and its kin, Glorot for tanh, orthogonal "
+    "or LSUV for any activation.",
     "Normalize: batch normalization, or layer or group normalization where batches are small.",
     "Lower the learning rate, or warm it up.",
 )
@@ -118,8 +118,8 @@ def _host(flow: GradientFlow) -> dict[str, np.ndarray]:
         }
     except jax.errors.TracerArrayConversionError:
         raise InputError(
-            "judge_gradient_flow: flow must be of arrays that are computed, got traced ones: return "
-            "the flow from jit and judge it outside"
+            "judge_gradient_flow: flow must be of arrays that are computed, got traced ones: "
+            "return the flow from jit and judge it outside"
         ) from None
     if rows["grad_l2"].shape != (len(flow.layers),):
         raise InputError(

@@ -31,14 +31,17 @@ from jaxopt_lab.diagnostics.layers import layer_of
 
 # Elementwise primitives that bend a line. Powers, exp and abs alone do not count: in a network they
 # belong to variances and to softmax.
-_BENDS = set(
-    "max min clamp select_n tanh logistic erf erfc expm1 log log1p sin cos atan asinh sign".split()
-)
-_ELEMENTWISE = _BENDS | set(
-    "add add_any sub mul div neg abs exp exp2 sqrt rsqrt cbrt square integer_pow pow tan sinh cosh "
-    "ge gt le lt eq ne and or not xor floor ceil round is_finite convert_element_type copy name "
-    "stop_gradient reduce_precision sharding_constraint erf_inv acosh atanh asin acos".split()
-)
+_BENDS = frozenset(
+    ("max", "min", "clamp", "select_n", "tanh", "logistic", "erf", "erfc", "expm1", "log", "log1p",
+     "sin", "cos", "atan", "asinh", "sign")
+)  # fmt: skip
+_ELEMENTWISE = _BENDS | frozenset(
+    ("add", "add_any", "sub", "mul", "div", "neg", "abs", "exp", "exp2", "sqrt", "rsqrt", "cbrt",
+     "square", "integer_pow", "pow", "tan", "sinh", "cosh", "erf_inv", "acosh", "atanh", "asin",
+     "acos", "ge", "gt", "le", "lt", "eq", "ne", "and", "or", "not", "xor", "floor", "ceil",
+     "round", "is_finite", "convert_element_type", "copy", "name", "stop_gradient",
+     "reduce_precision", "sharding_constraint")
+)  # fmt: skip
 _REDUCTIONS = ("reduce_", "arg", "scan", "while", "cond")
 _SAME = ("copy", "convert_element_type", "name", "stop_gradient")
 _COMMON = {"logistic": "sigmoid", "select_n": "where", "max": "max", "mul": "product"}
@@ -302,7 +305,7 @@ def _units_of_layer(equation: JaxprEqn, operands: list[_Value]) -> tuple[int, ..
     if equation.primitive.name == "conv_general_dilated":
         # The house's own rewriting has the kernel slide over the images' place.
         return (numbers.out_spec[1 if operands[0].data else 0],)
-    (left, right), (batch, _) = numbers
+    (left, _), (batch, _) = numbers
     free = operands[0].array.ndim - len(left) - len(batch)  # axes that the left operand brings
     if operands[0].data:
         axes = tuple(range(len(batch) + free, last + 1))
