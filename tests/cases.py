@@ -186,4 +186,7 @@ PLOTS = {
     "batch_size_curve": {},
     "loss_surface": {},
     "spectral_density": {},
+    "layer_norms": {},
+    "activation_fractions": {},
+    "reliability_diagram": {},
 }

@@ -3,13 +3,16 @@
 Imports NumPy and matplotlib only. Begin with `curves.py`.
 """
 
+from jaxopt_lab.plots._activation_fractions import activation_fractions
 from jaxopt_lab.plots._batch_size_curve import batch_size_curve
 from jaxopt_lab.plots._descent_paths import descent_paths
 from jaxopt_lab.plots._figure_png import figure_png
 from jaxopt_lab.plots._image_grid import image_grid
+from jaxopt_lab.plots._layer_norms import layer_norms
 from jaxopt_lab.plots._loss_surface import loss_surface
 from jaxopt_lab.plots._range_test import range_test
 from jaxopt_lab.plots._regularization_path import regularization_path
+from jaxopt_lab.plots._reliability_diagram import reliability_diagram
 from jaxopt_lab.plots._spectral_density import spectral_density
 from jaxopt_lab.plots.curves import accuracy_curve, learning_rate_curve, loss_curve
 from jaxopt_lab.plots.sweep import axes_heat_map, axis_curve, parallel_coordinates, run_curves
@@ -31,24 +34,30 @@ PLOTS = {
         batch_size_curve,
         loss_surface,
         spectral_density,
+        layer_norms,
+        activation_fractions,
+        reliability_diagram,
     )
 }
 
 __all__ = [
     "PLOTS",
     "accuracy_curve",
+    "activation_fractions",
     "axes_heat_map",
     "axis_curve",
     "batch_size_curve",
     "descent_paths",
     "figure_png",
     "image_grid",
+    "layer_norms",
     "learning_rate_curve",
     "loss_curve",
     "loss_surface",
     "parallel_coordinates",
     "range_test",
     "regularization_path",
+    "reliability_diagram",
     "run_curves",
     "spectral_density",
 ]

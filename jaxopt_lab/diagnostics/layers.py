@@ -1,0 +1,63 @@
+"""Which leaves of a pytree of parameters are one layer, what it is called, and how large it is."""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import FlattenedIndexKey, GetAttrKey, keystr
+
+from jaxopt_lab.core.norm import largest, power_of_two, squared
+from jaxopt_lab.core.tree import is_trained, widen
+
+_BOX = (GetAttrKey("value"), GetAttrKey("raw_value"), FlattenedIndexKey(0))
+
+
+def trained_leaves(tree: Any) -> dict[str, jax.Array]:
+    """`{"Dense_0/kernel": leaf}` of the leaves that can be trained, in tree order.
+
+    What a variable of NNX or a partitioned box of Linen puts around its array is no part of the
+    name. Functions and whole numbers, as Equinox modules hold them, are left out.
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {name_of(path): leaf for path, leaf in leaves if is_array(leaf) and is_trained(leaf)}
+
+
+def is_array(leaf: Any) -> bool:
+    """Whether a leaf is an array: of JAX, traced or not, or of NumPy."""
+    return hasattr(leaf, "dtype") and hasattr(leaf, "shape")
+
+
+def name_of(path: tuple) -> str:
+    """The readable path of a leaf."""
+    while len(path) > 1 and path[-1] in _BOX:
+        path = path[:-1]
+    return keystr(path, simple=True, separator="/")
+
+
+def layer_of(name: str) -> str:
+    """The layer of a leaf: its parent, or the leaf itself where it has none."""
+    return name.rpartition("/")[0] or name
+
+
+def by_layer(names: Any) -> dict[str, list[str]]:
+    """`{layer: names of its leaves}`, layers in the order in which they first come."""
+    layers: dict[str, list[str]] = {}
+    for name in names:
+        layers.setdefault(layer_of(name), []).append(name)
+    return layers
+
+
+def l2_and_rms(leaves: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """The norm and the root mean square of leaves together, in float32 or wider.
+
+    Squares neither overflow nor underflow, because they are taken relative to the largest entry.
+    """
+    leaves = widen([jnp.asarray(leaf) for leaf in leaves])
+    scale = power_of_two(largest(leaves))
+    parts = [jnp.sum(squared(leaf / scale.astype(leaf.real.dtype))) for leaf in leaves]
+    total = functools.reduce(jnp.add, parts)
+    count = max(sum(leaf.size for leaf in leaves), 1)
+    return scale * jnp.sqrt(total), scale * (jnp.sqrt(total) / math.sqrt(count))

@@ -1,0 +1,56 @@
+"""Accuracy against confidence."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+BAR = {"facecolor": "#9DBBD8", "edgecolor": "#1F4E79", "linewidth": 0.8}
+GAP = {"facecolor": "none", "edgecolor": "#B03A00", "hatch": "////", "linewidth": 0.8}
+
+
+def reliability_diagram(calibration: Mapping) -> Figure:
+    """The accuracy of a classifier in bins of its confidence, and how many samples each bin has.
+
+    The hatched part of a bar is the gap to the mean confidence of its samples: where it lies above
+    the solid part the classifier is too sure.
+
+    Args:
+      calibration: `confidence`, `accuracy` and `count`, (M,) each, of M bins of equal width in
+        [0, 1]; and, for the text, the scalars `ece` and `temperature`. `_asdict()` of a
+        `Calibration` is such a mapping.
+
+    Returns:
+      A figure; its axes are empty where nothing is given.
+
+    Reference: Guo et al., 2017, https://arxiv.org/abs/1706.04599, figure 1.
+    """
+    figure = Figure(figsize=(4.8, 5.6), dpi=144, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+        axes.set_axisbelow(True)
+    above.set_ylim(0, 1)
+    above.set_xlim(0, 1)
+    above.set_ylabel("accuracy")
+    below.set_ylabel("samples")
+    below.set_xlabel("confidence")
+    above.plot([0, 1], [0, 1], color="0.3", linestyle="--", linewidth=1, label="perfect")
+    if all(name in calibration for name in ("confidence", "accuracy", "count")):
+        sure, right, count = (
+            np.atleast_1d(np.asarray(calibration[name], float))
+            for name in ("confidence", "accuracy", "count")
+        )
+        edges = np.arange(len(count)) / len(count)
+        width = {"width": 1 / len(count), "align": "edge"}
+        above.bar(edges, right, **width, **BAR, label="accuracy")
+        above.bar(edges, sure - right, bottom=right, **width, **GAP, label="gap to confidence")
+        below.bar(edges, count, **width, **BAR)
+    text = [
+        f"{label} {float(calibration[name]):.3g}"
+        for name, label in (("ece", "ECE"), ("temperature", "temperature"))
+        if name in calibration
+    ]
+    above.legend(loc="upper left", frameon=False, title="\n".join(text), alignment="left")
+    return figure
