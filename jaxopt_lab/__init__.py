@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.config.sweep import load_sweep
+    from jaxopt_lab.run.commands.diagnose import diagnose
     from jaxopt_lab.run.commands.sweep import sweep
     from jaxopt_lab.run.commands.train import train
     from jaxopt_lab.run.records.result import Result
@@ -21,6 +22,7 @@ __all__ = [
     "Result",
     "Run",
     "SweepResult",
+    "diagnose",
     "load_config",
     "load_run",
     "load_sweep",
@@ -35,6 +37,7 @@ _HOMES = {
     "Result": "jaxopt_lab.run.records.result",
     "load_run": "jaxopt_lab.run.records.run",
     "Run": "jaxopt_lab.run.records.run",
+    "diagnose": "jaxopt_lab.run.commands.diagnose",
     "load_sweep": "jaxopt_lab.config.sweep",
     "sweep": "jaxopt_lab.run.commands.sweep",
     "SweepResult": "jaxopt_lab.run.records.sweep_records",

@@ -143,6 +143,42 @@ def _parser() -> argparse.ArgumentParser:
     _add_data_option(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
+    judge = commands.add_parser("diagnose", help="is a run overfitting, and why does it not train")
+    judge.add_argument("run", metavar="RUN", help="the folder of a run, or of a sweep")
+    _add_subject_options(judge)
+    judge.set_defaults(command=_diagnose)
+
+    curvature = commands.add_parser("spectrum", help="the eigenvalues of the Hessian of a run")
+    curvature.add_argument("run", metavar="RUN", help="the folder of a run, or of a sweep")
+    curvature.add_argument(
+        "--samples", type=int, default=512, metavar="N", help="of training; default: %(default)s"
+    )
+    curvature.add_argument(
+        "--top", type=int, default=5, metavar="K", help="eigenvalues; default: %(default)s"
+    )
+    _add_subject_options(curvature)
+    curvature.set_defaults(command=_spectrum)
+
+    surface = commands.add_parser("landscape", help="the loss around a run, or between several")
+    surface.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
+    surface.add_argument(
+        "--samples", type=int, default=1000, metavar="N", help="of training; default: %(default)s"
+    )
+    surface.add_argument(
+        "--points", type=int, default=25, metavar="N", help="a direction; default: %(default)s"
+    )
+    surface.add_argument(
+        "--extent",
+        type=float,
+        default=1.0,
+        metavar="E",
+        help="how far, in lengths of the filters; default: %(default)s",
+    )
+    surface.add_argument("--output", metavar="PNG", help="default: landscape.png, here")
+    surface.add_argument("--json", action="store_true", help="print JSON in place of words")
+    _add_data_option(surface)
+    surface.set_defaults(command=_landscape)
+
     show = commands.add_parser("show-augment", help="draw training images before and after")
     show.add_argument("config", metavar="CONFIG", help="a TOML file")
     show.add_argument("--output", metavar="PNG", help="default: CONFIG-augment.png, here")
@@ -153,6 +189,18 @@ def _parser() -> argparse.ArgumentParser:
     names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
     names.set_defaults(command=_list)
     return parser
+
+
+def _add_subject_options(command: argparse.ArgumentParser) -> None:
+    """Of what looks at one trained run."""
+    command.add_argument(
+        "--member", type=int, metavar="N", help="of a sweep, its run N, from 0 as in sweep.csv"
+    )
+    command.add_argument(
+        "--step", type=int, metavar="N", help="the checkpoint of step N; default: what a run kept"
+    )
+    command.add_argument("--json", action="store_true", help="print JSON in place of words")
+    _add_data_option(command)
 
 
 def _add_config_options(command: argparse.ArgumentParser) -> None:
@@ -397,6 +445,80 @@ def _evaluate(options: argparse.Namespace) -> int:
         terminal=Progress(),
     )
     return DONE
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.process.cores import use_compilation_cache
+
+    use_compilation_cache()
+
+    from jaxopt_lab.run.commands.diagnose import diagnose, show
+    from jaxopt_lab.run.records.diagnosis import write_diagnosis
+    from jaxopt_lab.run.terminal.progress import Progress
+
+    found = diagnose(options.run, **_subject(options))
+    if options.json:
+        _print_json(found.as_json())
+        return DONE
+    show(found, Progress())
+    print(f"wrote {write_diagnosis(found)}")
+    return DONE
+
+
+def _spectrum(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.process.cores import use_compilation_cache
+
+    use_compilation_cache()
+
+    from jaxopt_lab.run.commands.spectrum import measure_curvature, show, write_spectrum
+    from jaxopt_lab.run.terminal.progress import Progress
+
+    found = measure_curvature(
+        options.run, samples=options.samples, top=options.top, **_subject(options)
+    )
+    if options.json:
+        _print_json(found.as_json())
+        return DONE
+    show(found, Progress())
+    print(f"wrote {write_spectrum(found)}")
+    return DONE
+
+
+def _landscape(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.process.cores import use_compilation_cache
+
+    use_compilation_cache()
+
+    from jaxopt_lab.run.commands.landscape import draw, measure_landscape
+    from jaxopt_lab.run.records.pictures import require_png_path
+
+    path = pathlib.Path(options.output or "landscape.png")
+    require_png_path("landscape", path)
+    found = measure_landscape(
+        options.runs,
+        samples=options.samples,
+        points=options.points,
+        extent=options.extent,
+        data_dir=options.data_dir,
+    )
+    if options.json:
+        _print_json(found.as_json())
+        return DONE
+    for name, height in found.barriers.items():
+        print(f"{name}: a barrier of {height:.4g}")
+    draw(found, path)
+    print(f"wrote {path}")
+    return DONE
+
+
+def _subject(options: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in ("member", "step", "data_dir")}
+
+
+def _print_json(found: dict[str, Any]) -> None:
+    import json
+
+    print(json.dumps(found, indent=1, allow_nan=False))
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -97,8 +97,8 @@ def fit_verdict(
     - underfits, if its margin over chance on training samples is below `enough`;
     - fits well otherwise.
 
-    A validation loss that rises where the error does not is no overfitting here: the probabilities
-    have become too sure, which `calibration` measures.
+    A validation loss that rises where the error does not is no overfitting here. It is said, and
+    `calibration` tells whether the probabilities have become too sure.
 
     Args:
       history: `loss` (n,) of the steps; `eval_step`, `train_loss`, `val_loss` (k,) and, of a
@@ -175,8 +175,8 @@ def fit_verdict(
     if learned < enough * chance:
         text = f"{numbers}, where chance is {write(chance)}"
         return _verdict("underfitting", text, evidence, levels)
-    sure = rise > MATERIAL and name == "error"
-    more = f"; the validation loss is {rise:.0%} above its least: it is too sure" if sure else ""
+    rose = rise > MATERIAL and name == "error"
+    more = f"; the validation loss is {rise:.0%} above its least" if rose else ""
     return _verdict("good fit", numbers + more, evidence, levels)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.config.build import assemble
@@ -14,7 +15,7 @@ from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.source import RunData, read
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.types import Model, ModelState, Params
+from jaxopt_lab.core.types import Batch, Model, ModelState, Params
 from jaxopt_lab.engine import Experiment, TrainState
 from jaxopt_lab.run.records.folder import SWEEP, RunFolder
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
@@ -45,6 +46,38 @@ class Subject(NamedTuple):
     params: Params | None = None
     model_state: ModelState | None = None
     state: TrainState | None = None
+
+    def batches(self, most: int, size: int | None = None) -> list[Batch]:
+        """At most so many training samples without augmentation, evenly spaced, the same each time.
+
+        Args:
+          most: samples in all.
+          size: of a batch; None for that of the run's evaluations. The last may be smaller.
+        """
+        split = self.experiment.train
+        samples = len(split["y"])
+        rows = np.linspace(0, samples - 1, min(samples, most)).astype(np.int64)
+        size = size or self.experiment.evaluation_batch_size
+        return [
+            {name: jnp.asarray(values[rows[i : i + size]]) for name, values in split.items()}
+            for i in range(0, len(rows), size)
+        ]
+
+    def loss_fn(self, params: Params, batch: Batch) -> jax.Array:
+        """The run's own loss in evaluation mode, without penalties: one value a sample, (B,)."""
+        forward = self.experiment.forward
+        outputs = forward.evaluate(params, self.model_state or {}, batch["x"])
+        return self.experiment.loss(outputs, batch["y"])
+
+    def require_params(self, command: str) -> Params:
+        """The parameters.
+
+        Raises:
+          InputError: where the run kept none.
+        """
+        if self.params is None:
+            raise InputError(f"{command}: {self.path}: {self.why}, so there is nothing to look at")
+        return self.params
 
 
 def find_subject(
@@ -101,7 +134,9 @@ def _of_sweep(
     plan = folder.own_config()
     last = len(plan.runs) - 1
     if member is None or not 0 <= member <= last:
-        raise InputError(f"{folder.path} is a sweep: name one of its runs, 0 to {last}, got {member}")
+        raise InputError(
+            f"{folder.path} is a sweep: name one of its runs, 0 to {last}, got {member}"
+        )
     if step is not None:
         raise InputError(f"{folder.path} is a sweep, which keeps no step {step}: leave it out")
 

@@ -1,0 +1,150 @@
+"""`jaxopt-lab diagnose`: is a run overfitting, and why does it not train."""
+
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_lab.config.tables import declared_by
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.types import Batch, Model, ModelState, Params
+from jaxopt_lab.diagnostics import (
+    Calibration,
+    activation_health,
+    calibration,
+    gradient_flow,
+    judge_activation_health,
+    judge_gradient_flow,
+)
+from jaxopt_lab.engine import Experiment, TrainState
+from jaxopt_lab.losses import categorical
+from jaxopt_lab.run.records.diagnosis import Diagnosis, Layers
+from jaxopt_lab.run.records.fit import judge_fit
+from jaxopt_lab.run.records.result import Result
+from jaxopt_lab.run.records.run import Run
+from jaxopt_lab.run.records.subject import Subject, find_subject
+from jaxopt_lab.run.terminal.progress import Progress
+
+SAMPLES = 512
+"""Of training, evenly spaced: what gradients and activations are measured on."""
+
+
+def diagnose(
+    run: str | os.PathLike[str] | Run | Result,
+    *,
+    member: int | None = None,
+    step: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    model: Model | None = None,
+) -> Diagnosis:
+    """Judge a run: its fit, the flow of its gradients, its activations, its probabilities.
+
+    Gradients and activations are those of up to 512 training samples without augmentation, the same
+    at every call: at the parameters that the run began with, and at those that it kept.
+
+    Args:
+      run: its folder, or what `load_run` or `train` gave; or the folder of a sweep.
+      member: of a sweep, which of its runs, from 0.
+      step: of the checkpoint to look at; None for what the run kept, or its newest checkpoint.
+      data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      model: the model that it was trained with, where that was given to `train`.
+
+    Returns:
+      A `Diagnosis`; of a run that diverged without a kept best, without the layers of its end.
+
+    Raises:
+      InputError: where the folder holds no such run, or the data is not there.
+    """
+    path = run.run_dir if isinstance(run, Result) else run.path if isinstance(run, Run) else run
+    if path is None:
+        raise InputError("diagnose: this run was not written: give a run_dir to train")
+    subject = find_subject(path, member=member, step=step, data_dir=data_dir, model=model)
+    experiment = subject.experiment
+    diverged = subject.stopped_by == "diverged"
+    (batch,) = subject.batches(SAMPLES, SAMPLES)
+    first = jax.jit(experiment.init)(jax.random.key(experiment.seed))
+    layers = {"first step": _layers(experiment, batch, first.params, first.model_state, first)}
+    if subject.params is not None:
+        layers["end"] = _layers(
+            experiment, batch, subject.params, subject.model_state or {}, subject.state
+        )
+    return Diagnosis(
+        subject.path,
+        subject.why,
+        judge_fit(experiment, subject.history, diverged=diverged),
+        layers,
+        _calibration(subject),
+        subject.history,
+        subject.config,
+        member,
+    )
+
+
+def show(diagnosis: Diagnosis, terminal: Progress) -> None:
+    """Print the verdicts, and what the course would try."""
+    terminal.say(f"{diagnosis.path}: {diagnosis.why}")
+    good = diagnosis.fit.kind == "good fit"
+    terminal.closing_table(diagnosis.fit.sentence, diagnosis.rows, good=good)
+    for text in diagnosis.remedies:
+        terminal.say(f"  try: {text}")
+
+
+def _layers(
+    experiment: Experiment,
+    batch: Batch,
+    params: Params,
+    model_state: ModelState,
+    state: TrainState | None,
+) -> Layers:
+    """Of the gradient in training mode and the activations in evaluation mode."""
+    forward, key = experiment.forward, jax.random.key(experiment.seed)
+
+    @jax.jit
+    def gradient(params):
+        def mean(params):
+            outputs, _ = forward.train(params, model_state, batch["x"], key)
+            return experiment.loss(outputs, batch["y"]).mean()
+
+        return jax.grad(mean)(params)
+
+    def apply(params, x):
+        return forward.evaluate(params, model_state, x)
+
+    try:
+        health = activation_health(apply, params, batch["x"])
+    except InputError:  # no layer can be seen in it
+        health = None
+    updates = None
+    if state is not None:
+        rows = np.arange(experiment.batch_size) % len(batch["y"])
+        after, _ = jax.jit(experiment.step)(state, {k: v[rows] for k, v in batch.items()})
+        updates = jax.tree.map(jnp.subtract, after.params, state.params)
+    order = health.layers if health else None
+    flow = gradient_flow(params, gradient(params), updates, order=order)
+    return Layers(
+        flow,
+        judge_gradient_flow(flow),
+        health,
+        health and judge_activation_health(health),
+    )
+
+
+def _calibration(subject: Subject) -> Calibration | None:
+    experiment = subject.experiment
+    softmax = declared_by("loss", subject.config.loss).sampler is categorical
+    if not softmax or subject.params is None or not experiment.classes:
+        return None
+    held_out = experiment.validation or experiment.test
+    outputs = _outputs(subject, held_out["x"], experiment.evaluation_batch_size)
+    return calibration(outputs, jnp.asarray(held_out["y"]))
+
+
+def _outputs(subject: Subject, x: np.ndarray, size: int) -> jax.Array:
+    """In evaluation mode, so many samples at a time."""
+    apply = jax.jit(subject.experiment.forward.evaluate)
+    parts = [
+        apply(subject.params, subject.model_state or {}, x[i : i + size])
+        for i in range(0, len(x), size)
+    ]
+    return jnp.concatenate(parts)

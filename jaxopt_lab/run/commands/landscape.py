@@ -1,0 +1,147 @@
+"""`jaxopt-lab landscape`: the loss around a run's parameters, or between those of several runs."""
+
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.ranges import Count, Positive
+from jaxopt_lab.core.types import Batch, Model, Params
+from jaxopt_lab.diagnostics import (
+    Surface,
+    filter_normalized,
+    interpolation,
+    loss_surface,
+    mean_loss,
+)
+from jaxopt_lab.engine import make_reestimate
+from jaxopt_lab.run.records.json_lines import finite
+from jaxopt_lab.run.records.pictures import write_figure
+from jaxopt_lab.run.records.subject import Subject, find_subject
+
+
+class Landscape(NamedTuple):
+    """The loss around or between trained runs; `measure_landscape` makes it.
+
+    Attributes:
+      paths: of the runs' folders.
+      samples: of training, that the loss is the mean over.
+      surface: of one run, around its parameters.
+      lines: of several, `{"a to b": (points,)}`, from the first to each other one: at its ends the
+        losses of the runs themselves; between them batch statistics are re-estimated.
+    """
+
+    paths: tuple[pathlib.Path, ...]
+    samples: int
+    surface: Surface | None
+    lines: Mapping[str, np.ndarray]
+
+    @property
+    def barriers(self) -> dict[str, float]:
+        """How high each line rises above the straight line between its ends (Frankle, 2020)."""
+        found = {}
+        for name, values in self.lines.items():
+            straight = np.linspace(values[0], values[-1], len(values))
+            found[name] = float(np.max(values - straight))
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Strings, numbers and lists, as `--json` prints them."""
+        found: dict[str, Any] = {
+            "runs": [str(path) for path in self.paths],
+            "samples": self.samples,
+        }
+        if self.surface is not None:
+            fields = self.surface._asdict().items()
+            found["surface"] = {name: np.asarray(value).tolist() for name, value in fields}
+        if self.lines:
+            found["barriers"] = self.barriers
+            found["lines"] = {name: values.tolist() for name, values in self.lines.items()}
+        return finite(found)
+
+    def as_drawing(self) -> dict[str, Any]:
+        """What `plots.loss_surface` draws."""
+        if self.surface is not None:
+            drawn = {name: np.asarray(v) for name, v in self.surface._asdict().items()}
+            return drawn | {"title": f"{self.paths[0].name}: loss, filter-normalized directions"}
+        points = len(next(iter(self.lines.values())))
+        shares = np.linspace(0, 1, points)
+        return {"x": shares, "values": self.lines, "xlabel": "share of the way"}
+
+
+def measure_landscape(
+    runs: Sequence[str | os.PathLike[str]],
+    *,
+    samples: Count = 1000,
+    points: Count = 25,
+    extent: Positive = 1.0,
+    seed: int = 0,
+    data_dir: str | os.PathLike[str] | None = None,
+    model: Model | None = None,
+) -> Landscape:
+    """The loss on training samples, in evaluation mode, around one run or between several.
+
+    Args:
+      runs: folders; of several the networks must be alike.
+      samples: at most how many, evenly spaced, the same at every call.
+      points: along each direction, or each line.
+      extent: of one run, how far, in lengths of its filters.
+      seed: of the two random directions.
+      data_dir, model: as of `diagnose`.
+
+    Raises:
+      InputError: where a folder holds no run that kept parameters, or their networks differ.
+    """
+    if samples < 1 or points < 3:
+        raise InputError(f"landscape: needs samples >= 1 and points >= 3, got {samples}, {points}")
+    subjects = [find_subject(run, data_dir=data_dir, model=model) for run in runs]
+    params = [subject.require_params("landscape") for subject in subjects]
+    first, paths = subjects[0], tuple(subject.path for subject in subjects)
+    batches = first.batches(samples)
+    count = sum(len(batch["y"]) for batch in batches)
+    losses = [mean_loss(subject.loss_fn, batches) for subject in subjects]
+    if len(subjects) == 1:
+        keys = jax.random.split(jax.random.key(seed))
+        directions = tuple(filter_normalized(key, params[0]) for key in keys)
+        around = jax.jit(lambda p, d: loss_surface(losses[0], p, d, steps=points, extent=extent))
+        return Landscape(paths, count, around(params[0], directions), {})
+    inside = _with_statistics(first, batches)
+    lines = {}
+    for path, own, loss in zip(paths[1:], params[1:], losses[1:], strict=True):
+
+        def between(a, b, loss=loss):
+            path = interpolation(inside, a, b, points=points).values
+            return path.at[0].set(losses[0](a)).at[-1].set(loss(b))
+
+        lines[f"{paths[0].name} to {path.name}"] = np.asarray(jax.jit(between)(params[0], own))
+    return Landscape(paths, count, None, lines)
+
+
+def draw(landscape: Landscape, path: pathlib.Path) -> None:
+    """Write the picture, a PNG file."""
+    from jaxopt_lab.plots import loss_surface as surface  # here: matplotlib takes long to import
+
+    write_figure(path, surface(landscape.as_drawing()))
+
+
+def _with_statistics(subject: Subject, batches: Sequence[Batch]) -> Callable[[Params], jax.Array]:
+    """The loss of parameters that were never trained, so with batch statistics of their own."""
+    if not jax.tree.leaves(subject.model_state):
+        return mean_loss(subject.loss_fn, batches)
+    size = subject.experiment.batch_size
+    x = jnp.concatenate([batch["x"] for batch in batches])
+    whole = max(1, len(x) // size)
+    inputs = x[: whole * size].reshape(whole, -1, *x.shape[1:])
+    forward, key = subject.experiment.forward, jax.random.key(0)
+    reestimate = make_reestimate(forward, subject.params, subject.model_state or {}, inputs[0], key)
+
+    def loss(params):
+        own = subject._replace(model_state=reestimate(params, inputs))
+        return mean_loss(own.loss_fn, batches)(params)
+
+    return loss

@@ -1,0 +1,166 @@
+"""The verdicts on a run, and the page that shows them."""
+
+import dataclasses
+import html
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxopt_lab.config.dump import to_toml
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.diagnostics import (
+    ActivationHealth,
+    Calibration,
+    FitVerdict,
+    GradientFlow,
+    Verdict,
+)
+from jaxopt_lab.run.records.fit import as_json
+from jaxopt_lab.run.records.json_lines import finite
+from jaxopt_lab.run.records.report import drawn_into, fill_page
+
+
+class Layers(NamedTuple):
+    """What the layers of a network do at one point of its training.
+
+    Attributes:
+      flow, gradients: norms by layer, and the verdict on them.
+      health, activations: of the activations, and the verdict; None where no layer can be seen in
+        the model, as inside a loop.
+    """
+
+    flow: GradientFlow
+    gradients: Verdict
+    health: ActivationHealth | None
+    activations: Verdict | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """The verdicts on a run; `diagnose` makes it.
+
+    Attributes:
+      path: of its folder.
+      why: which parameters it is of, in words.
+      fit: whether it underfits, fits, overfits, diverged, or improves on.
+      layers: `{"first step": ..., "end": ...}`; no "end" of a run that kept no parameters.
+      calibration: of the probabilities on held-out samples; None where it has no probabilities.
+      history: NumPy columns, as of `Result`.
+      config: what the run was trained by.
+      member: of a sweep, which of its runs.
+    """
+
+    path: pathlib.Path
+    why: str
+    fit: FitVerdict
+    layers: Mapping[str, Layers]
+    calibration: Calibration | None
+    history: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
+    config: Config = dataclasses.field(repr=False)
+    member: int | None = None
+
+    @property
+    def rows(self) -> dict[str, str]:
+        """What was judged, and the verdict with where it is worst."""
+        found = {"fit": self.fit.brief}
+        for (what, when), verdict in self._verdicts():
+            found[f"{what}, {when}"] = verdict.kind + (
+                f", worst in {verdict.layer}" if verdict.layer else ""
+            )
+        if self.calibration is not None:
+            ece, temperature = float(self.calibration.ece), float(self.calibration.temperature)
+            words = "too sure" if temperature > 1 else "not sure enough"
+            found["probabilities"] = f"{ece:.1%} off (ECE), {words} (temperature {temperature:.2g})"
+        return found
+
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        """What the course would try, without repetitions."""
+        found = [*self.fit.remedies]
+        for _, verdict in self._verdicts():
+            found += verdict.remedies
+        return tuple(dict.fromkeys(text[:1].upper() + text[1:].rstrip(".") for text in found))
+
+    def _verdicts(self) -> Iterator[tuple[tuple[str, str], Verdict]]:
+        for when, layers in self.layers.items():
+            yield ("gradients", when), layers.gradients
+            if layers.activations is not None:
+                yield ("activations", when), layers.activations
+
+    def as_json(self) -> dict[str, Any]:
+        """Strings, numbers, lists and None, as `--json` prints them; no history."""
+        found = {
+            "run": str(self.path),
+            "why": self.why,
+            "fit": as_json(self.fit),
+            "layers": {when: _layers_as_json(layers) for when, layers in self.layers.items()},
+            "calibration": self.calibration and _arrays_as_json(self.calibration._asdict()),
+        }
+        return finite(found)
+
+
+def _layers_as_json(layers: Layers) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, arrays, verdict in (
+        ("gradients", layers.flow, layers.gradients),
+        ("activations", layers.health, layers.activations),
+    ):
+        found[name] = verdict and verdict._asdict() | {
+            "remedies": list(verdict.remedies),
+            "by_layer": _arrays_as_json(dataclasses.asdict(arrays)),
+        }
+    return found
+
+
+def _arrays_as_json(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: np.asarray(value).tolist() if hasattr(value, "dtype") else list(value)
+        for name, value in fields.items()
+    }
+
+
+def write_diagnosis(diagnosis: Diagnosis) -> pathlib.Path:
+    """Write `diagnosis.html` and its plots into the run's folder; of a sweep, with the number."""
+    from jaxopt_lab.plots import (  # here: matplotlib takes long to import
+        activation_fractions,
+        layer_norms,
+        loss_curve,
+        reliability_diagram,
+    )
+
+    figures = {"diagnosis_loss": loss_curve(diagnosis.history)}
+    for when, layers in diagnosis.layers.items():
+        name = when.replace(" ", "_")
+        figures[f"layer_norms_{name}"] = layer_norms(vars(layers.flow) | {"title": when})
+        if layers.health is not None:
+            drawn = activation_fractions(vars(layers.health) | {"title": when})
+            figures[f"activations_{name}"] = drawn
+    if diagnosis.calibration is not None:
+        figures["reliability"] = reliability_diagram(diagnosis.calibration._asdict())
+    which = "" if diagnosis.member is None else f"-{diagnosis.member}"
+    plots = diagnosis.path / "plots"
+    plots.mkdir(exist_ok=True)
+    page = fill_page(
+        title=f"diagnosis of {diagnosis.path.name}{which}",
+        verdict=f"{diagnosis.fit.kind.capitalize()}. {diagnosis.fit.sentence} {diagnosis.why}.",
+        figures=[],
+        plots=[drawn_into(plots, name + which, figure) for name, figure in figures.items()],
+        table=_table(diagnosis),
+        config=to_toml(diagnosis.config),
+    )
+    path = diagnosis.path / f"diagnosis{which}.html"
+    write_atomically(path, page.encode())
+    return path
+
+
+def _table(diagnosis: Diagnosis) -> str:
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
+        for name, value in diagnosis.rows.items()
+    )
+    tries = "".join(f"<li>{html.escape(text)}</li>" for text in diagnosis.remedies)
+    more = f"<h2>What the course would try</h2><ul>{tries}</ul>" if tries else ""
+    return f"<h2>Verdicts</h2><table>{rows}</table>{more}"

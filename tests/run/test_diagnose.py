@@ -1,0 +1,161 @@
+"""A trained run is judged, and the loss around it measured, as a user calls for it."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxopt_lab
+from jaxopt_lab import cli
+from jaxopt_lab.config.parse import parse_config
+from jaxopt_lab.config.sweep import parse_sweep
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.run.commands.landscape import measure_landscape
+from jaxopt_lab.run.commands.spectrum import measure_curvature
+from jaxopt_lab.run.records.subject import find_subject
+
+TABLES = {
+    "data": {"name": "digits", "batch_size": 64, "validation": 0.15, "train_size": 320},
+    "model": {"name": "mlp", "hidden": [12], "norm": "batch"},
+    "loss": {"name": "softmax_cross_entropy"},
+    "optimizer": {"name": "momentum", "learning_rate": 0.1},
+    "train": {"epochs": 8},
+}
+
+
+@pytest.fixture(scope="module", name="runs")
+def _runs(tmp_path_factory):
+    """Two runs from two seeds, in a path with a space."""
+    parent = tmp_path_factory.mktemp("some runs")
+    for seed in (0, 1):
+        config = parse_config(TABLES | {"seed": seed})
+        jaxopt_lab.train(config, parent / f"run {seed}", progress=False)
+    return [parent / "run 0", parent / "run 1"]
+
+
+def test_a_run_is_judged_and_its_page_written(runs, capsys):
+    assert cli.main(["diagnose", str(runs[0])]) == 0
+    out = capsys.readouterr().out
+    for words in ("held out", "gradients, first step", "activations, end", "probabilities"):
+        assert words in out
+    page = (runs[0] / "diagnosis.html").read_text()
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count("data:image/png") == 6
+    assert cli.main(["diagnose", str(runs[0]), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    summary = json.loads((runs[0] / "summary.json").read_text())
+    assert found["fit"] == summary["fit"]
+    assert found["layers"]["end"]["activations"]["by_layer"]["names"] == ["relu", "none"]
+    assert jaxopt_lab.diagnose(jaxopt_lab.load_run(runs[0])).as_json() == found
+
+
+def test_a_diverged_run_is_judged_by_its_beginning(tmp_path):
+    tables = TABLES | {"optimizer": {"name": "sgd", "learning_rate": 1e30}}
+    result = jaxopt_lab.train(parse_config(tables), tmp_path / "run", progress=False)
+    assert result.stopped_by == "diverged"
+    found = jaxopt_lab.diagnose(result)
+    assert found.fit.kind == "diverged" and list(found.layers) == ["first step"]
+    assert found.calibration is None
+    json.dumps(found.as_json(), allow_nan=False)
+    with pytest.raises(InputError, match="diverged and kept no parameters, so there is nothing"):
+        measure_curvature(tmp_path / "run")
+
+
+def test_a_run_of_a_sweep_is_judged(tmp_path):
+    tables = TABLES | {"sweep": {"optimizer.learning_rate": [1e-4, 0.1]}, "train": {"steps": 30}}
+    jaxopt_lab.sweep(parse_sweep(tables), tmp_path / "sweep", progress=False)
+    found = jaxopt_lab.diagnose(tmp_path / "sweep", member=1)
+    np.testing.assert_allclose(found.config.optimizer.arguments["learning_rate"], 0.1)
+    assert set(found.layers) == {"first step", "end"}
+    assert found.history["train_accuracy"][-1] > 0.5
+    for member in (None, 2, -1):
+        with pytest.raises(InputError, match="name one of its runs, 0 to 1, got"):
+            jaxopt_lab.diagnose(tmp_path / "sweep", member=member)
+
+
+def test_layers_that_cannot_train_are_found(tmp_path):
+    deep = {"name": "mlp", "hidden": [8] * 12, "activation": "sigmoid"}
+    tables = TABLES | {"model": deep, "train": {"epochs": 2}}
+    result = jaxopt_lab.train(parse_config(tables), tmp_path / "run", progress=False)
+    found = jaxopt_lab.diagnose(result)
+    assert found.layers["first step"].gradients.kind == "vanishing"
+    assert found.layers["first step"].gradients.layer in ("Dense_0", "Dense_1")
+    assert any("residual" in text for text in found.remedies)
+
+
+def test_what_was_not_written_or_held_out(tmp_path):
+    data = TABLES["data"] | {"validation": 0.0}
+    config = parse_config(TABLES | {"data": data, "train": {"steps": 3}})
+    with pytest.raises(InputError, match="give a run_dir to train"):
+        jaxopt_lab.diagnose(jaxopt_lab.train(config, progress=False))
+    result = jaxopt_lab.train(config, tmp_path / "run", progress=False)
+    assert jaxopt_lab.diagnose(result).fit.kind == "unknown"
+
+
+def test_the_curvature_is_that_of_the_runs_own_loss(runs, capsys):
+    found = measure_curvature(runs[0], samples=100, top=3)
+    subject = find_subject(runs[0])
+    (batch,) = subject.batches(100, 100)
+    expected = subject.loss_fn(subject.params, batch).mean()
+    np.testing.assert_allclose(found.loss, expected, rtol=1e-6)
+    assert (np.asarray(found.top.residuals) < 1e-3 * float(found.top.greatest)).all()
+    assert cli.main(["spectrum", str(runs[0]), "--samples", "50", "--top", "2"]) == 0
+    assert "eigenvalue 2" in capsys.readouterr().out
+    assert (runs[0] / "plots" / "spectrum.png").stat().st_size > 10_000
+    assert cli.main(["spectrum", str(runs[0]), "--samples", "0"]) == 2
+    assert "--samples must be >= 1, got 0" in capsys.readouterr().err
+
+
+def test_a_surface_has_the_runs_own_loss_at_its_center(runs, tmp_path, capsys):
+    found = measure_landscape(runs[:1], samples=100, points=5)
+    subject = find_subject(runs[0])
+    (batch,) = subject.batches(100, 100)
+    own = subject.loss_fn(subject.params, batch).mean()
+    np.testing.assert_allclose(found.surface.values[2, 2], own, rtol=1e-6)
+    output = tmp_path / "surface.png"
+    command = ["landscape", str(runs[0]), "--samples", "50", "--points", "3"]
+    assert cli.main([*command, "--output", str(output)]) == 0
+    assert output.exists()
+    assert cli.main([*command, "--output", str(tmp_path / "x.jpg")]) == 2
+    assert "must name a .png" in capsys.readouterr().err
+
+
+def test_a_line_has_the_runs_own_losses_at_its_ends(runs):
+    found = measure_landscape(runs, samples=128, points=5)
+    ((name, values),) = found.lines.items()
+    assert name == "run 0 to run 1"
+    for place, path in ((0, runs[0]), (-1, runs[1])):
+        subject = find_subject(path)
+        (batch,) = subject.batches(128, 128)
+        own = subject.loss_fn(subject.params, batch).mean()
+        np.testing.assert_allclose(values[place], own, rtol=1e-6)
+    # Two seeds are two basins.
+    assert found.barriers[name] > 0.1
+    json.dumps(found.as_json(), allow_nan=False)
+
+
+def test_between_two_runs_batch_statistics_are_those_of_the_point(runs):
+    subjects = [find_subject(path) for path in runs]
+    a, b = (subject.params for subject in subjects)
+    (batch,) = subjects[0].batches(128, 128)
+    middle = {k: {n: (p + b[k][n]) / 2 for n, p in v.items()} for k, v in a.items()}
+    forward = subjects[0].experiment.forward
+    # By hand: each half batch of 64 normalizes itself, and the mean of both is what is used.
+    x = batch["x"].reshape(2, 64, *batch["x"].shape[1:])
+    zeros = {"batch_stats": _zeros(subjects[0])}
+    first, second = (
+        forward.train(middle, zeros, half, jax.random.key(0))[1]["batch_stats"] for half in x
+    )
+    momentum = 0.9
+    own = jax.tree.map(lambda a, b: (a + b) / 2 / (1 - momentum), first, second)
+    outputs = forward.evaluate(middle, {"batch_stats": own}, batch["x"])
+    expected = subjects[0].experiment.loss(outputs, batch["y"]).mean()
+    found = measure_landscape(runs, samples=128, points=3).lines["run 0 to run 1"][1]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def _zeros(subject):
+    stats = subject.model_state["batch_stats"]
+    return {k: {n: jnp.zeros_like(v) for n, v in fields.items()} for k, fields in stats.items()}
