@@ -115,6 +115,16 @@ def test_the_largest_in_magnitude_may_be_negative(x64, iterations):
     np.testing.assert_allclose(found.residuals, 0, atol=1e-10)
 
 
+@pytest.mark.parametrize("scale", [2.0**-110, 2.0**90, np.nan])
+def test_of_matrices_tiny_huge_and_broken(scale):
+    """Whose squares leave the range of float32; a network that diverged has no eigenvalues."""
+    found = top(np.diag([-5 * scale, 3 * scale, scale, 0]), 3, 6, jnp.float32)
+    expected = np.array([-5, 3, 1]) * (scale / scale)
+    np.testing.assert_allclose(found.values / scale, expected, rtol=1e-5)
+    np.testing.assert_allclose(found.least / scale, expected[0], rtol=1e-5)
+    np.testing.assert_allclose(found.residuals / scale, 0 * expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("eigenvalues", "iterations", "dtype"),
     [
