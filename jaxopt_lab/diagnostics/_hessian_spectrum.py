@@ -71,7 +71,7 @@ def hessian_spectrum(
     Reference: Ghorbani, Krishnan and Xiao, 2019, https://arxiv.org/abs/1901.10159, and Ubaru, Chen
       and Saad, 2017, https://doi.org/10.1137/16M1104974
 
-    Differs from: PyHessian, whose sigma is absolute and whose density is divided by its sum.
+    Differs from: PyHessian, whose sigma is absolute, and which divides the density by its integral.
     """
     product, like = widened("hessian_spectrum", product, like)
 

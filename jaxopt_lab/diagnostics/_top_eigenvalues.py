@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.errors import ArgumentError
+from jaxopt_lab.core.norm import norm
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.diagnostics.ritz import ritz, widened
@@ -55,14 +56,15 @@ def top_eigenvalues(
       iterations: of Lanczos, >= k; may exceed P.
 
     Returns:
-      `TopEigenvalues(values, vectors, residuals, least, greatest)`, of min(k, P) eigenpairs.
+      `TopEigenvalues(values, vectors, residuals, least, greatest)`, of min(k, P) eigenpairs; NaN
+      where a product is.
 
     Raises:
       ArgumentError: for a number out of its range.
       InputError: where `like` holds no floating numbers.
 
-    Reference: Golub and Van Loan, Matrix Computations, 4th edition, sections 10.1 and 10.3,
-      https://doi.org/10.56021/9781421407944
+    Reference: Lanczos, 1950, https://doi.org/10.6028/jres.045.026; Golub and Van Loan, Matrix
+      Computations, 4th edition, sections 10.1 and 10.3
 
     Differs from: power iteration with deflation (PyHessian), which takes many more products where
       eigenvalues are near one another in magnitude, of either sign.
@@ -83,7 +85,8 @@ def top_eigenvalues(
 
     def residual(pair):
         value, v = pair
-        return optax.tree.norm(jax.tree.map(lambda a, b: a - value * b, product(v), v))
+        length = norm(jax.tree.map(lambda a, b: a - value * b, product(v), v))
+        return length.size / length.inverse
 
     residuals = jax.lax.map(residual, (top, vectors))
     greatest = values[real.sum() - 1]

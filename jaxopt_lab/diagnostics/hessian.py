@@ -30,7 +30,8 @@ def mean_loss(loss_fn: LossFn, batches: Sequence[Any]) -> Callable[[Params], jax
     batch is in memory at a time.
 
     Args:
-      loss_fn: `(params, batch) -> (B,)`, one value a sample; evaluation mode, no dropout.
+      loss_fn: `(params, batch) -> (B,)`, one value a sample; evaluation mode, no dropout. Samples
+        count alike: N is their number, whatever weights loss_fn multiplies by.
       batches: a list or tuple of pytrees whose leaves have a leading axis, of any size each.
 
     Returns:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.norm import largest, power_of_two
 from jaxopt_lab.core.tree import cast_like, is_trained, widen
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg import LanczosResult, Product
@@ -24,15 +25,17 @@ class Ritz(NamedTuple):
 
 
 def ritz(found: LanczosResult) -> Ritz:
-    """The eigenvalues and eigenvectors of T."""
+    """The eigenvalues and eigenvectors of T; NaN where T holds one."""
     leaves = [q.reshape(len(q), -1) for q in jax.tree.leaves(found.basis)]
     there = jnp.stack([(q != 0).any(1) for q in leaves]).any(0)
-    diagonal, off = found.diagonal, found.off_diagonal
-    # Apart from all real ones, which are within |alpha| + 2 |beta|, so that eigh mixes none.
-    bound = jnp.abs(diagonal).max() + 2 * jnp.abs(off).max(initial=0)
-    apart = jnp.where(bound > 0, 2 * bound, 1)
-    t = jnp.diag(jnp.where(there, diagonal, apart)) + jnp.diag(off, 1) + jnp.diag(off, -1)
+    # By a power of two nothing is rounded, and no tiny or huge matrix leaves the range of floats.
+    scale = power_of_two(largest((found.diagonal, found.off_diagonal)))
+    diagonal, off = found.diagonal / scale, found.off_diagonal / scale
+    # All real eigenvalues are within |alpha| + 2 |beta| <= 3: from 4, eigh mixes none with them.
+    t = jnp.diag(jnp.where(there, diagonal, 4)) + jnp.diag(off, 1) + jnp.diag(off, -1)
     values, vectors = jnp.linalg.eigh(t)
+    # LAPACK may give numbers for a matrix that holds NaN.
+    values = jnp.where(jnp.isfinite(t).all(), scale * values, jnp.nan)
     return Ritz(values, vectors, jnp.arange(len(values)) < there.sum())
 
 

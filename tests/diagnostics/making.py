@@ -77,13 +77,26 @@ class Problem:
         self.product = diagnostics.mean_hessian(self.loss_fn, self.params, [{"x": x, "y": y}])
         self.vector, self.unravel = ravel_pytree(self.params)
 
+    @functools.cached_property
+    def gradient(self):
+        return self._explicit[0]
+
+    @functools.cached_property
+    def hessian(self):
+        return self._explicit[1]
+
+    @functools.cached_property
+    def eigenvalues(self):
+        return np.linalg.eigvalsh(self.hessian)
+
+    @functools.cached_property
+    def _explicit(self):
         @jax.jit
-        def explicit(vector):
+        def computed(vector):
             gradient = jax.grad(lambda v: self.loss(self.unravel(v)))
             return gradient(vector), jax.jacrev(gradient)(vector)
 
-        self.gradient, self.hessian = map(np.asarray, explicit(self.vector))
-        self.eigenvalues, self.eigenvectors = np.linalg.eigh(self.hessian)
+        return tuple(map(np.asarray, computed(self.vector)))
 
 
 @functools.cache
