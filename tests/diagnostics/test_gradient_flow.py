@@ -1,6 +1,7 @@
 """Norms by layer against closed forms, in every framework, and the verdicts on them."""
 
 import dataclasses
+import functools
 import itertools
 
 import equinox as eqx
@@ -54,46 +55,59 @@ def test_a_linear_network_falls_by_the_ratio_of_its_singular_values(dtype):
     assert judge_gradient_flow(backwards, per_layer=1.9).kind == "exploding"
 
 
-def flow_of(model, scale=1.0):
-    @jax.jit
-    def run(key, x):
-        params = jax.tree.map(lambda p: scale * p, model.init(key, x)["params"])
-        loss = lambda p: jnp.square(model.apply({"params": p}, x) - 1).mean()  # noqa: E731
-        return gradient_flow(params, jax.grad(loss)(params), order=order)
+DEPTH = 30
+HE = np.random.default_rng(1).normal(size=(DEPTH, 16, 16)).astype(np.float32) * (2 / 16) ** 0.5
 
-    order = [f"Dense_{i}" for i in range(40)]
-    return run(jax.random.key(0), X)
+
+@functools.partial(jax.jit, static_argnums=0)
+def deep_grads(activation, weights):
+    """By the stacked weights of a deep network."""
+
+    def loss(weights):
+        x = jax.random.normal(jax.random.key(0), (32, 16))
+        x, _ = jax.lax.scan(lambda x, w: (activation(x @ w), None), x, weights)
+        return jnp.square(x - 1).mean()
+
+    return jax.grad(loss)(weights)
+
+
+def judged(activation, weights):
+    grads = deep_grads(activation, weights)
+    trees = (
+        {f"layer_{i:02}": {"w": np.asarray(w[i])} for i in range(DEPTH)} for w in (weights, grads)
+    )
+    return judge_gradient_flow(gradient_flow(*trees))
 
 
 def test_verdicts_on_deep_networks():
-    deep = (16,) * 30
-    flow = flow_of(mlp(1, hidden=deep, activation="sigmoid", init="glorot_normal"))
-    assert flow.layers == tuple(f"Dense_{i}" for i in range(31))  # "Dense_10" after "Dense_9"
-    verdict = judge_gradient_flow(flow)
-    assert verdict.kind == "vanishing" and verdict.layer == "Dense_0"
+    verdict = judged(jax.nn.sigmoid, HE / 2**0.5)
+    assert verdict.kind == "vanishing" and verdict.layer == "layer_00"
     assert verdict.evidence["per_layer"] > 4  # the slope of a sigmoid is 1/4 at most
-    relu = mlp(1, hidden=deep, activation="relu", init="he_normal")
-    healthy = judge_gradient_flow(flow_of(relu))
+    assert any("orthogonal" in remedy for remedy in verdict.remedies)
+    healthy = judged(jax.nn.relu, HE)
     assert healthy.kind == "healthy" and healthy.layer is None and healthy.remedies == ()
-    large = judge_gradient_flow(flow_of(relu, 4.0))
+    large = judged(jax.nn.relu, 4 * HE)
     assert large.kind == "exploding" and large.layer and any("Clip" in r for r in large.remedies)
     # The gradients by the weights are equal in all layers, and vanish all together.
-    assert judge_gradient_flow(flow_of(relu, 0.3)).kind == "vanishing"
-    # Beyond float32.
-    assert judge_gradient_flow(flow_of(relu, 50.0)).kind == "diverged"
+    assert judged(jax.nn.relu, 0.3 * HE).kind == "vanishing"
+    assert judged(jax.nn.relu, 50 * HE).kind == "diverged"  # beyond float32
 
 
 def test_order_is_that_of_first_use_where_it_is_given():
     model = mlp(1, hidden=(4,) * 11, norm="batch")
     variables = jax.eval_shape(lambda: model.init(jax.random.key(0), X, train=True))
-    variables = jax.tree.map(lambda s: jnp.ones(s.shape, s.dtype), variables)
+    variables = jax.tree.map(lambda s: np.ones(s.shape, s.dtype), variables)
     params, rest = variables["params"], {"batch_stats": variables["batch_stats"]}
-    health = activation_health(lambda p, x: model.apply({"params": p, **rest}, x), params, X)
+
+    def measured(params):
+        health = activation_health(lambda p, x: model.apply({"params": p, **rest}, x), params, X)
+        flow = gradient_flow(params, params, order=health.layers)
+        return health, flow, gradient_flow(params, params)
+
+    health, flow, tree = jax.eval_shape(measured, params)
     assert health.layers == tuple(f"Dense_{i}" for i in range(12))
-    layers = gradient_flow(params, params, order=health.layers).layers
-    assert [name for name in layers if "Dense" in name] == list(health.layers)
-    assert set(layers) == set(params)
-    tree = gradient_flow(params, params)
+    assert [name for name in flow.layers if "Dense" in name] == list(health.layers)
+    assert set(flow.layers) == set(params)
     assert tree.layers == tuple(params)
     # A batch normalization has no matrix, and none of its gradients decides.
     assert not any(m for m, n in zip(tree.matrices, tree.layers, strict=True) if "Norm" in n)
