@@ -122,26 +122,43 @@ def _measured(apply, structure, dynamic, others, names, arrays, x, threshold):
             "activation_health: apply(params, x) has no layer that can be seen, a matrix product "
             "or convolution of data with parameters outside of loops: unroll what is scanned"
         )
-    rows = [_row(each, threshold) for each in found]
-    columns = [jnp.stack(column) for column in zip(*rows, strict=True)]
-    return ActivationHealth(tuple(a.layer for a in found), tuple(a.name for a in found), *columns)
+    before = [a.before for a in found]
+    others = [tuple(i for i in range(a.before.ndim) if i not in a.units) for a in found]
+    deviations = [_deviation(z, axes) for z, axes in zip(before, others, strict=True)]
+    sizes = [[z] for z in (*before, *deviations, *(a.after for a in found))]
+    input_rms, input_spread, rms = jnp.split(l2_and_rms(sizes)[1], 3)
+    rows = [_flat(a, axes, threshold) for a, axes in zip(found, others, strict=True)]
+    dead, saturated, sides = (jnp.stack(column) for column in zip(*rows, strict=True))
+    units = [math.prod(a.before.shape[i] for i in a.units) for a in found]
+    return ActivationHealth(
+        tuple(a.layer for a in found),
+        tuple(a.name for a in found),
+        jnp.asarray(units, jnp.int32),
+        input_rms,
+        input_spread,
+        rms,
+        dead.astype(rms.dtype),
+        saturated.astype(rms.dtype),
+        sides,
+    )
 
 
-def _row(a: Activation, threshold):
-    """Of one activation, the fields of arrays in their order."""
-    z, count = a.before, math.prod(a.before.shape[axis] for axis in a.units)
-    others = tuple(axis for axis in range(z.ndim) if axis not in a.units)
-    deviation = widen(z) - widen(z).mean(others, keepdims=True) if z.size else z
-    norms = (jnp.int32(count), *(l2_and_rms([part])[1] for part in (z, deviation, a.after)))
-    zero = jnp.zeros_like(norms[1])
+def _deviation(z, axes):
+    """z less the mean of each unit."""
+    z = widen(z)
+    return z - z.mean(axes, keepdims=True) if z.size else z
+
+
+def _flat(a: Activation, axes, threshold):
+    """dead, saturated and sides."""
+    z = a.before
     if a.slope is None or z.size == 0 or not is_trained(z):
-        return *norms, zero, zero, jnp.int32(0)
+        return jnp.zeros([]), jnp.zeros([]), jnp.int32(0)
     copies = -(-len(_GRID) // z.size)
     grid = jnp.asarray(np.resize(_GRID, (copies, *z.shape)), z.dtype)
     on_grid, slope = jnp.abs(jax.vmap(a.slope)(grid)), jnp.abs(a.slope(z))
     both = (jnp.max(s, initial=0, where=jnp.isfinite(s)) for s in (on_grid, slope))
-    steepest = jnp.maximum(*both)
-    flat = slope < threshold * steepest
-    sides = (on_grid.reshape(-1)[: len(_ENDS)] < threshold * steepest).sum().astype(jnp.int32)
-    dtype = norms[1].dtype
-    return *norms, flat.all(others).mean(dtype=dtype), flat.mean(dtype=dtype), sides
+    least = threshold * jnp.maximum(*both)
+    flat = slope < least
+    sides = (on_grid.reshape(-1)[: len(_ENDS)] < least).sum().astype(jnp.int32)
+    return flat.all(axes).mean(), flat.mean(), sides

@@ -125,7 +125,7 @@ def _columns(rows: dict[str, list[list[jax.Array]]]) -> dict[str, jax.Array]:
     """`{"grad_l2": (L,), ...}` of `{"grads": leaves of each layer}`."""
     columns = {}
     for what, layers in rows.items():
-        pairs = [l2_and_rms(leaves) for leaves in layers]
-        for kind, column in zip(("l2", "rms"), zip(*pairs, strict=True), strict=True):
-            columns[f"{what.removesuffix('s')}_{kind}"] = jnp.stack(column)
+        l2, rms = l2_and_rms(layers)
+        name = what.removesuffix("s")
+        columns |= {f"{name}_l2": l2, f"{name}_rms": rms}
     return columns

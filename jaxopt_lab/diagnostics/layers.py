@@ -1,12 +1,11 @@
 """Which leaves of a pytree of parameters are one layer, what it is called, and how large it is."""
 
-import functools
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import FlattenedIndexKey, GetAttrKey, keystr
 
 from jaxopt_lab.core.norm import largest, power_of_two, squared
@@ -50,14 +49,21 @@ def by_layer(names: Any) -> dict[str, list[str]]:
     return layers
 
 
-def l2_and_rms(leaves: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """The norm and the root mean square of leaves together, in float32 or wider.
+def l2_and_rms(groups: Sequence[Sequence[jax.Array]]) -> tuple[jax.Array, jax.Array]:
+    """Of each group of leaves, together, the norm and the root mean square; (G,), float32 or wider.
 
     Squares neither overflow nor underflow, because they are taken relative to the largest entry.
     """
-    leaves = widen([jnp.asarray(leaf) for leaf in leaves])
-    scale = power_of_two(largest(leaves))
-    parts = [jnp.sum(squared(leaf / scale.astype(leaf.real.dtype))) for leaf in leaves]
-    total = functools.reduce(jnp.add, parts)
-    count = max(sum(leaf.size for leaf in leaves), 1)
-    return scale * jnp.sqrt(total), scale * (jnp.sqrt(total) / math.sqrt(count))
+    leaves = widen([jnp.asarray(leaf) for group in groups for leaf in group])
+    group_of = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    sizes = np.array([leaf.size for leaf in leaves])
+    # As one array each, because a few operations a leaf would take long to compile.
+    most = jax.ops.segment_max(jnp.stack([largest(leaf) for leaf in leaves]), group_of, len(groups))
+    scale = power_of_two(most)
+    parts = [
+        jnp.sum(squared(leaf / scale[g].astype(leaf.real.dtype)))
+        for leaf, g in zip(leaves, group_of, strict=True)
+    ]
+    total = jax.ops.segment_sum(jnp.stack(parts).astype(scale.dtype), group_of, len(groups))
+    count = np.maximum(np.bincount(group_of, sizes, len(groups)), 1).astype(scale.dtype)
+    return scale * jnp.sqrt(total), scale * jnp.sqrt(total / count)

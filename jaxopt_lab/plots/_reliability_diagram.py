@@ -12,8 +12,8 @@ GAP = {"facecolor": "none", "edgecolor": "#B03A00", "hatch": "////", "linewidth"
 def reliability_diagram(calibration: Mapping) -> Figure:
     """The accuracy of a classifier in bins of its confidence, and how many samples each bin has.
 
-    The hatched part of a bar is the gap to the mean confidence of its samples: where it lies above
-    the solid part the classifier is too sure.
+    The hatched part of a bar is the gap to the mean confidence of its samples: above the
+    solid part where the classifier is too sure, and inside it where it is not sure enough.
 
     Args:
       calibration: `confidence`, `accuracy` and `count`, (M,) each, of M bins of equal width in
@@ -52,5 +52,6 @@ def reliability_diagram(calibration: Mapping) -> Figure:
         for name, label in (("ece", "ECE"), ("temperature", "temperature"))
         if name in calibration
     ]
-    above.legend(loc="upper left", frameon=False, title="\n".join(text), alignment="left")
+    above.set_title(", ".join(text), fontsize=10)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, columnspacing=1.2)
     return figure
