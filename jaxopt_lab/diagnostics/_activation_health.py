@@ -32,6 +32,8 @@ class ActivationHealth:
     Attributes:
       layers: path of the layer before each activation, as `gradient_flow` names it.
       names: of the activations, "none" for a layer without one.
+      order: paths of all layers with parameters, normalizations too, in the order of their first
+        use; for `gradient_flow`.
       units: (A,) int32, how many units each has.
       input_rms: (A,), of the pre-activations z, or of the output of a layer without activation.
       input_spread: (A,), standard deviation of z over samples and positions, units together by
@@ -46,6 +48,7 @@ class ActivationHealth:
 
     layers: tuple[str, ...] = field(metadata=_STATIC)
     names: tuple[str, ...] = field(metadata=_STATIC)
+    order: tuple[str, ...] = field(metadata=_STATIC)
     units: jax.Array
     input_rms: jax.Array
     input_spread: jax.Array
@@ -106,17 +109,20 @@ def activation_health(
         hash(apply)
     except TypeError:
         apply = functools.partial(apply)  # has the hash of an object
-    return _measured(apply, structure, dynamic, others, names, arrays, x, threshold)
+    return _measured(
+        apply, structure, dynamic, others, names, arrays, x, jnp.asarray(_GRID, float), threshold
+    )
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
-def _measured(apply, structure, dynamic, others, names, arrays, x, threshold):
+def _measured(apply, structure, dynamic, others, names, arrays, x, grid, threshold):
+    # The grid is an argument, because XLA would work for seconds on what is a constant.
     def model(arrays, x):
         rest = iter(arrays)
         leaves = [next(rest) if d else o for d, o in zip(dynamic, others, strict=True)]
         return [y for y in jax.tree.leaves(apply(structure.unflatten(leaves), x)) if is_array(y)]
 
-    found = activations(model, arrays, names, x)
+    found, order = activations(model, arrays, names, x)
     if not found:
         raise InputError(
             "activation_health: apply(params, x) has no layer that can be seen, a matrix product "
@@ -127,12 +133,13 @@ def _measured(apply, structure, dynamic, others, names, arrays, x, threshold):
     deviations = [_deviation(z, axes) for z, axes in zip(before, others, strict=True)]
     sizes = [[z] for z in (*before, *deviations, *(a.after for a in found))]
     input_rms, input_spread, rms = jnp.split(l2_and_rms(sizes)[1], 3)
-    rows = [_flat(a, axes, threshold) for a, axes in zip(found, others, strict=True)]
+    rows = [_flat(a, axes, grid, threshold) for a, axes in zip(found, others, strict=True)]
     dead, saturated, sides = (jnp.stack(column) for column in zip(*rows, strict=True))
     units = [math.prod(a.before.shape[i] for i in a.units) for a in found]
     return ActivationHealth(
         tuple(a.layer for a in found),
         tuple(a.name for a in found),
+        order,
         jnp.asarray(units, jnp.int32),
         input_rms,
         input_spread,
@@ -149,13 +156,13 @@ def _deviation(z, axes):
     return z - z.mean(axes, keepdims=True) if z.size else z
 
 
-def _flat(a: Activation, axes, threshold):
+def _flat(a: Activation, axes, grid, threshold):
     """dead, saturated and sides."""
     z = a.before
     if a.slope is None or z.size == 0 or not is_trained(z):
         return jnp.zeros([]), jnp.zeros([]), jnp.int32(0)
     copies = -(-len(_GRID) // z.size)
-    grid = jnp.asarray(np.resize(_GRID, (copies, *z.shape)), z.dtype)
+    grid = jnp.resize(grid, (copies, *z.shape)).astype(z.dtype)
     on_grid, slope = jnp.abs(jax.vmap(a.slope)(grid)), jnp.abs(a.slope(z))
     both = (jnp.max(s, initial=0, where=jnp.isfinite(s)) for s in (on_grid, slope))
     least = threshold * jnp.maximum(*both)

@@ -58,7 +58,7 @@ def gradient_flow(
         module. Leaves that cannot be trained are left out.
       grads: the gradients, a pytree with the same paths.
       updates: what is added to the parameters, as an optimizer's `update` gives it.
-      order: paths of layers from the input on, such as `activation_health(...).layers`. Layers that
+      order: paths of layers from the input on, such as `activation_health(...).order`. Layers that
         it leaves out follow each behind the one it follows in the tree; what is no layer is passed
         over. None for tree order, which in Linen is that of the names: "Dense_10" < "Dense_2".
 

@@ -88,8 +88,10 @@ class Activation:
 
 def activations(
     apply: Callable[[Any, Any], Any], leaves: Sequence[Any], names: Sequence[str], x: Any
-) -> list[Activation]:
+) -> tuple[list[Activation], tuple[str, ...]]:
     """What `apply(leaves, x)` does to `x`, layer by layer in the order of use.
+
+    Beside it the paths of all layers with parameters, in that order too.
 
     Args:
       apply: the model, of its parameters as a list.
@@ -112,7 +114,7 @@ def activations(
         units = value.units or (value.array.ndim - 1,)
         bare = Activation(label, "none", value.array, value.array, units, None)
         found += of_layer or [bare]
-    return found
+    return found, tuple(walk.used)
 
 
 def _activation(label: str, value: _Value) -> Activation:
@@ -212,6 +214,7 @@ class _Walk:
 
     layers: list[tuple[str, _Value]] = field(default_factory=list)
     bent: list[_Value] = field(default_factory=list)
+    used: dict[str, None] = field(default_factory=dict)
 
     def run(self, jaxpr: Jaxpr, consts: Sequence[Any], given: Sequence[_Value]) -> list[_Value]:
         values: dict[Any, _Value] = {}
@@ -245,6 +248,8 @@ class _Walk:
             return self.run(inner.jaxpr, inner.consts, operands)
         for value in operands:
             self.leave(value)
+            if value.parameter is not None and any(v.data for v in operands):
+                self.used.setdefault(layer_of(value.parameter))
         arrays = compute([v.array for v in operands])
         return [self._own(equation, operands, array) for array in arrays]
 

@@ -23,7 +23,7 @@ def activation_fractions(health: Mapping) -> Figure:
 
     Args:
       health: `dead` and `saturated`, (A,) each; and `layers` and `names`, A of each, for the
-        labels. `vars()` of an `ActivationHealth` is such a mapping.
+        labels; the text `title`. `vars()` of an `ActivationHealth` is such a mapping.
 
     Returns:
       A figure; its axes are empty where nothing is given.
@@ -43,6 +43,8 @@ def activation_fractions(health: Mapping) -> Figure:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("fraction")
+    if "title" in health:
+        axes.set_title(str(health["title"]))
     if not shown:
         axes.set_yticks([])
         return figure

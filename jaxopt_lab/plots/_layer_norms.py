@@ -25,7 +25,7 @@ def layer_norms(flow: Mapping) -> Figure:
 
     Args:
       flow: `param_rms`, `grad_rms` and `update_rms`, (L,) each, of which any may be missing; and
-        `layers`, L names. `vars()` of a `GradientFlow` is such a mapping.
+        `layers`, L names; the text `title`. `vars()` of a `GradientFlow` is such a mapping.
 
     Returns:
       A figure; its axes are empty where nothing is given.
@@ -38,6 +38,8 @@ def layer_norms(flow: Mapping) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_ylabel("root mean square")
     axes.set_yscale("log")
+    if "title" in flow:
+        axes.set_title(str(flow["title"]))
     lines = [
         (np.asarray(flow[name], float), *style)
         for name, *style in LINES

@@ -120,7 +120,7 @@ def _layers(
         rows = np.arange(experiment.batch_size) % len(batch["y"])
         after, _ = jax.jit(experiment.step)(state, {k: v[rows] for k, v in batch.items()})
         updates = jax.tree.map(jnp.subtract, after.params, state.params)
-    order = health.layers if health else None
+    order = health.order if health else None
     flow = gradient_flow(params, gradient(params), updates, order=order)
     return Layers(
         flow,

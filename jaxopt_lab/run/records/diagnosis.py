@@ -66,7 +66,7 @@ class Diagnosis:
     def rows(self) -> dict[str, str]:
         """What was judged, and the verdict with where it is worst."""
         found = {"fit": self.fit.brief}
-        for (what, when), verdict in self._verdicts():
+        for (what, when), verdict in self.verdicts():
             found[f"{what}, {when}"] = verdict.kind + (
                 f", worst in {verdict.layer}" if verdict.layer else ""
             )
@@ -80,11 +80,11 @@ class Diagnosis:
     def remedies(self) -> tuple[str, ...]:
         """What the course would try, without repetitions."""
         found = [*self.fit.remedies]
-        for _, verdict in self._verdicts():
+        for _, verdict in self.verdicts():
             found += verdict.remedies
         return tuple(dict.fromkeys(text[:1].upper() + text[1:].rstrip(".") for text in found))
 
-    def _verdicts(self) -> Iterator[tuple[tuple[str, str], Verdict]]:
+    def verdicts(self) -> Iterator[tuple[tuple[str, str], Verdict]]:
         for when, layers in self.layers.items():
             yield ("gradients", when), layers.gradients
             if layers.activations is not None:
@@ -133,10 +133,10 @@ def write_diagnosis(diagnosis: Diagnosis) -> pathlib.Path:
 
     figures = {"diagnosis_loss": loss_curve(diagnosis.history)}
     for when, layers in diagnosis.layers.items():
-        name = when.replace(" ", "_")
-        figures[f"layer_norms_{name}"] = layer_norms(vars(layers.flow) | {"title": when})
+        name, title = when.replace(" ", "_"), {"title": f"the {when}"}
+        figures[f"layer_norms_{name}"] = layer_norms(vars(layers.flow) | title)
         if layers.health is not None:
-            drawn = activation_fractions(vars(layers.health) | {"title": when})
+            drawn = activation_fractions(vars(layers.health) | title)
             figures[f"activations_{name}"] = drawn
     if diagnosis.calibration is not None:
         figures["reliability"] = reliability_diagram(diagnosis.calibration._asdict())
@@ -145,8 +145,11 @@ def write_diagnosis(diagnosis: Diagnosis) -> pathlib.Path:
     plots.mkdir(exist_ok=True)
     page = fill_page(
         title=f"diagnosis of {diagnosis.path.name}{which}",
-        verdict=f"{diagnosis.fit.kind.capitalize()}. {diagnosis.fit.sentence} {diagnosis.why}.",
-        figures=[],
+        verdict=f"{diagnosis.fit.sentence} Judged at {diagnosis.why}.",
+        figures=[
+            (diagnosis.fit.kind, "fit"),
+            *((found.kind, ", ".join(place)) for place, found in diagnosis.verdicts()),
+        ],
         plots=[drawn_into(plots, name + which, figure) for name, figure in figures.items()],
         table=_table(diagnosis),
         config=to_toml(diagnosis.config),
