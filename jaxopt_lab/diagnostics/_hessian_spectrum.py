@@ -1,5 +1,6 @@
 """The density of a matrix's eigenvalues."""
 
+from functools import partial
 from typing import Annotated, NamedTuple
 
 import jax
@@ -82,7 +83,13 @@ def hessian_spectrum(
         return jnp.where(real, values, values[0]), jnp.where(real, vectors[0] ** 2, 0)
 
     nodes, weights = jax.lax.map(of_probe, jax.random.split(key, probes))
-    weights = weights / weights.sum()
+    with jax.default_matmul_precision("highest"):
+        return _broadened(nodes, weights / weights.sum(), points, width)
+
+
+@partial(jax.jit, static_argnums=2)
+def _broadened(nodes, weights, points, width):
+    """The spectrum on its grid."""
     low, high = nodes.min(), nodes.max()
     largest = jnp.maximum(jnp.abs(low), jnp.abs(high))
     one_value = high - low <= 100 * jnp.finfo(nodes.dtype).eps * largest

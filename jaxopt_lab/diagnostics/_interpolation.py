@@ -33,8 +33,8 @@ def interpolation(
 
         values_i = L((1 - t_i) a + t_i b),    t from 0 to 1
 
-    Both ends equal the objective there, compiled alone, to the bit (with `batch_size` None); so
-    does the middle of an odd number of points, of (a + b) / 2.
+    The parameters at both ends are `a` and `b` to the bit, and so are, on a CPU with `batch_size`
+    None, the objective's values, compiled alone. An odd number of points has the middle.
 
     Args:
       objective: `params -> scalar` or dict of scalars, such as `mean_loss(...)`.

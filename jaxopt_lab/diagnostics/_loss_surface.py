@@ -44,8 +44,9 @@ def loss_surface(
     Directions of `filter_normalized` show how sharp a minimum is, those of `pca_plane` where the
     optimizer went, `(b - a,)` what is between two minima and beyond.
 
-    With an odd number of steps the center is one of the points, and equals the objective at
-    `params`, compiled alone, to the bit (with `batch_size` None). The plane is one compiled loop.
+    With an odd number of steps the center is one of the points. The parameters there are `params`
+    to the bit, and so is, on a CPU with `batch_size` None, the objective's value, compiled alone.
+    The plane is one compiled loop.
 
     Args:
       objective: `params -> scalar` or dict of scalars, such as `mean_loss(...)`.

@@ -1,5 +1,6 @@
 """The eigenvalues that are largest in magnitude, and both ends of the spectrum."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -78,16 +79,21 @@ def top_eigenvalues(
     start = optax.tree.random_like(start_key, like)
     with jax.default_matmul_precision("highest"):
         found = lanczos(product, start, iterations, restart_key)
-        values, y, real = ritz(found)
-        chosen = jnp.argsort(jnp.where(real, -jnp.abs(values), jnp.inf))[:k]
-        top = values[chosen]
-        vectors = jax.tree.map(lambda q: jnp.tensordot(y.T[chosen], q, 1), found.basis)
+        values, vectors, least, greatest = _chosen(found, k)
 
     def residual(pair):
         value, v = pair
         length = norm(jax.tree.map(lambda a, b: a - value * b, product(v), v))
         return length.size / length.inverse
 
-    residuals = jax.lax.map(residual, (top, vectors))
-    greatest = values[real.sum() - 1]
-    return TopEigenvalues(top, vectors, residuals, values[0], greatest)
+    residuals = jax.lax.map(residual, (values, vectors))
+    return TopEigenvalues(values, vectors, residuals, least, greatest)
+
+
+@partial(jax.jit, static_argnums=1)
+def _chosen(found, k):
+    """The k eigenvalues that are largest in magnitude, their vectors, and both ends."""
+    values, y, real = ritz(found)
+    top = jnp.argsort(jnp.where(real, -jnp.abs(values), jnp.inf))[:k]
+    vectors = jax.tree.map(lambda q: jnp.tensordot(y.T[top], q, 1), found.basis)
+    return values[top], vectors, values[0], values[real.sum() - 1]
