@@ -76,7 +76,8 @@ def activation_health(
     or convolution with parameters, whatever bias or normalization stands between. What is not:
     layers inside `scan`, `while` and `cond`; activations that have a parameter for each unit, or
     that are powers, exp or abs alone. `Maxout` and `MaxPlus` select between values instead of
-    bending one: a maxout layer is one without activation here, a max-plus layer has no line.
+    bending one: they are layers without an activation here, and a piece that no sample selects is
+    not told.
 
     Args:
       apply: `apply(params, x) -> outputs`, such as
