@@ -15,7 +15,9 @@ Equinox and plain functions are read alike. A value is one of three:
 3. The recorded equations between are f, for derivatives at z and elsewhere.
 
 Calls (jit, remat, custom derivatives) are read inside. `scan`, `while` and `cond` are not: what
-they hold, and an activation right at their outputs, is not seen.
+they hold, and an activation right at their outputs, is not seen. Nor is one right after a sum or a
+maximum over axes, because it cannot be told from the statistics of a normalization; a pooling
+window is no such.
 """
 
 import math
@@ -300,7 +302,7 @@ class _Walk:
                 kernel = next(v for v in operands if not v.data).parameter
                 self.layers.append((layer_of(kernel) if kernel else f"{name}_{value.layer}", value))
             return value
-        if not name.startswith(_REDUCTIONS):
+        if not name.startswith(_REDUCTIONS) or name.startswith("reduce_window"):
             source = next((v for v in data if v.units is not None), None)
             if source is not None and np.ndim(array):
                 value.units = _moved(equation, source, np.shape(array))

@@ -87,12 +87,12 @@ def test_extremes():
     assert np.isnan([broken.nll, broken.temperature]).all()
 
 
+@pytest.mark.usefixtures("x64")
 def test_float64():
-    with jax.enable_x64(True):
-        z = jnp.asarray([[0.0, 2.0]] * 4)
-        found = calibration(z, jnp.asarray([1, 1, 1, 0]))
-        assert found.nll.dtype == jnp.float64
-        np.testing.assert_allclose(found.temperature, 2 / np.log(3), rtol=1e-13)
+    z = jnp.asarray([[0.0, 2.0]] * 4)
+    found = calibration(z, jnp.asarray([1, 1, 1, 0]))
+    assert found.nll.dtype == jnp.float64
+    np.testing.assert_allclose(found.temperature, 2 / np.log(3), rtol=1e-13)
 
 
 def test_bad_input_is_told():
