@@ -74,10 +74,10 @@ def activation_health(
 
     What is seen: elementwise functions of one value, by name or spelled out, after a matrix product
     or convolution with parameters, whatever bias or normalization stands between. What is not:
-    layers inside `scan`, `while` and `cond`; an activation right after a mean over axes; activations that have a parameter for each unit, or
-    that are powers, exp or abs alone. `Maxout` and `MaxPlus` select between values instead of
-    bending one: they are layers without an activation here, and a piece that no sample selects is
-    not told.
+    layers inside `scan`, `while` and `cond`; an activation right after a mean over axes; those that
+    have a parameter for each unit, or that are powers, exp or abs alone. `Maxout` and `MaxPlus`
+    select between values instead of bending one: they are layers without an activation here, and a
+    piece that no sample selects is not told.
 
     Args:
       apply: `apply(params, x) -> outputs`, such as
