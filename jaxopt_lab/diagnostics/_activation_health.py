@@ -81,7 +81,8 @@ def activation_health(
 
     Args:
       apply: `apply(params, x) -> outputs`, such as
-        `lambda p, x: model.apply({"params": p}, x, train=False)`. Compiled once for each function.
+        `lambda p, x: model.apply({"params": p}, x, train=False)`. Compiled once for each
+        function object; arrays that it closes over are constants then.
       params: a pytree; leaves that are no arrays are given to `apply` as they are.
       x: a batch as `apply` takes it, a pytree of arrays.
       threshold: in (0, 1), relative to the largest slope.

@@ -176,6 +176,10 @@ def test_verdicts():
     assert healthy.kind == "healthy" and healthy.layer is None and healthy.remedies == ()
     large = judged(30.0)
     assert large.kind == "saturated" and large.evidence["saturated"] > 0.75
+    # That of the output alone is what a trained classifier has.
+    one = {name: params[name] for name in DEEP[:-1]} | {DEEP[-1]: 90 * params[DEEP[-1]]}
+    health = activation_health(tanh_network, one, X)
+    assert health.saturated[-1] > 0.75 and judge_activation_health(health).kind == "healthy"
     small = judged(0.1)
     assert small.kind == "vanishing" and small.layer == "layer_7"
     np.testing.assert_allclose(small.evidence["rms"] / small.evidence["rms_first"], 1e-7, rtol=0.1)
