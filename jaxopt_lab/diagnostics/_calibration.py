@@ -74,7 +74,8 @@ def calibration(
 
     Returns:
       A `Calibration`. The temperature is in [0.01, 100]: at its lower end where all samples are
-      right, at its upper end where the outputs are worse than none. NaN where outputs are.
+      right or no temperature matters, at its upper end where the outputs are worse than none. NaN
+      where outputs are.
 
     Raises:
       ArgumentError: for a number out of its range.
