@@ -154,7 +154,7 @@ def fit_verdict(
         "rise": rise,
     }
     write = (lambda v: f"{v:.1%}") if name == "error" else (lambda v: f"{v:.4g}")
-    levels = f"{name} {write(train)} in training, {write(val)} held out"
+    levels = f"{name} {write(train)} train, {write(val)} held out"
     numbers = (
         f"the {name} is {write(train)} on training samples and {write(val)} on held-out ones, a "
         f"gap of {write(gap)} ± {write(gap_se)}"

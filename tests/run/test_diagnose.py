@@ -71,7 +71,7 @@ def test_a_run_of_a_sweep_is_judged(tmp_path):
     assert set(found.layers) == {"first step", "end"}
     assert found.history["train_accuracy"][-1] > 0.5
     for member in (None, 2, -1):
-        with pytest.raises(InputError, match="name one of its runs, 0 to 1, got"):
+        with pytest.raises(InputError, match="name one of its runs by --member, 0 to 1, got"):
             jaxopt_lab.diagnose(tmp_path / "sweep", member=member)
 
 

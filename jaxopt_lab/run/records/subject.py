@@ -104,7 +104,7 @@ def find_subject(
         return _of_sweep(SweepFolder(path), member, step, data_dir, model)
     folder = RunFolder(path)
     if member is not None:
-        raise InputError(f"{folder.path} is a run and no sweep: leave out the member, {member}")
+        raise InputError(f"{folder.path} is a run and no sweep: leave out --member {member}")
     folder.require_there()
     config = load_config(folder.config)
     source = read(config, data_dir=data_dir, model=model)
@@ -135,7 +135,7 @@ def _of_sweep(
     last = len(plan.runs) - 1
     if member is None or not 0 <= member <= last:
         raise InputError(
-            f"{folder.path} is a sweep: name one of its runs, 0 to {last}, got {member}"
+            f"{folder.path} is a sweep: name one of its runs by --member, 0 to {last}, got {member}"
         )
     if step is not None:
         raise InputError(f"{folder.path} is a sweep, which keeps no step {step}: leave it out")
