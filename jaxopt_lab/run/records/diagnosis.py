@@ -73,7 +73,7 @@ class Diagnosis:
         if self.calibration is not None:
             ece, temperature = float(self.calibration.ece), float(self.calibration.temperature)
             words = "too sure" if temperature > 1 else "not sure enough"
-            found["probabilities"] = f"{ece:.1%} off (ECE), {words} (temperature {temperature:.2g})"
+            found["probabilities"] = f"{ece:.1%} off (ECE), {words} (T = {temperature:.2g})"
         return found
 
     @property
