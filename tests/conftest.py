@@ -134,6 +134,16 @@ SLOW = {
         "test_an_autoencoder_rebuilds_its_images",
         "test_kfac_trains_with_controls_dropout_and_batch_normalization",
     },
+    "diagnostics/test_curvature.py": {
+        "test_jit_equals_eager_and_float32_stays",
+        "test_of_a_network_against_eigh[cnn]",
+        "test_ragged_batches_make_the_hessian_of_all_samples[cnn]",
+    },
+    "diagnostics/test_sharpness.py": {"test_of_a_network_against_eigh[cnn]"},
+    "diagnostics/test_surfaces.py": {
+        "test_a_plane_equals_a_double_loop[cnn-None]",
+        "test_both_ends_and_the_middle_are_the_objectives_own[cnn-float64]",
+    },
     "engine/test_data_parallel.py": {"test_eight_devices"},
     "engine/test_loop.py": {
         *(
@@ -156,10 +166,19 @@ SLOW = {
         "test_seeds_are_vmapped[wide_resnet]",
     },
     "optimizers/test_batch_axes.py": {"test_stacked_layers_move_as_alone[shampoo, sgd]"},
+    "run/test_diagnose.py": {
+        "test_a_run_of_a_sweep_is_judged",
+        "test_between_two_runs_batch_statistics_are_those_of_the_point",
+        "test_layers_that_cannot_train_are_found",
+        "test_the_command_writes_a_page_or_prints_numbers",
+        "test_the_curvature_is_that_of_the_runs_own_loss",
+        "test_what_was_not_written_or_held_out",
+    },
     "run/test_distributed.py": {
         "test_a_killed_process_ends_the_other_with_a_message",
         "test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too",
     },
+    "run/test_live_curvature.py": {"test_runs_of_a_sweep_measure_what_they_do_alone"},
     "run/test_load_run.py": {
         f"test_a_run_is_read_back_and_applied_to_raw_inputs[{kind}]"
         for kind in ("average", "bfloat16", "last", "schedule-free")

@@ -12,9 +12,12 @@ from jaxopt_lab import cli
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.run.commands.diagnose import show
 from jaxopt_lab.run.commands.landscape import measure_landscape
 from jaxopt_lab.run.commands.spectrum import measure_curvature
+from jaxopt_lab.run.records.diagnosis import write_diagnosis
 from jaxopt_lab.run.records.subject import find_subject
+from jaxopt_lab.run.terminal.progress import Progress
 
 TABLES = {
     "data": {"name": "digits", "batch_size": 64, "validation": 0.15, "train_size": 320},
@@ -36,19 +39,24 @@ def _runs(tmp_path_factory):
 
 
 def test_a_run_is_judged_and_its_page_written(runs, capsys):
-    assert cli.main(["diagnose", str(runs[0])]) == 0
+    found = jaxopt_lab.diagnose(jaxopt_lab.load_run(runs[0]))
+    show(found, Progress())
     out = capsys.readouterr().out
     for words in ("held out", "gradients, first step", "activations, end", "probabilities"):
         assert words in out
-    page = (runs[0] / "diagnosis.html").read_text()
+    page = write_diagnosis(found).read_text()
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("data:image/png") == 6
+    numbers = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert numbers["fit"] == json.loads((runs[0] / "summary.json").read_text())["fit"]
+    assert numbers["layers"]["end"]["activations"]["by_layer"]["names"] == ["relu", "none"]
+
+
+def test_the_command_writes_a_page_or_prints_numbers(runs, capsys):
+    assert cli.main(["diagnose", str(runs[0])]) == 0
+    assert "wrote" in capsys.readouterr().out
     assert cli.main(["diagnose", str(runs[0]), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    summary = json.loads((runs[0] / "summary.json").read_text())
-    assert found["fit"] == summary["fit"]
-    assert found["layers"]["end"]["activations"]["by_layer"]["names"] == ["relu", "none"]
-    assert jaxopt_lab.diagnose(jaxopt_lab.load_run(runs[0])).as_json() == found
+    assert json.loads(capsys.readouterr().out)["fit"]["kind"]
 
 
 def test_a_diverged_run_is_judged_by_its_beginning(tmp_path):
