@@ -1,6 +1,7 @@
 """`jaxopt-lab diagnose`: is a run overfitting, and why does it not train."""
 
 import os
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -64,11 +65,10 @@ def diagnose(
     diverged = subject.stopped_by == "diverged"
     (batch,) = subject.batches(SAMPLES, SAMPLES)
     first = jax.jit(experiment.init)(jax.random.key(experiment.seed))
-    layers = {"first step": _layers(experiment, batch, first.params, first.model_state, first)}
+    layers_at = _layers_at(experiment, batch)
+    layers = {"first step": layers_at(first.params, first.model_state, first)}
     if subject.params is not None:
-        layers["end"] = _layers(
-            experiment, batch, subject.params, subject.model_state or {}, subject.state
-        )
+        layers["end"] = layers_at(subject.params, subject.model_state or {}, subject.state)
     return Diagnosis(
         subject.path,
         subject.why,
@@ -90,44 +90,44 @@ def show(diagnosis: Diagnosis, terminal: Progress) -> None:
         terminal.say(f"  try: {text}")
 
 
-def _layers(
-    experiment: Experiment,
-    batch: Batch,
-    params: Params,
-    model_state: ModelState,
-    state: TrainState | None,
-) -> Layers:
-    """Of the gradient in training mode and the activations in evaluation mode."""
+def _layers_at(
+    experiment: Experiment, batch: Batch
+) -> Callable[[Params, ModelState, TrainState | None], Layers]:
+    """What judges the gradient in training mode, and the activations in evaluation mode."""
     forward, key = experiment.forward, jax.random.key(experiment.seed)
+    rows = np.arange(experiment.batch_size) % len(batch["y"])
+    first_batch = {name: values[rows] for name, values in batch.items()}
 
     @jax.jit
-    def gradient(params):
+    def gradient(params, model_state):
         def mean(params):
             outputs, _ = forward.train(params, model_state, batch["x"], key)
             return experiment.loss(outputs, batch["y"]).mean()
 
         return jax.grad(mean)(params)
 
-    def apply(params, x):
-        return forward.evaluate(params, model_state, x)
+    @jax.jit
+    def update(state):
+        after, _ = experiment.step(state, first_batch)
+        return jax.tree.map(jnp.subtract, after.params, state.params)
 
-    try:
-        health = activation_health(apply, params, batch["x"])
-    except InputError:  # no layer can be seen in it
-        health = None
-    updates = None
-    if state is not None:
-        rows = np.arange(experiment.batch_size) % len(batch["y"])
-        after, _ = jax.jit(experiment.step)(state, {k: v[rows] for k, v in batch.items()})
-        updates = jax.tree.map(jnp.subtract, after.params, state.params)
-    order = health.order if health else None
-    flow = gradient_flow(params, gradient(params), updates, order=order)
-    return Layers(
-        flow,
-        judge_gradient_flow(flow),
-        health,
-        health and judge_activation_health(health),
-    )
+    def layers(params, model_state, state):
+        try:
+            health = activation_health(
+                lambda params, x: forward.evaluate(params, model_state, x), params, batch["x"]
+            )
+        except InputError:  # no layer can be seen in it
+            health = None
+        flow = gradient_flow(
+            params,
+            gradient(params, model_state),
+            None if state is None else update(state),
+            order=health.order if health else None,
+        )
+        judged = health and judge_activation_health(health)
+        return Layers(flow, judge_gradient_flow(flow), health, judged)
+
+    return layers
 
 
 def _calibration(subject: Subject) -> Calibration | None:
