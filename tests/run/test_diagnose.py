@@ -167,3 +167,27 @@ def test_between_two_runs_batch_statistics_are_those_of_the_point(runs):
 def _zeros(subject):
     stats = subject.model_state["batch_stats"]
     return {k: {n: jnp.zeros_like(v) for n, v in fields.items()} for k, fields in stats.items()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["spectrum", "{0}", "--samples", "0"], "--samples must be >= 1, got 0"),
+        (["spectrum", "{0}", "--top", "1000000"], "--top must be in [1, 100], got 1000000"),
+        (["landscape", "{0}", "--points", "1"], "--points in [3, 501], got 1000 and 1"),
+        (["landscape", "{0}", "--extent", "nan"], "--extent must be > 0 and finite, got nan"),
+        (["diagnose", "{0}", "--member", "3"], "is a run and no sweep: leave out --member 3"),
+        (["diagnose", "{0}/nowhere"], "holds no run"),
+    ],
+)
+def test_a_mistake_has_one_message(runs, arguments, words, capsys):
+    assert cli.main([a.format(runs[0]) for a in arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_runs_of_two_networks_have_no_line_between_them(runs, tmp_path):
+    tables = TABLES | {"model": {"name": "linear"}, "train": {"steps": 2}}
+    jaxopt_lab.train(parse_config(tables), tmp_path / "run", progress=False)
+    with pytest.raises(InputError, match="another network than .*run 0: there is no line"):
+        measure_landscape([runs[0], tmp_path / "run"])

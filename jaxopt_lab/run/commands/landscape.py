@@ -1,5 +1,6 @@
 """`jaxopt-lab landscape`: the loss around a run's parameters, or between those of several runs."""
 
+import math
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,9 @@ from jaxopt_lab.engine import make_reestimate
 from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.subject import Subject, find_subject
+
+
+MOST_POINTS = 501
 
 
 class Landscape(NamedTuple):
@@ -89,7 +93,7 @@ def measure_landscape(
     Args:
       runs: folders; of several the networks must be alike.
       samples: at most how many, evenly spaced, the same at every call.
-      points: along each direction, or each line.
+      points: along each direction, or each line, 3 to 501.
       extent: of one run, how far, in lengths of its filters.
       seed: of the two random directions.
       data_dir, model: as of `diagnose`.
@@ -97,13 +101,21 @@ def measure_landscape(
     Raises:
       InputError: where a folder holds no run that kept parameters, or their networks differ.
     """
-    if samples < 1 or points < 3:
-        raise InputError(f"landscape: needs samples >= 1 and points >= 3, got {samples}, {points}")
+    if samples < 1 or not 3 <= points <= MOST_POINTS:
+        wanted = f"--samples >= 1 and --points in [3, {MOST_POINTS}]"
+        raise InputError(f"landscape: needs {wanted}, got {samples} and {points}")
+    if not 0 < extent < math.inf:
+        raise InputError(f"landscape: --extent must be > 0 and finite, got {extent}")
     subjects = [find_subject(run, data_dir=data_dir, model=model) for run in runs]
     params = [subject.require_params("landscape") for subject in subjects]
     first, paths = subjects[0], tuple(subject.path for subject in subjects)
     batches = first.batches(samples)
     count = sum(len(batch["y"]) for batch in batches)
+    shapes = [jax.tree.map(jnp.shape, each) for each in params]
+    for path, own in zip(paths, shapes, strict=True):
+        if own != shapes[0]:
+            text = f"{path} holds another network than {paths[0]}"
+            raise InputError(f"landscape: {text}: there is no line between them")
     losses = [mean_loss(subject.loss_fn, batches) for subject in subjects]
     if len(subjects) == 1:
         keys = jax.random.split(jax.random.key(seed))

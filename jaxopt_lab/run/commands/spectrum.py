@@ -26,6 +26,9 @@ from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.subject import find_subject
 from jaxopt_lab.run.terminal.progress import Progress
 
+MOST = 100
+"""Eigenvalues: each needs a vector as large as the parameters, and some more."""
+
 RHO = 0.05
 """The radius of SAM's sharpness."""
 
@@ -93,15 +96,16 @@ def measure_curvature(
     Args:
       run: its folder, or that of a sweep.
       samples: at most how many.
-      top: how many eigenvalues.
+      top: how many eigenvalues, at most 100.
       member, step, data_dir, model: as of `diagnose`.
 
     Raises:
       InputError: where the folder holds no such run, or one that kept no parameters.
     """
-    for name, value in (("samples", samples), ("top", top)):
-        if value < 1:
-            raise InputError(f"spectrum: --{name} must be >= 1, got {value}")
+    if samples < 1:
+        raise InputError(f"spectrum: --samples must be >= 1, got {samples}")
+    if not 1 <= top <= MOST:
+        raise InputError(f"spectrum: --top must be in [1, {MOST}], got {top}")
     subject = find_subject(run, member=member, step=step, data_dir=data_dir, model=model)
     params = subject.require_params("spectrum")
     batches = subject.batches(samples, samples)
