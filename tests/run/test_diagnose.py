@@ -189,5 +189,5 @@ def test_a_mistake_has_one_message(runs, arguments, words, capsys):
 def test_runs_of_two_networks_have_no_line_between_them(runs, tmp_path):
     tables = TABLES | {"model": {"name": "linear"}, "train": {"steps": 2}}
     jaxopt_lab.train(parse_config(tables), tmp_path / "run", progress=False)
-    with pytest.raises(InputError, match="another network than .*run 0: there is no line"):
+    with pytest.raises(InputError, match=r"another network than .*run 0: there is no line"):
         measure_landscape([runs[0], tmp_path / "run"])

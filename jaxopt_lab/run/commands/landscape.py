@@ -25,7 +25,6 @@ from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.subject import Subject, find_subject
 
-
 MOST_POINTS = 501
 
 
