@@ -18,11 +18,11 @@ CONFIGS = FOLDER.parents[1] / "configs"
 
 def universal_approximation() -> Figure:
     """Perceptrons, maxout and max-plus layers of growing width, on one curve."""
-    x = SCAN[::3]
+    x = SCAN[::5]
     truth = jnp.sin(5 * x[:, 0])
     # With a constant beside x, every unit starts with a bias of its own.
-    inputs = jnp.concatenate([x, jnp.ones_like(x)], axis=1)
-    widths = (3, 10, 40)
+    inputs = jnp.concatenate([3 * x, jnp.full_like(x, 2.0)], axis=1)
+    widths = (3, 12, 80)
     figure, (row,) = panels(4, width=2.9)
     for i, (unit, name) in enumerate(
         (("dense", "ReLU perceptron"), ("maxout", "maxout"), ("max_plus", "max-plus"))
@@ -36,7 +36,7 @@ def universal_approximation() -> Figure:
                     del key
                     return losses.squared_error(model.apply(params, inputs), truth).mean()
 
-                params = descend(loss, model.init(key, inputs), key, steps=1000, rate=0.03)
+                params = descend(loss, model.init(key, inputs), key, steps=1000, rate=0.015)
                 return loss(params, key), model.apply(params, inputs)[:, 0]
 
             error, outputs = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), 3))
@@ -48,7 +48,7 @@ def universal_approximation() -> Figure:
         line(row[3], i, np.array(widths), np.array(errors), name, marker="osD"[i], markersize=4)
     row[0].set_ylabel("best of 3 runs (gray: truth)")
     row[3].set(xscale="log", yscale="log", xlabel="width", ylabel="mean squared error")
-    row[3].set_title("Wider is closer")
+    row[3].set(title="Wider is closer", ylim=(1e-5, 0.3))
     row[3].set_xticks(widths, [str(width) for width in widths])
     row[3].minorticks_off()
     row[3].legend(frameon=False, fontsize=8, loc="lower left")
@@ -140,7 +140,7 @@ def moons(n: int, seed: int, noise: float) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(x, jnp.float32) - jnp.array([[0.5, 0.25]]), jnp.asarray(y, jnp.int32)
 
 
-ACROSS, UP = jnp.meshgrid(jnp.linspace(-2.1, 2.1, 160), jnp.linspace(-1.6, 1.6, 160))
+ACROSS, UP = jnp.meshgrid(jnp.linspace(-2.5, 2.5, 160), jnp.linspace(-1.7, 1.7, 160))
 PLANE = jnp.stack([ACROSS.ravel(), UP.ravel()], -1)
 
 
@@ -152,7 +152,7 @@ def decided(axes: Axes, score: jax.Array, x: jax.Array, y: jax.Array, title: str
     for k, marker, color in ((0, "o", COLORS[1]), (1, "^", COLORS[2])):
         axes.plot(*x[y == k].T, marker, color=color, markersize=4)
     axes.grid(visible=False)
-    axes.set(xticks=[], yticks=[], title=title)
+    axes.set(xticks=[], yticks=[], title=title, xlim=(-2.5, 2.5), ylim=(-1.7, 1.7))
 
 
 def classification() -> Figure:
