@@ -22,7 +22,7 @@ def universal_approximation() -> Figure:
     truth = jnp.sin(5 * x[:, 0])
     # With a constant beside x, every unit starts with a bias of its own.
     inputs = jnp.concatenate([3 * x, jnp.full_like(x, 2.0)], axis=1)
-    widths = (3, 12, 80)
+    widths = (3, 12, 48)
     figure, (row,) = panels(4, width=2.9)
     for i, (unit, name) in enumerate(
         (("dense", "ReLU perceptron"), ("maxout", "maxout"), ("max_plus", "max-plus"))
@@ -36,7 +36,7 @@ def universal_approximation() -> Figure:
                     del key
                     return losses.squared_error(model.apply(params, inputs), truth).mean()
 
-                params = descend(loss, model.init(key, inputs), key, steps=1000, rate=0.015)
+                params = descend(loss, model.init(key, inputs), key, steps=800, rate=0.02)
                 return loss(params, key), model.apply(params, inputs)[:, 0]
 
             error, outputs = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), 3))
