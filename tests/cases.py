@@ -184,6 +184,7 @@ PLOTS = {
     "run_curves": {},
     "range_test": {},
     "batch_size_curve": {},
+    "curvature_curve": {},
     "loss_surface": {},
     "spectral_density": {},
     "layer_norms": {},

@@ -14,6 +14,7 @@ from jaxopt_lab.config.chain import build_chain
 from jaxopt_lab.config.curvature import build_curvature
 from jaxopt_lab.config.optimizer import build_schedule
 from jaxopt_lab.config.parse import ConfigError
+from jaxopt_lab.config.probe import build_probe
 from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.source import IMAGE_RANK, RunData, length_of, read
 from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
@@ -92,13 +93,16 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
     attack = build_attack(config.adversary)
     adjust = _lsuv(forward, source) if config.train.lsuv else None
     dispatch = config.train.steps_per_dispatch
-    curvature = build_curvature(config, forward, loss)
+    curvature, probe = build_curvature(config, forward, loss), build_probe(config, forward, loss)
 
     def init(key: jax.Array) -> TrainState:
         x = jnp.zeros((1, *signature.x_shape), jnp.float32)
-        return init_state(
+        state = init_state(
             key, forward, chain.optimizer, x, evaluation=held_out_names, adjust=adjust
         )
+        if probe is not None:
+            state = state._replace(probe=probe.start(state, stream_key(key, Stream.PROBE)))
+        return state
 
     def evaluator(in_loop: bool, forward: Forward, attacked: bool = True):
         key = stream_key(jax.random.key(config.seed), Stream.ADVERSARY)
@@ -140,6 +144,7 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
             learning_rate=chain.applied_rate,
             stopped=chain.stopped,
         ),
+        probe=probe,
         evaluator=evaluator,
         keeps=chain.keeps,
         members=chain.members,

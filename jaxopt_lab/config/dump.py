@@ -91,4 +91,6 @@ def to_tables(config: Config | LinearConfig) -> dict[str, Any]:
     tables["schedule"] = schedules[0] if len(schedules) == 1 else schedules
     tables["control"] = [choice("control", c) for c in config.control]
     tables["train"] = fields(config.train)
+    if log := fields(config.log):
+        tables["log"] = log
     return {k: v for k, v in tables.items() if v != []}

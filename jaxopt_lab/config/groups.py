@@ -15,7 +15,7 @@ from jaxopt_lab.config.source import RunData, length_of
 
 SEED: Path = ("seed",)
 # What these tables say decides shapes and lengths.
-STRUCTURAL = ("data", "train")
+STRUCTURAL = ("data", "train", "log")
 # Whole numbers in these count steps and measurements; elsewhere most are sizes.
 COUNTING = ("schedule", "control")
 

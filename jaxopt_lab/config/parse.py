@@ -14,6 +14,7 @@ from jaxopt_lab.config.schema import (
     Config,
     DataConfig,
     LinearConfig,
+    LogConfig,
     TrainConfig,
 )
 from jaxopt_lab.config.tables import FAMILIES, Argument, Family
@@ -155,6 +156,9 @@ class _Parser:
                 given = "both are" if train.epochs else "neither is"
                 self.faults.append((name, f"needs epochs or steps, one of the two; {given} given"))
             return train
+        if name == "log":
+            self.unknown(name, table, [f.name for f in dataclasses.fields(LogConfig)])
+            return LogConfig(**self.values(name, LogConfig, table))
         return self.choice(name, name, table)
 
     def loss(self, table: dict[str, Any]) -> dict[str, Any]:

@@ -74,6 +74,19 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class LogConfig:
+    """`[log]`: what is measured as a run trains, beside its metrics.
+
+    Attributes:
+      curvature: steps between measurements of the Hessian's largest eigenvalue and of the noise
+        scale, on the batch of the step: columns `top_eigenvalue` and `noise_scale`, with nothing in
+        the other rows. A measurement costs about 8 steps.
+    """
+
+    curvature: Count | None = None
+
+
+@dataclass(frozen=True)
 class LinearConfig:
     """A configuration of `jaxopt-lab linear`; `load.load_linear_config` makes it.
 
@@ -112,4 +125,5 @@ class Config:
     adversary: Choice | None = None
     schedule: tuple[Choice, ...] = ()
     control: tuple[Choice, ...] = ()
+    log: LogConfig = LogConfig()
     seed: Annotated[int, Range(0, MOST_SEED)] = 0

@@ -26,6 +26,7 @@ from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.loop import batch_shapes, make_run_steps
 from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
 from jaxopt_lab.engine.objective import Objective
+from jaxopt_lab.engine.probe import Probe
 from jaxopt_lab.engine.state import TrainState, init_state, with_evaluation
 from jaxopt_lab.engine.statistics import make_reestimate, reestimate_statistics
 from jaxopt_lab.engine.step import Step, make_prepare, make_step
@@ -40,6 +41,7 @@ __all__ = [
     "Forward",
     "Objective",
     "OneRun",
+    "Probe",
     "Step",
     "TrainState",
     "batch_shapes",

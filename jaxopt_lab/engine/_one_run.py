@@ -64,6 +64,7 @@ class OneRun:
             experiment.batch_size,
             experiment.steps_per_dispatch,
             bootstrap=experiment.bootstrap,
+            probe=experiment.probe,
             feed=None if mesh is None else functools.partial(deal_rows, mesh=mesh),
         )
         self.most = self._steps.most

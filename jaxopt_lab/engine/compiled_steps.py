@@ -9,6 +9,7 @@ import numpy as np
 from jaxopt_lab.core.types import Batch
 from jaxopt_lab.engine.convolutions import slow_in_loop
 from jaxopt_lab.engine.loop import batch_shapes, epoch_order, make_run_steps, take_batch
+from jaxopt_lab.engine.probe import Probe, with_probe
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
 
@@ -54,6 +55,7 @@ def compile_steps(
     *,
     bootstrap: bool = False,
     feed: Feed | None = None,
+    probe: Probe | None = None,
 ) -> CompiledSteps:
     """Compile a training step for a split of data.
 
@@ -68,29 +70,32 @@ def compile_steps(
         backend would run slowly inside a loop.
       bootstrap: whether the run trains on its own resample of the split.
       feed: `(data, rows) -> batch`, of data on the host; None for the rows as they are.
+      probe: what else is measured, every so many steps.
 
     Returns:
       A `CompiledSteps`.
     """
     on_host = any(isinstance(v, np.ndarray) for v in data.values())
-    if steps_per_dispatch is None and (on_host or _slow(step, state, data, batch_size)):
+    if steps_per_dispatch is None and (on_host or _slow(step, probe, state, data, batch_size)):
         steps_per_dispatch = 1
     if on_host or steps_per_dispatch == 1:
         feed = (feed or rows_of) if on_host else None
-        advance = _one_by_one(step, state, data, batch_size, feed, bootstrap)
+        counted = with_probe(step, probe)
+        advance = _one_by_one(counted, state, data, batch_size, feed, bootstrap)
         return CompiledSteps(advance, CAPACITY, False)
     most = steps_per_dispatch or CAPACITY
-    return CompiledSteps(_looped(step, state, data, batch_size, most, bootstrap), most, True)
+    run_steps = make_run_steps(step, batch_size, most, bootstrap=bootstrap, probe=probe)
+    return CompiledSteps(_looped(run_steps, state, data), most, True)
 
 
-def _slow(step, state, data, batch_size) -> bool:
+def _slow(step, probe, state, data, batch_size) -> bool:
     if jax.default_backend() != "cpu":
         return False
-    return slow_in_loop(jax.make_jaxpr(step)(state, batch_shapes(data, batch_size)))
+    shapes = batch_shapes(data, batch_size)
+    return slow_in_loop(jax.make_jaxpr(with_probe(step, probe))(state, shapes, np.int32(0)))
 
 
-def _looped(step, state, data, batch_size, most, bootstrap):
-    run_steps = make_run_steps(step, batch_size, most, bootstrap=bootstrap)
+def _looped(run_steps, state, data):
     run_steps = jax.jit(run_steps, donate_argnums=0)
     compiled = run_steps.lower(state, data, np.int32(0), np.int32(0)).compile()
 
@@ -121,16 +126,16 @@ def _one_by_one(step, state, data, batch_size, feed, bootstrap):
 
     if feed is not None:
         first = feed(data, np.arange(batch_size))
-        compiled = jax.jit(step, donate_argnums=0).lower(state, first).compile()
+        compiled = jax.jit(step, donate_argnums=0).lower(state, first, np.int32(0)).compile()
 
         def one(state, order, k):
             place = (k % steps_per_epoch) * batch_size
             rows = order[place : place + batch_size]
-            return compiled(state, feed(data, rows))
+            return compiled(state, feed(data, rows), np.int32(k))
     else:
 
         def on_device(state, data, order, k):
-            return step(state, take_batch(data, order, k, batch_size))
+            return step(state, take_batch(data, order, k, batch_size), k)
 
         order = jax.eval_shape(order_of, state.key, 0)
         compiled = (

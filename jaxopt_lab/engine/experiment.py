@@ -12,6 +12,7 @@ from jaxopt_lab.core.types import Loss, Measure, Params, Schedule, Split
 from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.evaluation import Evaluate, in_batches
 from jaxopt_lab.engine.forward import Forward
+from jaxopt_lab.engine.probe import Probe
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
 
@@ -35,6 +36,7 @@ class Experiment(NamedTuple):
       curvature: `(state, batch) -> Curvature`, where the optimizer asks for it.
       init: `key -> TrainState`, pure.
       step: `(state, batch) -> (state, metrics)`, pure.
+      probe: what else is measured, every so many steps; None for nothing.
       evaluator: `(in_loop, forward, attacked=True) -> evaluate(params, model_state, batches)`;
         whether robust metrics are measured too, where the configuration has an adversary.
       keeps: what the controls keep; the last of them is what the run ends with.
@@ -62,6 +64,7 @@ class Experiment(NamedTuple):
     curvature: CurvatureOf | None
     init: Callable[[jax.Array], TrainState]
     step: Step
+    probe: Probe | None
     evaluator: Callable[..., Evaluate]
     keeps: tuple[Keeps, ...]
     members: Callable[[Any], tuple[Params, jax.Array]] | None

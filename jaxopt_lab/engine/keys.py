@@ -16,6 +16,7 @@ class Stream(enum.IntEnum):
     ADVERSARY = 5
     CORRUPTION = 6
     BOOTSTRAP = 7
+    PROBE = 8
 
 
 def stream_key(key: jax.Array, stream: Stream, step: jax.typing.ArrayLike = 0) -> jax.Array:

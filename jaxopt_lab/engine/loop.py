@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxopt_lab.core.types import Batch
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.permutation import permutation
+from jaxopt_lab.engine.probe import Probe, with_probe
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
 
@@ -56,7 +57,12 @@ def batch_shapes(data: dict[str, Any], batch_size: int) -> dict[str, Any]:
 
 
 def make_run_steps(
-    step: Step, batch_size: int, capacity: int, *, bootstrap: bool = False
+    step: Step,
+    batch_size: int,
+    capacity: int,
+    *,
+    bootstrap: bool = False,
+    probe: Probe | None = None,
 ) -> RunSteps:
     """A chunk of steps as one loop: `(state, data, start, count) -> (state, rows)`.
 
@@ -68,6 +74,7 @@ def make_run_steps(
       batch_size: rows a batch; the whole split, in its own order, where it is the split's size.
       capacity: the largest count.
       bootstrap: whether the run trains on its own resample of the split.
+      probe: what else is measured, every so many steps.
 
     Returns:
       A pure function of a state, the training split on the device (arrays of one leading axis),
@@ -75,10 +82,12 @@ def make_run_steps(
       (capacity,) each, of which the first `count` are filled.
     """
 
+    counted = with_probe(step, probe)
+
     def run_steps(state, data, start, count):
         examples = len(data["y"])
         steps_per_epoch = examples // batch_size
-        shapes = jax.eval_shape(step, state, batch_shapes(data, batch_size))[1]
+        shapes = jax.eval_shape(counted, state, batch_shapes(data, batch_size), start)[1]
         rows = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
         key, end = state.key, start + count
 
@@ -87,7 +96,7 @@ def make_run_steps(
 
             def body(k, carry):
                 state, rows = carry
-                state, row = step(state, take_batch(data, order, k, batch_size))
+                state, row = counted(state, take_batch(data, order, k, batch_size), k)
                 return state, jax.tree.map(lambda a, v: a.at[k - start].set(v), rows, row)
 
             first = jnp.maximum(start, e * steps_per_epoch)

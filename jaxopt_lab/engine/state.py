@@ -22,6 +22,7 @@ class TrainState(NamedTuple):
       model_state: the model's other collections, such as batch statistics.
       opt_state: the optimizer's state.
       evaluation: the last evaluation's metrics; `ready` until the next step has seen them.
+      probe: what a `Probe` carries from one measurement to the next; None without one.
     """
 
     step: jax.Array
@@ -30,6 +31,7 @@ class TrainState(NamedTuple):
     model_state: ModelState
     opt_state: Any
     evaluation: dict[str, Metric]
+    probe: Any = None
 
 
 def init_state(

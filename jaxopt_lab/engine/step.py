@@ -89,6 +89,7 @@ def make_step(
             model_state=model_state,
             opt_state=opt_state,
             evaluation=evaluation,
+            probe=state.probe,
         )
         return after if stopped is None else _frozen(state, after, stopped(opt_state)), row
 

@@ -5,6 +5,7 @@ Imports NumPy and matplotlib only. Begin with `curves.py`.
 
 from jaxopt_lab.plots._activation_fractions import activation_fractions
 from jaxopt_lab.plots._batch_size_curve import batch_size_curve
+from jaxopt_lab.plots._curvature_curve import curvature_curve
 from jaxopt_lab.plots._descent_paths import descent_paths
 from jaxopt_lab.plots._figure_png import figure_png
 from jaxopt_lab.plots._image_grid import image_grid
@@ -32,6 +33,7 @@ PLOTS = {
         run_curves,
         range_test,
         batch_size_curve,
+        curvature_curve,
         loss_surface,
         spectral_density,
         layer_norms,
@@ -47,6 +49,7 @@ __all__ = [
     "axes_heat_map",
     "axis_curve",
     "batch_size_curve",
+    "curvature_curve",
     "descent_paths",
     "figure_png",
     "image_grid",

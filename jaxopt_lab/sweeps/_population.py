@@ -165,7 +165,11 @@ class Population:
         values, state = run
         experiment = self.variants.experiment(values)
         run_steps = make_run_steps(
-            experiment.step, experiment.batch_size, self.most, bootstrap=experiment.bootstrap
+            experiment.step,
+            experiment.batch_size,
+            self.most,
+            bootstrap=experiment.bootstrap,
+            probe=experiment.probe,
         )
         state, rows = run_steps(state, data, start, count)
         alive = jnp.isfinite(rows["loss"][count - 1]) | all_finite(state.params)

@@ -49,11 +49,17 @@ def write_report(
     """Write `summary.json`, `plots/*.png`, and `report.html` with the plots inside."""
     write_json(folder.summary, summary)
     # Here: matplotlib takes long to import, and not all need it.
-    from jaxopt_lab.plots import accuracy_curve, learning_rate_curve, loss_curve
+    from jaxopt_lab.plots import (
+        accuracy_curve,
+        curvature_curve,
+        learning_rate_curve,
+        loss_curve,
+    )
 
-    drawn = [loss_curve, accuracy_curve, learning_rate_curve]
-    if "accuracy" not in history:
-        drawn.remove(accuracy_curve)
+    drawn = [loss_curve, accuracy_curve, learning_rate_curve, curvature_curve]
+    for column, plot in (("accuracy", accuracy_curve), ("top_eigenvalue", curvature_curve)):
+        if column not in history:
+            drawn.remove(plot)
     page = fill_page(
         title=f"{config.data.source.name} / {config.model.name} / {config.optimizer.name}",
         verdict=_verdict(summary),
