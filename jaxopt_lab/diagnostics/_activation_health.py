@@ -77,13 +77,15 @@ def activation_health(
 
     What is seen: elementwise functions of one value, by name or spelled out, after a matrix product
     or convolution with parameters, whatever bias or normalization stands between. What is not:
-    layers inside `scan`, `while` and `cond`; activations that have a parameter for each unit, or
-    that are powers, exp or abs alone. `Maxout` and `MaxPlus` select between values instead of
-    bending one: a maxout layer is one without activation here, a max-plus layer has no line.
+    layers inside `scan`, `while` and `cond`; an activation right after a mean over axes; those that
+    have a parameter for each unit, or that are powers, exp or abs alone. `Maxout` and `MaxPlus`
+    select between values instead of bending one: they are layers without an activation here, and a
+    piece that no sample selects is not told.
 
     Args:
       apply: `apply(params, x) -> outputs`, such as
-        `lambda p, x: model.apply({"params": p}, x, train=False)`. Compiled once for each function.
+        `lambda p, x: model.apply({"params": p}, x, train=False)`. Compiled once for each
+        function object; arrays that it closes over are constants then.
       params: a pytree; leaves that are no arrays are given to `apply` as they are.
       x: a batch as `apply` takes it, a pytree of arrays.
       threshold: in (0, 1), relative to the largest slope.

@@ -112,12 +112,14 @@ def bias_variance(
         draw, train = jax.random.split(key)
         return train_fn(train, data(draw) if callable(data) else _bootstrap(draw, data))
 
-    keys = jax.random.split(key, repeats)
-    # Not in a loop unless asked, because there a convolution's gradients are slow on CPU.
-    if at_once is None or at_once >= repeats:
-        predictions = jax.vmap(run)(keys)
-    else:
-        predictions = lax.map(run, keys, batch_size=at_once)
+    @jax.jit
+    def runs(keys):
+        # Not in a loop unless asked, because there a convolution's gradients are slow on CPU.
+        if at_once is None or at_once >= repeats:
+            return jax.vmap(run)(keys)
+        return lax.map(run, keys, batch_size=at_once)
+
+    predictions = runs(jax.random.split(key, repeats))
     targets = jnp.asarray(targets)
     truth = targets if truth is None else jnp.asarray(truth)
     for name, array in (("targets", targets), ("truth", truth)):
@@ -142,6 +144,7 @@ def _bootstrap(key, data):
     return jax.tree.map(lambda a: jnp.asarray(a)[index], data)
 
 
+@jax.jit
 def _squared(predictions, targets, truth) -> BiasVariance:
     dtype = accumulator_dtype(jnp.result_type(predictions, targets, truth, jnp.bfloat16))
     p, y, f = (a.astype(dtype) for a in (predictions, targets, truth))
@@ -152,6 +155,7 @@ def _squared(predictions, targets, truth) -> BiasVariance:
     return BiasVariance(*(a.mean() for a in (bias, variance, variance, noise, cross, total)))
 
 
+@jax.jit
 def _zero_one(p, y) -> BiasVariance:
     # How many runs agree with each; one run after another, so that no (R, R, N) is ever there.
     votes = lax.map(lambda one: (p == one[None]).sum(0), p)

@@ -1,5 +1,6 @@
 """How far a classifier's probabilities can be trusted."""
 
+import functools
 from typing import Literal, NamedTuple
 
 import jax
@@ -73,7 +74,8 @@ def calibration(
 
     Returns:
       A `Calibration`. The temperature is in [0.01, 100]: at its lower end where all samples are
-      right, at its upper end where the outputs are worse than none. NaN where outputs are.
+      right or no temperature matters, at its upper end where the outputs are worse than none. NaN
+      where outputs are.
 
     Raises:
       ArgumentError: for a number out of its range.
@@ -84,9 +86,13 @@ def calibration(
     """
     outputs, labels = jnp.asarray(outputs), jnp.asarray(labels)
     z = _logits(outputs.astype(accumulator_dtype(outputs.dtype)), kind)
-    y = _distribution(labels, outputs.shape, z)
-    log_p = jax.nn.log_softmax(z)
-    p = jnp.exp(log_p)
+    return _measured(z, _distribution(labels, outputs.shape, z), bins)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _measured(z: jax.Array, y: jax.Array, bins: int) -> Calibration:
+    """Of logits and distributions, (N, K) each."""
+    p = jax.nn.softmax(z)
     confidence, right = p.max(-1), accuracy(z, y)
     bin_of = jnp.clip(jnp.ceil(confidence * bins).astype(jnp.int32) - 1, 0, bins - 1)
     count, sure, hits = (

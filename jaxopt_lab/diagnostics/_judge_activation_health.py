@@ -67,7 +67,8 @@ def judge_activation_health(
         vanishing    rms_1 / min_a rms_a > in_all        layers only where none has an activation;
                      the same of their spread over samples
         dead         dead_a > dead in some layer
-        saturated    saturated_a > saturated in some layer whose activation is flat at both ends
+        saturated    saturated_a > saturated in some layer whose activation is flat at both ends,
+                     the last one left out, where a network that is sure of its output is flat
 
     Args:
       health: of `activation_health`.
@@ -109,7 +110,8 @@ def judge_activation_health(
             f"judge_activation_health: health must be of one network, ({len(health.layers)},) "
             f"numbers, got {rms.shape}: take one with jax.tree.map(lambda a: a[i], health)"
         )
-    flat = np.where(sides == 2, flat, 0)
+    is_output = (np.arange(len(flat)) == len(flat) - 1) & (len(flat) > 1)
+    flat = np.where((sides == 2) & ~is_output, flat, 0)
     # An output layer that starts at zero is no fault.
     bent = np.array([name != "none" for name in health.names])
     chosen = bent if bent.any() else ~bent

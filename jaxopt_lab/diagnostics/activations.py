@@ -7,14 +7,17 @@ Equinox and plain functions are read alike. A value is one of three:
     rooted     f(z), elementwise in one other value z alone, its root, and in uniform values
     its own    anything else, such as a matrix product, a bias added, a normalized batch
 
-1. `dot_general` and `conv_general_dilated` of data and parameters begin a layer, and mark the axes
-   of its units, which reshapes and transposes move.
-2. A rooted value that bends z, and goes into something that is not rooted at z, is an activation:
-   z is the pre-activation, after bias and normalization.
+1. `dot_general` and `conv_general_dilated` of data and parameters, and a `gather` of parameters by
+   data as in an embedding, begin a layer, and mark the axes of its units, which reshapes and
+   transposes move.
+2. A rooted value that bends z, and goes into something that is not rooted at z, is an activation,
+   but for a gain after it: z is the pre-activation, after bias and normalization.
 3. The recorded equations between are f, for derivatives at z and elsewhere.
 
 Calls (jit, remat, custom derivatives) are read inside. `scan`, `while` and `cond` are not: what
-they hold, and an activation right at their outputs, is not seen.
+they hold, and an activation right at their outputs, is not seen. Nor is one right after a sum or a
+maximum over axes, because it cannot be told from the statistics of a normalization; a pooling
+window is no such.
 """
 
 import math
@@ -43,7 +46,9 @@ _ELEMENTWISE = _BENDS | frozenset(
      "reduce_precision", "sharding_constraint")
 )  # fmt: skip
 _REDUCTIONS = ("reduce_", "arg", "scan", "while", "cond")
-_SAME = ("copy", "convert_element_type", "name", "stop_gradient")
+_STRAIGHT = frozenset(
+    ("add", "sub", "mul", "div", "copy", "convert_element_type", "name", "reduce_precision")
+)
 _COMMON = {"logistic": "sigmoid", "select_n": "where", "max": "max", "mul": "product"}
 
 
@@ -60,6 +65,7 @@ class _Value:
     uniform: bool = False
     root: "_Value | None" = None
     bends: bool = False
+    straight: bool = False  # its last step is along a line
     made: Callable[[Sequence[Any]], list[Any]] | None = None
     operands: Sequence["_Value"] = ()
     name: str = ""
@@ -140,8 +146,6 @@ def _replay(value: _Value, known: dict[int, Any]) -> Any:
 
 def _name(value: _Value) -> str:
     """`relu`, or `product(tanh)` for one that the program spells out."""
-    while value.name in _SAME and len(value.operands) == 1:
-        value = value.operands[0]
     outer = _COMMON.get(value.name, value.name).strip("_")
     if value.bends and not any(v.bends for v in value.operands):
         return outer
@@ -149,6 +153,16 @@ def _name(value: _Value) -> str:
     while inner is not None and any(v.bends for v in inner.operands):
         inner = next(v for v in inner.operands if v.bends)
     return outer if inner is None else f"{outer}({_COMMON.get(inner.name, inner.name).strip('_')})"
+
+
+def _unscaled(value: _Value) -> _Value:
+    """The value before what follows its activation: a gain, the 1/p of dropout, another type."""
+    while value.bends and value.straight:
+        inner = next(v for v in value.operands if not v.uniform)
+        if not inner.bends:
+            break
+        value = inner
+    return value
 
 
 def _function(jaxpr: Jaxpr, equation: JaxprEqn) -> Callable[[Sequence[Any]], list[Any]]:
@@ -234,6 +248,7 @@ class _Walk:
 
     def leave(self, value: _Value) -> None:
         """The value goes into something that is not rooted where it is."""
+        value = _unscaled(value)
         floating = jnp.issubdtype(jnp.result_type(value.array), jnp.floating)
         if value.bends and floating and not any(value is other for other in self.bent):
             self.bent.append(value)
@@ -264,10 +279,11 @@ class _Walk:
             return None
         name = equation.primitive.name
         divides = name == "div" and not operands[1].uniform
+        straight = name in _STRAIGHT and len(varied) == 1 and not divides
         (array,) = compute([v.array for v in operands])
         return _Value(
             array, True, None, root.layer, root.units, root=root, made=compute,
-            operands=operands, name=_called(equation),
+            operands=operands, name=_called(equation), straight=straight,
             bends=any(v.bends for v in varied) or (divides if name == "div" else _bends(equation)),
         )  # fmt: skip
 
@@ -280,6 +296,10 @@ class _Walk:
             uniform = np.ndim(array) == 0 or (spread and all(v.uniform for v in operands))
             return _Value(array, parameter=of, uniform=uniform)
         value = _Value(array, data=True, layer=max(v.layer for v in data))
+        if name == "gather" and not operands[0].data and operands[0].parameter is not None:
+            value.units, value.layer, value.plain = (np.ndim(array) - 1,), len(self.layers), True
+            self.layers.append((layer_of(operands[0].parameter), value))
+            return value
         if name in ("dot_general", "conv_general_dilated"):
             value.units = _units_of_layer(equation, operands)
             if len(data) == 1:  # the other is the kernel
@@ -287,7 +307,7 @@ class _Walk:
                 kernel = next(v for v in operands if not v.data).parameter
                 self.layers.append((layer_of(kernel) if kernel else f"{name}_{value.layer}", value))
             return value
-        if not name.startswith(_REDUCTIONS):
+        if not name.startswith(_REDUCTIONS) or name.startswith("reduce_window"):
             source = next((v for v in data if v.units is not None), None)
             if source is not None and np.ndim(array):
                 value.units = _moved(equation, source, np.shape(array))

@@ -30,10 +30,10 @@ def is_array(leaf: Any) -> bool:
 
 
 def name_of(path: tuple) -> str:
-    """The readable path of a leaf."""
+    """The readable path of a leaf; "params" of one that is the whole tree."""
     while len(path) > 1 and path[-1] in _BOX:
         path = path[:-1]
-    return keystr(path, simple=True, separator="/")
+    return keystr(path, simple=True, separator="/") or "params"
 
 
 def layer_of(name: str) -> str:

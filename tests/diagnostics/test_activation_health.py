@@ -176,6 +176,10 @@ def test_verdicts():
     assert healthy.kind == "healthy" and healthy.layer is None and healthy.remedies == ()
     large = judged(30.0)
     assert large.kind == "saturated" and large.evidence["saturated"] > 0.75
+    # That of the output alone is what a trained classifier has.
+    one = {name: params[name] for name in DEEP[:-1]} | {DEEP[-1]: 90 * params[DEEP[-1]]}
+    health = activation_health(tanh_network, one, X)
+    assert health.saturated[-1] > 0.75 and judge_activation_health(health).kind == "healthy"
     small = judged(0.1)
     assert small.kind == "vanishing" and small.layer == "layer_7"
     np.testing.assert_allclose(small.evidence["rms"] / small.evidence["rms_first"], 1e-7, rtol=0.1)
@@ -227,12 +231,37 @@ def test_jit_equals_eager_and_vmap_equals_one_at_a_time():
         np.testing.assert_allclose(a[1], b, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("x64")
 def test_float64():
-    with jax.enable_x64(True):
-        w = {"w": jnp.eye(3, dtype=jnp.float64)}
-        health = activation_health(lambda p, x: jnp.tanh(x @ p["w"]), w, jnp.ones((2, 3)) / 3)
-        assert health.rms.dtype == jnp.float64
-        np.testing.assert_allclose(health.rms, np.tanh(1 / 3), rtol=1e-15)
+    w = {"w": jnp.eye(3, dtype=jnp.float64)}
+    health = activation_health(lambda p, x: jnp.tanh(x @ p["w"]), w, jnp.ones((2, 3)) / 3)
+    assert health.rms.dtype == jnp.float64
+    np.testing.assert_allclose(health.rms, np.tanh(1 / 3), rtol=1e-15)
+
+
+class Mixture(linen.Module):
+    """An embedding, attention, dropout, a pooling window before its activation, a shared layer."""
+
+    @linen.compact
+    def __call__(self, x, *, train=False):
+        x = linen.Embed(9, 8)(x)
+        x = x + linen.MultiHeadDotProductAttention(2, name="mix")(linen.LayerNorm()(x))
+        shared = linen.Dense(8, name="shared")
+        x = linen.Dropout(0.5, deterministic=not train)(linen.gelu(shared(x)))
+        x = linen.relu(linen.max_pool(linen.Conv(4, (3,))(x), (2,)))
+        return linen.softmax(linen.Dense(8)(jnp.tanh(shared(jnp.concatenate([x, x], -1)))))
+
+
+def test_embeddings_attention_pooling_dropout_and_shared_layers():
+    found = seen(Mixture(), jnp.zeros((3, 6), int))
+    assert found == [
+        ("Embed_0", "none"),
+        *((f"mix/{name}", "none") for name in ("query", "key", "value", "out")),
+        ("shared", "product(tanh)"),
+        ("Conv_0", "relu"),
+        ("shared", "tanh"),
+        ("Dense_0", "none"),
+    ]
 
 
 def test_what_is_scanned_is_not_seen():

@@ -203,12 +203,12 @@ def test_numbers_out_of_the_ordinary():
         assert verdict.evidence == {"layers_not_finite": 1}
 
 
+@pytest.mark.usefixtures("x64")
 def test_float64():
-    with jax.enable_x64(True):
-        tree = {"a": {"w": jnp.full((2, 2), 1 / 3, jnp.float64)}, "n": 3}
-        flow = gradient_flow(tree, tree)
-        assert flow.grad_l2.dtype == jnp.float64 and flow.layers == ("a",)
-        np.testing.assert_allclose(flow.grad_l2, [2 / 3], rtol=1e-15)
+    tree = {"a": {"w": jnp.full((2, 2), 1 / 3, jnp.float64)}, "n": 3}
+    flow = gradient_flow(tree, tree)
+    assert flow.grad_l2.dtype == jnp.float64 and flow.layers == ("a",)
+    np.testing.assert_allclose(flow.grad_l2, [2 / 3], rtol=1e-15)
 
 
 def test_partitioned_boxes_are_no_part_of_a_name():

@@ -64,6 +64,57 @@ def test_a_spectrum_has_its_eigenvalues_and_says_its_width():
         assert figure_png(PLOTS["spectral_density"](broken)).startswith(b"\x89PNG")
 
 
+def flow(count):
+    """Norms of so many layers, with a 0 and a NaN."""
+    grad = np.geomspace(1e-9, 1, count)
+    update = np.where(np.arange(count) == 1, 0, grad / 10)
+    broken = np.where(np.arange(count) == 2, np.nan, grad)
+    names = [f"Dense_{i}" for i in range(count)]
+    return {"layers": names, "param_rms": np.ones(count), "grad_rms": broken, "update_rms": update}
+
+
+@pytest.mark.parametrize("count", [1, 5, 60])
+def test_layer_norms_shows_what_a_log_scale_cannot(count):
+    figure = PLOTS["layer_norms"](flow(count))
+    (axes,) = figure.axes
+    lines = [line for line in axes.get_lines() if line.get_label() in ("gradients", "updates")]
+    assert [np.isfinite(line.get_ydata()).sum() for line in lines] == (
+        [1, 1] if count == 1 else [count - 1, count - 1]
+    )
+    marks = [line.get_xdata() for line in axes.get_lines() if len(line.get_xdata()) == 1]
+    assert count == 1 or [list(x) for x in marks] == [[2], [1]]
+    labels = [text.get_text() for text in axes.get_xticklabels()]
+    assert ("Dense_0" in labels) == (count < 60)
+    assert figure_png(figure).startswith(b"\x89PNG")
+
+
+def test_activation_fractions_leaves_out_layers_without_an_activation():
+    health = {
+        "layers": ["a", "b", "c"], "names": ["relu", "none", "tanh"],
+        "dead": np.array([0.25, 0, np.nan]), "saturated": np.array([0.5, 0, 0.1]),
+    }  # fmt: skip
+    figure = PLOTS["activation_fractions"](health)
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a, relu", "c, tanh"]
+    assert [bar.get_width() for bar in axes.patches][::2] == [0.25, 0.5]
+    assert figure_png(figure).startswith(b"\x89PNG")
+
+
+def test_reliability_diagram_draws_the_bins_that_have_samples():
+    bins = {
+        "confidence": np.array([np.nan, 0.4, 0.7, 0.95]),
+        "accuracy": np.array([np.nan, 0.6, 0.7, 0.8]),
+        "count": np.array([0, 3, 10, 40]), "ece": 0.1,
+    }  # fmt: skip
+    figure = PLOTS["reliability_diagram"](bins)
+    above, below = figure.axes
+    heights = [bar.get_height() for bar in above.patches]
+    np.testing.assert_allclose(heights, [np.nan, 0.6, 0.7, 0.8, np.nan, -0.2, 0, 0.15])
+    assert [bar.get_height() for bar in below.patches] == [0, 3, 10, 40]
+    assert above.get_title() == "ECE 0.1"
+    assert figure_png(figure).startswith(b"\x89PNG")
+
+
 def test_smoothing_is_unbiased_and_passes_over_what_is_not_finite():
     np.testing.assert_allclose(smoothed(np.ones(5), 3), 1)
     np.testing.assert_allclose(smoothed(np.array([1.0, np.nan, 1.0]), 3), 1)
