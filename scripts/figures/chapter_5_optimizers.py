@@ -6,13 +6,13 @@ python scripts/figures/chapter_5_optimizers.py [NAME ...]
 import sys
 import tempfile
 
-import jax.numpy as jnp
+import jax
 import numpy as np
-from drawing import COLORS, ROOT, descend, line, panels, train, valley, write
+from drawing import COLORS, ROOT, descend, line, panels, valley, write
 from matplotlib.figure import Figure
 
 import jaxopt_lab
-from jaxopt_lab import data, optimizers, problems, schedules, second_order
+from jaxopt_lab import control, data, engine, optimizers, problems, schedules, second_order
 
 WINDOW = (-0.4, 2.4, -0.4, 2.4)
 
@@ -25,12 +25,12 @@ def momentum_paths() -> Figure:
         "momentum": optimizers.momentum(0.4, 0.85),
         "Nesterov": optimizers.nesterov(0.4, 0.85),
     }
-    return _compared(problem, methods, 60, WINDOW)
+    return _compared(problem, methods, 60, WINDOW, (0.0, 0.0))
 
 
 def newton_paths() -> Figure:
-    """On a correlated valley the curvature turns the step; on a curved one Newton and Fisher part."""
-    problem = problems.quadratic(2, condition=60.0, angle=45.0)
+    """On a correlated valley only a whole matrix finds the way, Newton's or the Fisher's."""
+    problem = problems.quadratic(2, condition=60.0, angle=35.0)
     methods = {
         "gradient descent": optimizers.sgd(1.5),
         "diagonal curvature": second_order.diagonal_hessian(
@@ -39,7 +39,7 @@ def newton_paths() -> Figure:
         "natural gradient": second_order.natural_gradient(0.5, 1e-6, solve="dense"),
         "Newton": second_order.newton(0.5),
     }
-    return _compared(problem, methods, 30, WINDOW)
+    return _compared(problem, methods, 30, (-0.4, 2.4, -0.4, 2.4), (0.2, -0.2))
 
 
 def rosenbrock_paths() -> Figure:
@@ -49,11 +49,11 @@ def rosenbrock_paths() -> Figure:
         "natural gradient": second_order.natural_gradient(0.25, 1e-6, solve="dense"),
         "Newton": second_order.newton(0.25),
     }
-    return _compared(problems.rosenbrock(), methods, 60, (-1.6, 1.4, -1.0, 1.8))
+    return _compared(problems.rosenbrock(), methods, 60, (-1.6, 1.4, -1.0, 1.8), (-1.2, 1.0))
 
 
 def adaptive_paths() -> Figure:
-    """A rate for each parameter helps where the valley lies along an axis, not where it is turned."""
+    """A rate for each parameter helps in a valley along an axis, not in one that is turned."""
     figure, (paths, losses) = panels(2, 2, width=4.2, height=3.2)
     methods = {
         "SGD": optimizers.sgd(1.0),
@@ -63,12 +63,14 @@ def adaptive_paths() -> Figure:
         "Adam": optimizers.adam(0.1),
         "Nadam": optimizers.nadam(0.1),
     }
-    for angle, above, below in zip((0.0, 45.0), paths, losses, strict=True):
+    # The same valley and the same start in it, but for the turn.
+    starts = {0.0: (0.0, 0.2), 45.0: (0.86, -0.27)}
+    for (angle, start), above, below in zip(starts.items(), paths, losses, strict=True):
         problem = problems.quadratic(2, condition=100.0, angle=angle)
         valley(above, problem, WINDOW)
         above.set_title("along the axes" if angle == 0 else "turned by 45°")
         for i, (name, tx) in enumerate(methods.items()):
-            points, values = descend(tx, problem, 80, (0.0, 0.2))
+            points, values = descend(tx, problem, 80, start)
             line(above, i, *points.T, name)
             line(below, i, np.arange(len(values)), values, name)
         below.set(yscale="log", ylim=(1e-7, 3), xlabel="step", ylabel="loss")
@@ -76,20 +78,29 @@ def adaptive_paths() -> Figure:
     return figure
 
 
-def _compared(problem, methods, steps, window) -> Figure:
+def _compared(problem, methods, steps, window, start) -> Figure:
     """The methods' paths on a problem, and their losses."""
     figure, ((left, right),) = panels(2, width=4.4, height=3.4)
     valley(left, problem, window)
     for i, (name, tx) in enumerate(methods.items()):
-        points, values = descend(tx, problem, steps)
-        line(left, i, *points.T, name, marker=".", markersize=4, linewidth=1.3)
-        line(right, i, np.arange(steps + 1), np.maximum(values, 1e-10), name)
+        points, values = descend(tx, problem, steps, start)
+        wide = 4 if name == "natural gradient" else 1.4  # seen where another lies on it
+        line(left, i, *points.T, name, marker=".", markersize=2 + wide, linewidth=wide, alpha=0.8)
+        line(
+            right,
+            i,
+            np.arange(steps + 1),
+            np.maximum(values, 1e-10),
+            name,
+            linewidth=wide,
+            alpha=0.8,
+        )
     right.set(yscale="log", ylim=(1e-8, None), xlabel="step", ylabel="loss")
     right.legend(frameon=False)
     return figure
 
 
-# Arguments for 100 steps; the last of each name is in the picture.
+# Arguments of each schedule for a run of 100 steps.
 EXAMPLES = {
     "constant": {},
     "linear_decay": {"steps": 80, "end": 0.1},
@@ -111,7 +122,7 @@ def all_schedules() -> Figure:
     figure, axes = panels(4, 3, width=2.3, height=1.7, sharex=True, sharey=True)
     step = np.arange(101)
     for one, (name, make) in zip(axes.flat, schedules.SCHEDULES.items(), strict=True):
-        rate = np.asarray([make(**EXAMPLES[name])(k) for k in step])
+        rate = jax.vmap(make(**EXAMPLES[name]))(step)
         line(one, 1, step, rate, name, linestyle="-")
         one.set_title(name, fontsize=10)
         one.set_ylim(-0.03, 1.08)
@@ -128,12 +139,12 @@ def cyclical_rates() -> Figure:
     step = np.arange(121)
     for i, mode in enumerate(("triangular", "triangular2", "exp_range")):
         rate = schedules.cyclical(20, mode=mode, gamma=0.985, base=0.1)
-        line(left, i, step, np.asarray([rate(k) for k in step]), mode)
+        line(left, i, step, jax.vmap(rate)(step), mode)
     left.set(xlabel="step", ylabel="rate / peak", ylim=(0, 1.35), title="three modes")
     left.legend(frameon=False, ncols=3, fontsize=8, loc="upper center", columnspacing=1)
     rate, beta = schedules.cyclical(20), schedules.cyclical(20, base=0.95, peak=0.85)
-    line(right, 0, step, np.asarray([rate(k) for k in step]), "rate / peak")
-    line(right, 1, step, np.asarray([beta(k) for k in step]), "momentum $\\beta$")
+    line(right, 0, step, jax.vmap(rate)(step), "rate / peak")
+    line(right, 1, step, jax.vmap(beta)(step), "momentum $\\beta$")
     right.set(xlabel="step", ylim=(0, 1.35), title="the rate and the momentum")
     right.legend(frameon=False, ncols=2, fontsize=8, loc="upper center")
     return figure
@@ -142,16 +153,55 @@ def cyclical_rates() -> Figure:
 def sgdr_snapshots() -> Figure:
     """One run with four restarts, what each snapshot knows, and what they know together."""
     figure, ((left, right),) = panels(2, width=4.4, height=3, width_ratios=(3, 2))
+    cycles, length = 4, 4
+    config = jaxopt_lab.load_config(
+        ROOT / "configs" / "digits_nesterov_sgdr_snapshots.toml",
+        [
+            "model.norm=none",  # because batch statistics would have to be measured for each
+            "optimizer.learning_rate=0.05",
+            f'schedule.cycle="{length} epochs"',
+            f"train.epochs={cycles * length}",
+        ],
+    )
     with tempfile.TemporaryDirectory() as folder:
-        config = jaxopt_lab.load_config(
-            ROOT / "configs" / "digits_nesterov_sgdr_snapshots.toml",
-            ["train.epochs=12", 'schedule.cycle="3 epochs"', 'train.checkpoint_every="3 epochs"'],
-        )
-        result = jaxopt_lab.train(config, f"{folder}/run", progress=False)
+        history = jaxopt_lab.train(config, f"{folder}/run", progress=False).history
+        run = jaxopt_lab.load_run(f"{folder}/run", step=int(history["step"][-1]))
+    steps = history["step"] * cycles * length / history["step"][-1]
+    epochs = np.arange(1, cycles * length + 1)
+    line(left, 0, steps, history["learning_rate"], "learning rate $\\eta$", linewidth=1)
+    line(left, 1, epochs, history["val_loss"], "validation loss", marker=".")
+    ends = epochs[length - 1 :: length]
+    left.plot(ends, history["val_loss"][ends - 1], "v", color=COLORS[2], label="snapshot", zorder=4)
+    left.set(
+        xlabel="epoch",
+        ylabel="rate, and loss",
+        yscale="log",
+        ylim=(1e-3, 5),
+        xticks=range(0, cycles * length + 1, length),
+    )
+    left.legend(frameon=False, fontsize=8, ncols=3, loc="upper center")
+
+    test = data.digits().test
+    x = run.signature.inputs(test["x"])
+    members = control.snapshot_params(run.state.opt_state)
+
+    def error(*which: int) -> float:
+        """In percent, of the ensemble of these snapshots."""
+        some = jax.tree.map(lambda p: p[np.array(which)], members)
+        apply = run.experiment.forward.evaluate
+        p = engine.ensemble_predict(lambda v, x: apply(v, {}, x), some, x)
+        return 100 * float((p.argmax(-1) != test["y"]).mean())
+
+    number = np.arange(1, cycles + 1)
+    line(right, 2, number, [error(i) for i in range(cycles)], "snapshot i alone", marker="v")
+    line(right, 0, number, [error(*range(i)) for i in number], "ensemble of 1 to i", marker="o")
+    right.set(xlabel="i", ylabel="test error, %", ylim=(0, None), xticks=number)
+    right.legend(frameon=False)
     return figure
 
 
 FIGURES = {
+    "sgdr_snapshots": sgdr_snapshots,
     "momentum_paths": momentum_paths,
     "schedules": all_schedules,
     "cyclical_rates": cyclical_rates,
