@@ -52,7 +52,7 @@ def batch_size() -> Figure:
         line(middle, i, run["step"][shown], run["loss"][shown], f"B = {size}")
         epoch = 10 * run["eval_step"] / run["eval_step"][-1]
         line(right, i, epoch, run["val_loss"], f"B = {size}", marker="o", markersize=3)
-    middle.set(xlabel="step", ylabel="loss of the batch", title="by step", yscale="log")
+    middle.set(xlabel="step", ylabel="loss of the batch", title="by step")
     right.set(xlabel="epoch", ylabel="validation loss", title="by epoch", yscale="log")
     right.legend(frameon=False)
     return figure
@@ -91,9 +91,11 @@ def edge_of_stability() -> Figure:
         label = f"$\\eta$ = {rate:g}"
         line(left, i, run["step"][there], run["top_eigenvalue"][there], label)
         left.axhline(2 / rate, color=COLORS[i], linewidth=0.8, alpha=0.7)
-        left.text(1200, 2 / rate, f"2 / {rate:g}", ha="right", va="bottom", fontsize=8)
+        left.text(1220, 2 / rate, f"2 / {rate:g}", va="bottom", fontsize=9)
         line(right, i, run["step"], run["loss"], label)
-    left.set(xlabel="step", ylabel="largest eigenvalue of the Hessian", ylim=(0, 28))
+    left.set(
+        xlabel="step", ylabel="largest eigenvalue of the Hessian", xlim=(0, 1420), ylim=(0, 28)
+    )
     right.set(xlabel="step", ylabel="training loss", yscale="log")
     right.legend(frameon=False)
     return figure

@@ -47,7 +47,7 @@ class _Activation(linen.Module):
 
 def initializations() -> Figure:
     """The size of the activations through 50 layers."""
-    figure, axes = panels(2, width=4.4, height=3.2, sharey=True)
+    figure, axes = panels(2, width=4.4, height=3.2)
     x, width = digits(200)["x"], 100
     x = (x - x.mean()) / x.std()
     ways = {
@@ -65,7 +65,8 @@ def initializations() -> Figure:
             health = diagnostics.activation_health(model.apply, variables, x)
             rms = np.asarray(health.rms[:-1])
             line(one, i, np.arange(1, 51), np.maximum(rms, 1e-12), name, markevery=5)
-        one.set(yscale="log", xlabel="layer", title=activation, ylim=(1e-8, 1e8))
+        one.set(yscale="log", xlabel="layer", title=activation)
+        one.set_ylim((1e-3, 3) if activation == "tanh" else (1e-8, 1e8))
     axes[0, 0].set_ylabel("rms of the activations")
     axes[0, 1].legend(frameon=False, fontsize=8, ncols=2)
     return figure
@@ -93,10 +94,13 @@ def gradient_flow() -> Figure:
         "sigmoid, plain": nn.plain(10, depth=20, width=8, norm="none", activation="sigmoid"),
         "ReLU, plain, Glorot": nn.plain(10, depth=20, width=8, norm="none", init="glorot_normal"),
         "ReLU, plain, He": nn.plain(10, depth=20, width=8, norm="none"),
-        "ReLU, residual, no normalization": nn.resnet(10, depth=20, width=8, norm="none"),
+        "ReLU, plain, 1.5 times He": nn.plain(10, depth=20, width=8, norm="none"),
+        "ReLU, residual": nn.resnet(10, depth=20, width=8, norm="none"),
     }
     for i, (name, model) in enumerate(networks.items()):
         params = jax.jit(model.init)(jax.random.key(0), batch["x"][:1])["params"]
+        if "1.5" in name:
+            params = jax.tree.map(lambda p: 1.5 * p, params)
 
         def apply(params, x, model=model):
             return model.apply({"params": params}, x)
@@ -180,7 +184,10 @@ def normalization_axes() -> Figure:
         shown = together.transpose(2, 0, 1)[:, :, ::-1]  # channels, samples, positions upwards
         colors = np.where(shown, COLORS[1], "#F4F4F4")
         axes.voxels(np.ones(shown.shape, bool), facecolors=colors, edgecolor="0.4", linewidth=0.4)
-        axes.set(xlabel="C", ylabel="N", zlabel="H, W", xticks=[], yticks=[], zticks=[], title=name)
+        axes.set(xticks=[], yticks=[], zticks=[], title=name)
+        axes.set_xlabel("C", labelpad=-12)
+        axes.set_ylabel("N", labelpad=-12)
+        axes.text(-0.6, 0, hw / 2, "H, W", ha="right")
         axes.set_box_aspect(shown.shape)
         axes.view_init(elev=22, azim=-52)
     return figure
