@@ -211,7 +211,34 @@ def normalization_training() -> Figure:
     return figure
 
 
+def small_batches() -> Figure:
+    """The error by batch size, at a rate in proportion: batch statistics against none."""
+    figure, ((axes,),) = panels(1, width=6.4, height=3.2)
+    sizes = (2, 4, 16, 64)
+    kinds = {
+        "batch normalization": ("model.norm=batch",),
+        "group normalization": ("model.norm=group",),
+        "the same, weights standardized": (
+            "model.norm=group",
+            "model.weight_standardization=standard",
+        ),
+    }
+    for i, (name, kind) in enumerate(kinds.items()):
+        errors = []
+        for size in sizes:
+            rate = ("optimizer.name=momentum", f"optimizer.learning_rate={0.001 * size}")
+            run = train("digits_mlp", *kind, *rate, f"data.batch_size={size}", "train.epochs=5")
+            errors.append(100 * (1 - run.test["accuracy"]))
+        line(axes, i, np.array(sizes), errors, name, marker="o")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set(xlabel="batch size", ylabel="test error, %", ylim=(0, None))
+    axes.legend(frameon=False)
+    return figure
+
+
 FIGURES = {
+    "small_batches": small_batches,
     "activations": activations,
     "initializations": initializations,
     "gradient_flow": gradient_flow,
