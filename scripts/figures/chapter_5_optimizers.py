@@ -153,15 +153,16 @@ def cyclical_rates() -> Figure:
 def sgdr_snapshots() -> Figure:
     """One run with four restarts, what each snapshot knows, and what they know together."""
     figure, ((left, right),) = panels(2, width=4.4, height=3, width_ratios=(3, 2))
-    cycles, length = 4, 4
+    cycles, length = 5, 4
     config = jaxopt_lab.load_config(
         ROOT / "configs" / "digits_nesterov_sgdr_snapshots.toml",
         [
-            "model.norm=none",  # because batch statistics would have to be measured for each
-            "optimizer.learning_rate=0.05",
+            "model.name=mlp",  # without batch statistics, which would be measured for each member
+            "control.0.members=5",
             f'schedule.cycle="{length} epochs"',
             f"train.epochs={cycles * length}",
         ],
+        unset=["model.channels"],
     )
     with tempfile.TemporaryDirectory() as folder:
         history = jaxopt_lab.train(config, f"{folder}/run", progress=False).history

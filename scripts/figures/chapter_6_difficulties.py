@@ -120,14 +120,14 @@ def gradient_flow() -> Figure:
 def landscape() -> Figure:
     """The loss about what was found, without shortcuts and with them."""
     figure, axes = panels(2, width=4.4, height=3.8)
-    batch = digits(256)
-    how = {"depth": 32, "width": 4, "norm": "none"}
+    batch = digits(128)
+    how = {"depth": 32, "width": 4}
     models = {"plain": nn.plain(10, **how), "residual": nn.resnet(10, **how)}
     for one, (name, model) in zip(axes[0], models.items(), strict=True):
         params, loss = _trained(model, batch)
         directions = [diagnostics.filter_normalized(jax.random.key(k), params) for k in (1, 2)]
-        surface = diagnostics.loss_surface(loss, params, directions, steps=25, extent=1.0)
-        levels = np.geomspace(1e-3, 30, 13)
+        surface = diagnostics.loss_surface(loss, params, directions, steps=19, extent=1.0)
+        levels = np.geomspace(1e-2, 10, 13)
         shown = np.clip(surface.values, levels[0], levels[-1])
         filled = one.contourf(surface.x, surface.y, shown, levels, norm="log", cmap="gray")
         one.contour(surface.x, surface.y, shown, levels, colors="black", linewidths=0.4)
@@ -135,11 +135,13 @@ def landscape() -> Figure:
         one.set(title=f"{name}, loss {float(loss(params)):.2g}", xlabel="first direction")
         one.grid(visible=False)
     axes[0, 0].set_ylabel("second direction")
-    figure.colorbar(filled, ax=list(axes[0]), label="training loss")
+    ticks = (0.01, 0.1, 1, 10)
+    bar = figure.colorbar(filled, ax=list(axes[0]), label="training loss", ticks=ticks)
+    bar.set_ticklabels([f"{tick:g}" for tick in ticks])
     return figure
 
 
-def _trained(model, batch, steps=150):
+def _trained(model, batch, steps=80):
     """The parameters after some full-batch steps of Adam, and the loss of them."""
     params, tx = (
         jax.jit(model.init)(jax.random.key(0), batch["x"][:1])["params"],
@@ -147,7 +149,8 @@ def _trained(model, batch, steps=150):
     )
 
     def loss(params):
-        logits = model.apply({"params": params}, batch["x"])
+        # The statistics are those of this batch, because each point has its own.
+        logits, _ = model.apply({"params": params}, batch["x"], train=True, mutable=["batch_stats"])
         return losses.softmax_cross_entropy(logits, batch["y"]).mean()
 
     @jax.jit
@@ -198,8 +201,9 @@ def normalization_training() -> Figure:
     figure, ((left, right),) = panels(2, width=4.4, height=3)
     for i, norm in enumerate(("none", "batch", "layer", "group", "instance")):
         run = train(
-            "digits_cnn", f"model.norm={norm}", "model.channels=[16, 32, 64]", "augment=[]",
-            "train.epochs=6",
+            "digits_cnn", f"model.norm={norm}", "model.channels=[8, 16, 32]", "augment=[]",
+            "optimizer.learning_rate=0.4",
+            "train.epochs=5",
         ).history  # fmt: skip
         smooth = np.convolve(run["loss"], np.ones(9) / 9, "valid")
         line(left, i, run["step"][4:-4], smooth, norm)
