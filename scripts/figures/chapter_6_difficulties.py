@@ -190,7 +190,7 @@ def normalization_axes() -> Figure:
         axes.set(xticks=[], yticks=[], zticks=[], title=name)
         axes.set_xlabel("C", labelpad=-12)
         axes.set_ylabel("N", labelpad=-12)
-        axes.text(-0.6, 0, hw / 2, "H, W", ha="right")
+        axes.text2D(0.0, 0.5, "H, W", rotation=90, va="center", transform=axes.transAxes)
         axes.set_box_aspect(shown.shape)
         axes.view_init(elev=22, azim=-52)
     return figure
