@@ -121,12 +121,12 @@ def landscape() -> Figure:
     """The loss about what was found, without shortcuts and with them."""
     figure, axes = panels(2, width=4.4, height=3.8)
     batch = digits(128)
-    how = {"depth": 32, "width": 4}
+    how = {"depth": 20, "width": 4}
     models = {"plain": nn.plain(10, **how), "residual": nn.resnet(10, **how)}
     for one, (name, model) in zip(axes[0], models.items(), strict=True):
         params, loss = _trained(model, batch)
         directions = [diagnostics.filter_normalized(jax.random.key(k), params) for k in (1, 2)]
-        surface = diagnostics.loss_surface(loss, params, directions, steps=19, extent=1.0)
+        surface = diagnostics.loss_surface(loss, params, directions, steps=17, extent=1.0)
         levels = np.geomspace(1e-2, 10, 13)
         shown = np.clip(surface.values, levels[0], levels[-1])
         filled = one.contourf(surface.x, surface.y, shown, levels, norm="log", cmap="gray")
@@ -141,7 +141,7 @@ def landscape() -> Figure:
     return figure
 
 
-def _trained(model, batch, steps=80):
+def _trained(model, batch, steps=60):
     """The parameters after some full-batch steps of Adam, and the loss of them."""
     params, tx = (
         jax.jit(model.init)(jax.random.key(0), batch["x"][:1])["params"],
@@ -202,8 +202,7 @@ def normalization_training() -> Figure:
     for i, norm in enumerate(("none", "batch", "layer", "group", "instance")):
         run = train(
             "digits_cnn", f"model.norm={norm}", "model.channels=[8, 16, 32]", "augment=[]",
-            "optimizer.learning_rate=0.4",
-            "train.epochs=5",
+            "optimizer.learning_rate=0.4", "train.epochs=5",
         ).history  # fmt: skip
         smooth = np.convolve(run["loss"], np.ones(9) / 9, "valid")
         line(left, i, run["step"][4:-4], smooth, norm)
