@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from drawing import path
 
-from jaxopt_lab import losses, optimizers, plots, problems, second_order
+from jaxopt_lab import optimizers, plots, problems, second_order
 
 TIE = {"quadratic": 0.1, "valley": 2.0}
 START = {"quadratic": (-0.6, 2.0, 2.0), "valley": (-1.2, 1.0, 1.0)}
@@ -63,29 +64,12 @@ def problem_of(surface: str) -> problems.Problem:
     return problems.rosenbrock(steepness=100.0)
 
 
-def path(tx, model_fn, start, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (steps + 1, 2) and the objective at each."""
-
-    def step(carry, key):
-        params, state = carry
-        curvature = second_order.Curvature(
-            params, model_fn, losses.squared_error, {"y": jnp.zeros((1, 3))}, key
-        )
-        value, grads = curvature.value(), curvature.gradient()
-        updates, state = tx.update(grads, state, params, curvature=curvature)
-        return (optax.apply_updates(params, updates), state), (params["first"], value)
-
-    keys = jax.random.split(jax.random.key(0), steps + 1)
-    points, values = jax.jit(lambda c: jax.lax.scan(step, c, keys)[1])((start, tx.init(start)))
-    return np.asarray(points), np.asarray(values)
-
-
 def draw(surface: str):
     problem, model_fn = problem_of(surface), residuals(surface)
     x, y, z = START[surface]
     start = {"first": jnp.array([x, y]), "second": jnp.array([z])}
     runs = {
-        name: path(tx, model_fn, start, STEPS[surface])
+        name: path(tx, model_fn, jnp.zeros((1, 3)), start, STEPS[surface])
         for name, tx in optimizers_for(surface).items()
     }
     (x0, x1), (y0, y1) = WINDOW[surface]
@@ -97,7 +81,7 @@ def draw(surface: str):
             "y": np.asarray(y),
             "z": np.asarray(z),
             "minimizer": np.asarray(problem.minimizer),
-            "paths": {name: points for name, (points, _) in runs.items()},
+            "paths": {name: points["first"] for name, (points, _) in runs.items()},
             "values": {name: values for name, (_, values) in runs.items()},
             "title": TITLE[surface],
             "xlabel": "x  (first layer)",
