@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxopt_lab.core.types import Batch
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.permutation import permutation
-from jaxopt_lab.engine.probe import Probe, with_probe
+from jaxopt_lab.engine.probe import Probe, nothing_measured
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
 
@@ -82,13 +82,14 @@ def make_run_steps(
       (capacity,) each, of which the first `count` are filled.
     """
 
-    counted = with_probe(step, probe)
-
     def run_steps(state, data, start, count):
         examples = len(data["y"])
         steps_per_epoch = examples // batch_size
-        shapes = jax.eval_shape(counted, state, batch_shapes(data, batch_size), start)[1]
+        batch = batch_shapes(data, batch_size)
+        shapes = jax.eval_shape(step, state, batch)[1]
         rows = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
+        if probe is not None:
+            rows |= nothing_measured(probe, state, batch, (capacity,))
         key, end = state.key, start + count
 
         def epoch(e, carry):
@@ -96,12 +97,36 @@ def make_run_steps(
 
             def body(k, carry):
                 state, rows = carry
-                state, row = counted(state, take_batch(data, order, k, batch_size), k)
-                return state, jax.tree.map(lambda a, v: a.at[k - start].set(v), rows, row)
+                state, row = step(state, take_batch(data, order, k, batch_size))
+                return state, rows | {
+                    name: rows[name].at[k - start].set(v) for name, v in row.items()
+                }
+
+            def measured(k, carry):
+                assert probe is not None
+                state, rows = carry
+                carried, row = probe.measure(state, take_batch(data, order, k, batch_size))
+                rows = rows | {name: rows[name].at[k - start].set(v) for name, v in row.items()}
+                return state._replace(probe=carried), rows
 
             first = jnp.maximum(start, e * steps_per_epoch)
             last = jnp.minimum(end, (e + 1) * steps_per_epoch)
-            return jax.lax.fori_loop(first, last, body, carry)
+            if probe is None:
+                return jax.lax.fori_loop(first, last, body, carry)
+            # From one measurement to the next, so that the steps between have no branch.
+            every = probe.every
+            later = (first + 1) // every + 1  # the first measurement after `first`, counted from 1
+
+            def stretch(i, carry):
+                begin = jnp.where(i == 0, first, (later + i - 1) * every - 1)
+                due = ((begin + 1) % every == 0) & (begin < last)
+                carry = jax.lax.cond(due, measured, lambda k, carry: carry, begin, carry)
+                return jax.lax.fori_loop(
+                    begin, jnp.minimum(last, (later + i) * every - 1), body, carry
+                )
+
+            stretches = 1 + jnp.maximum(0, last // every - later + 1)
+            return jax.lax.fori_loop(0, stretches, stretch, carry)
 
         first_epoch = start // steps_per_epoch
         end_epoch = -(-end // steps_per_epoch)

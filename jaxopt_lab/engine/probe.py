@@ -27,11 +27,19 @@ class Probe(NamedTuple):
     measure: Callable[[TrainState, Batch], tuple[Any, dict[str, jax.Array]]]
 
 
-def with_probe(step: Step, probe: Probe | None) -> CountedStep:
-    """`(state, batch, k) -> (state, row)`, where k is the step as the loop counts it.
+def nothing_measured(
+    probe: Probe, state: TrainState, batch: Batch, shape: tuple[int, ...] = ()
+) -> dict[str, jax.Array]:
+    """NaN under each name that the probe measures, of this shape."""
+    names = jax.eval_shape(probe.measure, state, batch)[1]
+    return {name: jnp.full(shape, jnp.nan, float) for name in names}
 
-    The count is apart from the state, because under `vmap` it stays one number for all lanes: the
-    branch stays a branch, and steps that do not measure cost nothing. Their row has NaN.
+
+def with_probe(step: Step, probe: Probe | None) -> CountedStep:
+    """`(state, batch, k) -> (state, row)`, of step k, for steps that are dispatched one by one.
+
+    The row of a step that does not measure has NaN. A loop over steps measures between them, see
+    `make_run_steps`, because a branch in every step costs a tenth of a small one.
     """
     if probe is None:
         return lambda state, batch, k: step(state, batch)
@@ -41,10 +49,8 @@ def with_probe(step: Step, probe: Probe | None) -> CountedStep:
         return carried, jax.tree.map(lambda v: jnp.asarray(v, float), row)
 
     def counted(state: TrainState, batch: Batch, k: jax.Array):
-        shapes = jax.eval_shape(measured, state, batch)[1]
-
         def skipped(state, batch):
-            return state.probe, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shapes)
+            return state.probe, nothing_measured(probe, state, batch)
 
         due = (k + 1) % probe.every == 0
         carried, found = jax.lax.cond(due, measured, skipped, state, batch)

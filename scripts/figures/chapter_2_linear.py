@@ -1,5 +1,8 @@
 """Chapter 2 of the course in pictures: regularization for linear models."""
 
+# What Flax and NumPy return is wider in their annotations than here.
+# pyright: reportReturnType=false, reportCallIssue=false
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,5 +1,8 @@
 """Chapter 3 of the course in pictures: vicinities of images, and adversaries."""
 
+# What Flax and NumPy return is wider in their annotations than here.
+# pyright: reportAttributeAccessIssue=false
+
 from collections.abc import Callable
 
 import jax

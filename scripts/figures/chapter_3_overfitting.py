@@ -1,5 +1,8 @@
 """Chapter 3 of the course in pictures: under- and overfitting, and what helps."""
 
+# What Flax and NumPy return is wider in their annotations than here.
+# pyright: reportCallIssue=false, reportAssignmentType=false, reportReturnType=false
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -3,6 +3,9 @@
 python scripts/figures/chapter_4_descent.py [NAME ...]
 """
 
+# What Flax and NumPy return is wider in their annotations than here.
+# pyright: reportCallIssue=false
+
 import sys
 
 import jax

@@ -3,6 +3,9 @@
 python scripts/figures/chapter_5_optimizers.py [NAME ...]
 """
 
+# What Flax and NumPy return is wider in their annotations than here.
+# pyright: reportCallIssue=false, reportOptionalMemberAccess=false
+
 import sys
 import tempfile
 

@@ -1,5 +1,8 @@
 """What the figures of the course share: how they look, and how one is made and written."""
 
+# What Flax and NumPy return is wider in their annotations than here.
+# pyright: reportCallIssue=false, reportReturnType=false
+
 import io
 import pathlib
 import sys
