@@ -134,7 +134,12 @@ SLOW = {
         "test_an_autoencoder_rebuilds_its_images",
         "test_kfac_trains_with_controls_dropout_and_batch_normalization",
     },
+    "diagnostics/test_activation_health.py": {
+        f"test_every_activation_by_its_own_derivative[{name}]"
+        for name in ("elu", "gelu", "leaky_relu", "prelu", "selu", "silu", "softplus")
+    },
     "diagnostics/test_curvature.py": {
+        "test_of_a_network_against_eigh[mlp]",
         "test_jit_equals_eager_and_float32_stays",
         "test_of_a_network_against_eigh[cnn]",
         "test_ragged_batches_make_the_hessian_of_all_samples[cnn]",
@@ -142,6 +147,8 @@ SLOW = {
     "diagnostics/test_sharpness.py": {"test_of_a_network_against_eigh[cnn]"},
     "diagnostics/test_surfaces.py": {
         "test_a_plane_equals_a_double_loop[cnn-None]",
+        "test_a_plane_equals_a_double_loop[mlp-4]",
+        "test_the_plane_of_a_path_is_that_of_numpy",
         "test_both_ends_and_the_middle_are_the_objectives_own[cnn-float64]",
     },
     "engine/test_data_parallel.py": {"test_eight_devices"},
@@ -178,7 +185,10 @@ SLOW = {
         "test_a_killed_process_ends_the_other_with_a_message",
         "test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too",
     },
-    "run/test_live_curvature.py": {"test_runs_of_a_sweep_measure_what_they_do_alone"},
+    "run/test_live_curvature.py": {
+        "test_a_resumed_run_measures_as_one_that_never_stopped",
+        "test_runs_of_a_sweep_measure_what_they_do_alone",
+    },
     "run/test_load_run.py": {
         f"test_a_run_is_read_back_and_applied_to_raw_inputs[{kind}]"
         for kind in ("average", "bfloat16", "last", "schedule-free")

@@ -146,6 +146,7 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
         ),
         probe=probe,
         evaluator=evaluator,
+        robust=attack is not None,
         keeps=chain.keeps,
         members=chain.members,
         pool=declared_by("loss", config.loss).pool or _mean,

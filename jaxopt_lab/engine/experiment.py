@@ -39,6 +39,7 @@ class Experiment(NamedTuple):
       probe: what else is measured, every so many steps; None for nothing.
       evaluator: `(in_loop, forward, attacked=True) -> evaluate(params, model_state, batches)`;
         whether robust metrics are measured too, where the configuration has an adversary.
+      robust: whether the configuration has an adversary.
       keeps: what the controls keep; the last of them is what the run ends with.
       members: `opt_state -> (stacked params, how many)` of an ensemble; None where there is none.
       pool: the members' outputs (M, B, K) as those of their ensemble, (B, K).
@@ -66,6 +67,7 @@ class Experiment(NamedTuple):
     step: Step
     probe: Probe | None
     evaluator: Callable[..., Evaluate]
+    robust: bool
     keeps: tuple[Keeps, ...]
     members: Callable[[Any], tuple[Params, jax.Array]] | None
     pool: Callable[[jax.Array], jax.Array]
@@ -100,7 +102,9 @@ class Experiment(NamedTuple):
           of a step, in training mode on augmented samples, cannot be compared with.
         """
         of_held_out = self.evaluator(in_loop, self.forward)
-        of_trained = self.evaluator(in_loop, self.forward, attacked=False)
+        of_trained = of_held_out  # compiled once for both
+        if self.robust:
+            of_trained = self.evaluator(in_loop, self.forward, attacked=False)
 
         def evaluate(params, model_state, batches):
             held_out, trained = batches
