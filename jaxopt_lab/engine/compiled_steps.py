@@ -9,7 +9,7 @@ import numpy as np
 from jaxopt_lab.core.types import Batch
 from jaxopt_lab.engine.convolutions import slow_in_loop
 from jaxopt_lab.engine.loop import batch_shapes, epoch_order, make_run_steps, take_batch
-from jaxopt_lab.engine.probe import Probe, with_probe
+from jaxopt_lab.engine.probe import Probe, nothing_measured
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
 
@@ -80,8 +80,7 @@ def compile_steps(
         steps_per_dispatch = 1
     if on_host or steps_per_dispatch == 1:
         feed = (feed or rows_of) if on_host else None
-        counted = with_probe(step, probe)
-        advance = _one_by_one(counted, state, data, batch_size, feed, bootstrap)
+        advance = _one_by_one(step, probe, state, data, batch_size, feed, bootstrap)
         return CompiledSteps(advance, CAPACITY, False)
     most = steps_per_dispatch or CAPACITY
     run_steps = make_run_steps(step, batch_size, most, bootstrap=bootstrap, probe=probe)
@@ -91,8 +90,9 @@ def compile_steps(
 def _slow(step, probe, state, data, batch_size) -> bool:
     if jax.default_backend() != "cpu":
         return False
-    shapes = batch_shapes(data, batch_size)
-    return slow_in_loop(jax.make_jaxpr(with_probe(step, probe))(state, shapes, np.int32(0)))
+    looped = [step] if probe is None else [step, probe.measure]
+    batch = batch_shapes(data, batch_size)
+    return any(slow_in_loop(jax.make_jaxpr(function)(state, batch)) for function in looped)
 
 
 def _looped(run_steps, state, data):
@@ -111,7 +111,7 @@ def rows_of(data: dict[str, np.ndarray], rows: np.ndarray) -> Any:
     return {name: v[rows] for name, v in data.items()}
 
 
-def _one_by_one(step, state, data, batch_size, feed, bootstrap):
+def _one_by_one(step, probe, state, data, batch_size, feed, bootstrap):
     """`advance` with a dispatch a step: of data on the device, or with `feed` on the host.
 
     The order of an epoch is drawn when its first step is taken. With a feed it is brought to the
@@ -124,26 +124,31 @@ def _one_by_one(step, state, data, batch_size, feed, bootstrap):
     def order_of(key, epoch):
         return epoch_order(key, epoch, examples, batch_size, bootstrap=bootstrap)
 
-    if feed is not None:
-        first = feed(data, np.arange(batch_size))
-        compiled = jax.jit(step, donate_argnums=0).lower(state, first, np.int32(0)).compile()
+    def dispatched(function, **how):
+        """`(state, order, k) -> function(state, batch of step k)`, compiled."""
+        if feed is not None:
+            first = feed(data, np.arange(batch_size))
+            compiled = jax.jit(function, **how).lower(state, first).compile()
 
-        def one(state, order, k):
-            place = (k % steps_per_epoch) * batch_size
-            rows = order[place : place + batch_size]
-            return compiled(state, feed(data, rows), np.int32(k))
-    else:
+            def one(state, order, k):
+                place = (k % steps_per_epoch) * batch_size
+                return compiled(state, feed(data, order[place : place + batch_size]))
+
+            return one
 
         def on_device(state, data, order, k):
-            return step(state, take_batch(data, order, k, batch_size), k)
+            return function(state, take_batch(data, order, k, batch_size))
 
         order = jax.eval_shape(order_of, state.key, 0)
-        compiled = (
-            jax.jit(on_device, donate_argnums=0).lower(state, data, order, np.int32(0)).compile()
-        )
+        compiled = jax.jit(on_device, **how).lower(state, data, order, np.int32(0)).compile()
+        return lambda state, order, k: compiled(state, data, order, np.int32(k))
 
-        def one(state, order, k):
-            return compiled(state, data, order, np.int32(k))
+    one, nothing = dispatched(step, donate_argnums=0), {}
+    if probe is not None:
+        nothing = jax.device_get(nothing_measured(probe, state, batch_shapes(data, batch_size)))
+        # Where the step wants it.
+        places = jax.tree.map(lambda x: x.sharding, state.probe)
+        measure = dispatched(probe.measure, out_shardings=(places, None))
 
     # The order of the epoch in progress, kept between calls.
     cache: dict[int, Any] = {}
@@ -159,8 +164,12 @@ def _one_by_one(step, state, data, batch_size, feed, bootstrap):
     def advance(state, start, count):
         rows = []
         for k in range(start, start + count):
-            state, row = one(state, order_at(state, k), k)
-            rows.append(row)
+            order, found = order_at(state, k), nothing
+            if probe is not None and (k + 1) % probe.every == 0:
+                carried, found = measure(state, order, k)
+                state = state._replace(probe=carried)
+            state, row = one(state, order, k)
+            rows.append(row | found)
         rows = jax.device_get(rows)
         return state, {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
