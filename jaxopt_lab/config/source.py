@@ -49,7 +49,7 @@ class RunData:
         """Whole batches of the training split."""
         return self.signature.samples // self.batch_size
 
-    @property
+    @functools.cached_property
     def train_sample(self) -> Split | None:
         """As many samples of training as are held out, evenly spaced; None where none are."""
         if self.train is None or self.validation is None:
