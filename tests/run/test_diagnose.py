@@ -78,6 +78,12 @@ def test_a_run_of_a_sweep_is_judged(tmp_path):
     np.testing.assert_allclose(found.config.optimizer.arguments["learning_rate"], 0.1)
     assert set(found.layers) == {"first step", "end"}
     assert found.history["train_accuracy"][-1] > 0.5
+    # A sweep under way may be writing a row: who only reads cuts nothing off.
+    with open(tmp_path / "sweep" / "runs.jsonl", "a") as file:
+        file.write('{"run": 1, "wav')
+    whole = (tmp_path / "sweep" / "runs.jsonl").read_bytes()
+    jaxopt_lab.diagnose(tmp_path / "sweep", member=1)
+    assert (tmp_path / "sweep" / "runs.jsonl").read_bytes() == whole
     for member in (None, 2, -1):
         with pytest.raises(InputError, match="name one of its runs by --member, 0 to 1, got"):
             jaxopt_lab.diagnose(tmp_path / "sweep", member=member)

@@ -69,6 +69,7 @@ def sweep(
         if folder and session.resumes:
             kept = [(p.shapes.params, p.shapes.model_state) for p in populations]
             templates = {i: t for g, t in zip(groups, kept, strict=True) for i in g.members}
+            folder.recover()
             ended = folder.ended(plan, templates)
             standings.records = [ended.get(run) for run in range(len(plan.runs))]
 

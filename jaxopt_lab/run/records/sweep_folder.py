@@ -23,7 +23,13 @@ from jaxopt_lab.core.tree import on_host
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import SWEEP, Folder, write_json
 from jaxopt_lab.run.records.history import Columns
-from jaxopt_lab.run.records.json_lines import append_lines, finite, numbers, recover_lines
+from jaxopt_lab.run.records.json_lines import (
+    append_lines,
+    finite,
+    numbers,
+    read_lines,
+    recover_lines,
+)
 from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult
 
 
@@ -53,8 +59,6 @@ class SweepFolder(Folder[Sweep]):
     def own_config(self) -> Sweep:
         self.require_there(" to resume")
         self.own_version()
-        self.waves.mkdir(exist_ok=True)
-        self.plots.mkdir(exist_ok=True)
         tables = tomllib.loads(self.config.read_text())
         # What names leave out was said when the sweep began.
         return parse_sweep(tables, source=str(self.config), say=lambda text: None)
@@ -92,10 +96,17 @@ class SweepFolder(Folder[Sweep]):
             file.flush()
             os.fsync(file.fileno())
 
+    def recover(self) -> None:
+        """Make the folder of a killed sweep ready for more; only who holds its lock may."""
+        self.waves.mkdir(exist_ok=True)
+        self.plots.mkdir(exist_ok=True)
+        for _ in recover_lines(self.runs):
+            pass
+
     def ended(self, plan: Sweep, templates: Mapping[int, Any]) -> dict[int, RunRecord]:
         """The runs that have ended; those whose files do not verify are left out, to run again."""
         rows: dict[int, dict[int, Any]] = {}
-        for row in recover_lines(self.runs):
+        for row in read_lines(self.runs):
             rows.setdefault(row["wave"], {})[row["run"]] = row
         found: dict[int, RunRecord] = {}
         for wave, members in rows.items():
