@@ -13,6 +13,7 @@ from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.commands.diagnose import show
+from jaxopt_lab.run.commands.evaluate import evaluate_runs
 from jaxopt_lab.run.commands.landscape import measure_landscape
 from jaxopt_lab.run.commands.spectrum import measure_curvature
 from jaxopt_lab.run.records.diagnosis import write_diagnosis
@@ -148,6 +149,18 @@ def test_a_line_has_the_runs_own_losses_at_its_ends(runs):
     # Two seeds are two basins.
     assert found.barriers[name] > 0.1
     json.dumps(found.as_json(), allow_nan=False)
+
+
+def test_a_checkpoint_is_looked_at_as_evaluate_does(tmp_path):
+    # Its parameters are an average, to which no statistics of training belong.
+    free = {"name": "schedule_free_sgd", "learning_rate": 0.5}
+    train = {"steps": 20, "checkpoint_every": 10}
+    config = parse_config(TABLES | {"optimizer": free, "train": train})
+    jaxopt_lab.train(config, tmp_path / "run", progress=False)
+    subject = find_subject(tmp_path / "run", step=10)
+    own = subject.loss_fn(subject.params, subject.experiment.test).mean()
+    (found,) = evaluate_runs([tmp_path / "run"], step=10).values()
+    np.testing.assert_allclose(own, found["loss"], rtol=1e-5)
 
 
 def test_between_two_runs_batch_statistics_are_those_of_the_point(runs):

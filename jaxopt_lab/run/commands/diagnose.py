@@ -68,7 +68,7 @@ def diagnose(
     layers_at = _layers_at(experiment, batch)
     layers = {"first step": layers_at(first.params, first.model_state, first)}
     if subject.params is not None:
-        layers["end"] = layers_at(subject.params, subject.model_state or {}, subject.state)
+        layers["end"] = layers_at(subject.params, subject.model_state, subject.state)
     return Diagnosis(
         subject.path,
         subject.why,
@@ -144,7 +144,6 @@ def _outputs(subject: Subject, x: np.ndarray, size: int) -> jax.Array:
     """In evaluation mode, so many samples at a time."""
     apply = jax.jit(subject.experiment.forward.evaluate)
     parts = [
-        apply(subject.params, subject.model_state or {}, x[i : i + size])
-        for i in range(0, len(x), size)
+        apply(subject.params, subject.model_state, x[i : i + size]) for i in range(0, len(x), size)
     ]
     return jnp.concatenate(parts)

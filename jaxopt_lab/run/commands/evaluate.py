@@ -1,6 +1,5 @@
 """`jaxopt-lab evaluate`: trained runs on clean and on corrupted test images, side by side."""
 
-import dataclasses
 import math
 import os
 import pathlib
@@ -21,12 +20,11 @@ from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.metrics import ROBUST
 from jaxopt_lab.core.types import Split
-from jaxopt_lab.engine import statistics_of
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import categorical, expected_calibration_error
 from jaxopt_lab.run.records.folder import write_json
 from jaxopt_lab.run.records.json_lines import finite
-from jaxopt_lab.run.records.run import Run, load_run
+from jaxopt_lab.run.records.run import Run, load_run, with_own_statistics
 from jaxopt_lab.run.terminal.progress import Progress
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -100,9 +98,7 @@ def _result(
     """What a run scores, written to its folder where it can be."""
     source = read(run.config, data_dir=data_dir)
     test = {k: v[:samples] for k, v in (source.test or {}).items()}
-    if run.state is not None:
-        own = statistics_of(assemble(run.config, source), run.state, run.params)
-        run = dataclasses.replace(run, model_state=own)
+    run = with_own_statistics(run, assemble(run.config, source))
     terminal.say(f"{run.path}: {run.why}")
     with terminal.waiting(f"evaluating {run.path} ..."):
         result: dict[str, Any] = _scores(run, test) | _attacked(run, test)

@@ -1,5 +1,6 @@
 """`jaxopt-lab landscape`: the loss around a run's parameters, or between those of several runs."""
 
+import dataclasses
 import math
 import os
 import pathlib
@@ -142,17 +143,15 @@ def draw(landscape: Landscape, path: pathlib.Path) -> None:
 
 def _with_statistics(subject: Subject, batches: Sequence[Batch]) -> Callable[[Params], jax.Array]:
     """The loss of parameters that were never trained, so with batch statistics of their own."""
-    if not jax.tree.leaves(subject.model_state):
-        return mean_loss(subject.loss_fn, batches)
     size = subject.experiment.batch_size
     x = jnp.concatenate([batch["x"] for batch in batches])
     whole = max(1, len(x) // size)
     inputs = x[: whole * size].reshape(whole, -1, *x.shape[1:])
     forward, key = subject.experiment.forward, jax.random.key(0)
-    reestimate = make_reestimate(forward, subject.params, subject.model_state or {}, inputs[0], key)
+    reestimate = make_reestimate(forward, subject.params, subject.model_state, inputs[0], key)
 
     def loss(params):
-        own = subject._replace(model_state=reestimate(params, inputs))
+        own = dataclasses.replace(subject, model_state=reestimate(params, inputs))
         return mean_loss(own.loss_fn, batches)(params)
 
     return loss

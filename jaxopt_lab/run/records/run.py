@@ -1,10 +1,10 @@
 """A trained run, read from its folder without its data."""
 
+import dataclasses
 import functools
 import os
 import pathlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -17,14 +17,14 @@ from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.source import without_data
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Model, ModelState, Params
-from jaxopt_lab.engine import Experiment, TrainState, checkpoint
+from jaxopt_lab.engine import Experiment, TrainState, checkpoint, statistics_of
 from jaxopt_lab.run.records.chosen_step import how_it_stands, why_this_step
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Run:
     """A trained run; `load_run` makes it.
 
@@ -43,17 +43,17 @@ class Run:
     """
 
     path: pathlib.Path
-    config: Config = field(repr=False)
-    signature: Signature = field(repr=False)
-    history: Mapping[str, np.ndarray] = field(repr=False)
-    summary: dict[str, Any] = field(repr=False)
-    params: Params = field(repr=False)
-    model_state: ModelState = field(repr=False)
+    config: Config = dataclasses.field(repr=False)
+    signature: Signature = dataclasses.field(repr=False)
+    history: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
+    summary: dict[str, Any] = dataclasses.field(repr=False)
+    params: Params = dataclasses.field(repr=False)
+    model_state: ModelState = dataclasses.field(repr=False)
     kept: str
     step: int
-    why: str = field(repr=False)
-    state: TrainState | None = field(repr=False)
-    experiment: Experiment = field(repr=False)
+    why: str = dataclasses.field(repr=False)
+    state: TrainState | None = dataclasses.field(repr=False)
+    experiment: Experiment = dataclasses.field(repr=False)
 
     @property
     def model(self) -> Model:
@@ -86,6 +86,16 @@ class Run:
     @functools.cached_property
     def _apply(self):
         return jax.jit(self.experiment.forward.evaluate)
+
+
+def with_own_statistics(run: Run, experiment: Experiment) -> Run:
+    """The run with the batch statistics of its parameters; `experiment` is it with its data.
+
+    A checkpoint has those of training, which belong to no average of parameters.
+    """
+    if run.state is None:
+        return run
+    return dataclasses.replace(run, model_state=statistics_of(experiment, run.state, run.params))
 
 
 def load_run(

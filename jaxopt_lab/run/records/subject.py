@@ -1,9 +1,9 @@
 """What a diagnosis looks at: a run of its own, or a run of a sweep."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +19,12 @@ from jaxopt_lab.core.types import Batch, Model, ModelState, Params
 from jaxopt_lab.engine import Experiment, TrainState
 from jaxopt_lab.run.records.folder import SWEEP, RunFolder
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
-from jaxopt_lab.run.records.run import load_run
+from jaxopt_lab.run.records.run import load_run, with_own_statistics
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 
 
-class Subject(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Subject:
     """A run with its data.
 
     Attributes:
@@ -33,7 +34,8 @@ class Subject(NamedTuple):
       history: NumPy columns, as of `Result`.
       stopped_by: "" where the run has not ended.
       why: which parameters these are and how the run stands, in words.
-      params, model_state: None where it kept none, as a diverged run.
+      params: None where it kept none, as a diverged run.
+      model_state: the model's other collections.
       state: of the newest checkpoint, where the parameters are those.
     """
 
@@ -42,9 +44,9 @@ class Subject(NamedTuple):
     experiment: Experiment
     history: Mapping[str, np.ndarray]
     stopped_by: str
-    why: str
+    why: str = ""
     params: Params | None = None
-    model_state: ModelState | None = None
+    model_state: ModelState = dataclasses.field(default_factory=dict)
     state: TrainState | None = None
 
     def batches(self, most: int, size: int | None = None) -> list[Batch]:
@@ -66,7 +68,7 @@ class Subject(NamedTuple):
     def loss_fn(self, params: Params, batch: Batch) -> jax.Array:
         """The run's own loss in evaluation mode, without penalties: one value a sample, (B,)."""
         forward = self.experiment.forward
-        outputs = forward.evaluate(params, self.model_state or {}, batch["x"])
+        outputs = forward.evaluate(params, self.model_state, batch["x"])
         return self.experiment.loss(outputs, batch["y"])
 
     def require_params(self, command: str) -> Params:
@@ -110,18 +112,16 @@ def find_subject(
     source = read(config, data_dir=data_dir, model=model)
     folder.require_data(source.signature)
     stopped_by = folder.own_summary().get("stopped_by", "")
+    experiment, history = assemble(config, source), LoggedHistory(folder.metrics)
+    subject = Subject(folder.path, config, experiment, history, stopped_by)
     try:
-        run = load_run(path, model=model, step=step)
+        run = with_own_statistics(load_run(path, model=model, step=step), experiment)
     except InputError:
         if stopped_by != "diverged" or step is not None:
             raise
-        why, kept = "the run diverged and kept no parameters", {}
-    else:
-        why = run.why
-        kept = {"params": run.params, "model_state": run.model_state, "state": run.state}
-    experiment = assemble(config, source)
-    history = LoggedHistory(folder.metrics)
-    return Subject(folder.path, config, experiment, history, stopped_by, why, **kept)
+        return dataclasses.replace(subject, why="the run diverged and kept no parameters")
+    kept = {name: getattr(run, name) for name in ("why", "params", "model_state", "state")}
+    return dataclasses.replace(subject, **kept)
 
 
 def _of_sweep(
@@ -159,5 +159,5 @@ def _of_sweep(
         record.stopped_by,
         f"run {member} of a sweep, {record.stopped_by} at step {record.steps:,}",
         record.params,
-        record.model_state,
+        record.model_state or {},
     )
