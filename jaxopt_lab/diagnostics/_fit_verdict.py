@@ -11,30 +11,30 @@ Kind = Literal["diverged", "still improving", "overfitting", "underfitting", "go
 
 REMEDIES: dict[Kind, tuple[str, ...]] = {
     "diverged": (
-        "a smaller learning rate, or a warm-up to it",
-        "clipping of the gradient's norm",
-        "an initialization that keeps the variance of every layer, and normalization",
+        "A smaller learning rate, or a warm-up to it.",
+        "Clipping of the gradient's norm.",
+        "An initialization that keeps the variance of every layer, and normalization.",
     ),
     "still improving": (
-        "more epochs",
-        "a larger learning rate, or a schedule that decays later",
-        "momentum or an adaptive method",
+        "More epochs.",
+        "A larger learning rate, or a schedule that decays later.",
+        "Momentum or an adaptive method.",
     ),
     "overfitting": (
-        "more data",
-        "augmentation, which is data of the vicinity: noise, crops and flips, Cutout, Mixup",
-        "regularization: weight decay, dropout",
-        "early stopping",
-        "a smaller network",
+        "More data.",
+        "Augmentation, which is data of the vicinity: noise, crops and flips, Cutout, Mixup.",
+        "Regularization: weight decay, dropout.",
+        "Early stopping.",
+        "A smaller network.",
     ),
     "underfitting": (
-        "a larger network: wider, deeper, or residual",
-        "less regularization and augmentation",
-        "another learning rate, more epochs, another optimizer",
-        "an initialization and normalization that let the gradient through",
+        "A larger network: wider, deeper, or residual.",
+        "Less regularization and augmentation.",
+        "Another learning rate, more epochs, another optimizer.",
+        "An initialization and normalization that let the gradient through.",
     ),
     "good fit": (),
-    "unknown": ("hold out a validation split, such as data.validation = 0.15",),
+    "unknown": ("Hold out a validation split, such as data.validation = 0.15.",),
 }
 
 # Of the margin over chance that training samples show, the part that held-out ones must show too.

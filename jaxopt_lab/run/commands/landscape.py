@@ -1,6 +1,7 @@
 """`jaxopt-lab landscape`: the loss around a run's parameters, or between those of several runs."""
 
 import dataclasses
+import functools
 import math
 import os
 import pathlib
@@ -17,7 +18,7 @@ from jaxopt_lab.core.types import Batch, Model, Params
 from jaxopt_lab.diagnostics import (
     Surface,
     filter_normalized,
-    interpolation,
+    linear_mode_connectivity,
     loss_surface,
     mean_loss,
 )
@@ -38,34 +39,22 @@ class Landscape(NamedTuple):
       surface: of one run, around its parameters.
       lines: of several, `{"a to b": (points,)}`, from the first to each other one: at its ends the
         losses of the runs themselves; between them batch statistics are re-estimated.
+      barriers: how high each line rises above the straight one between its ends.
     """
 
     paths: tuple[pathlib.Path, ...]
     samples: int
     surface: Surface | None
     lines: Mapping[str, np.ndarray]
-
-    @property
-    def barriers(self) -> dict[str, float]:
-        """How high each line rises above the straight line between its ends (Frankle, 2020)."""
-        found = {}
-        for name, values in self.lines.items():
-            straight = np.linspace(values[0], values[-1], len(values))
-            found[name] = float(np.max(values - straight))
-        return found
+    barriers: Mapping[str, float]
 
     def as_json(self) -> dict[str, Any]:
         """Strings, numbers and lists, as `--json` prints them."""
-        found: dict[str, Any] = {
-            "runs": [str(path) for path in self.paths],
-            "samples": self.samples,
-        }
+        found: dict[str, Any] = {"runs": [*map(str, self.paths)], "samples": self.samples}
         if self.surface is not None:
-            fields = self.surface._asdict().items()
-            found["surface"] = {name: np.asarray(value).tolist() for name, value in fields}
-        if self.lines:
-            found["barriers"] = self.barriers
-            found["lines"] = {name: values.tolist() for name, values in self.lines.items()}
+            found["surface"] = self.surface._asdict()
+        else:
+            found |= {"barriers": self.barriers, "lines": self.lines}
         return finite(found)
 
     def as_drawing(self) -> dict[str, Any]:
@@ -121,17 +110,22 @@ def measure_landscape(
         keys = jax.random.split(jax.random.key(seed))
         directions = tuple(filter_normalized(key, params[0]) for key in keys)
         around = jax.jit(lambda p, d: loss_surface(losses[0], p, d, steps=points, extent=extent))
-        return Landscape(paths, count, around(params[0], directions), {})
+        return Landscape(paths, count, around(params[0], directions), {}, {})
     inside = _with_statistics(first, batches)
-    lines = {}
+    lines, barriers = {}, {}
     for path, own, loss in zip(paths[1:], params[1:], losses[1:], strict=True):
 
-        def between(a, b, loss=loss):
-            path = interpolation(inside, a, b, points=points).values
-            return path.at[0].set(losses[0](a)).at[-1].set(loss(b))
+        def at(place, loss=loss):
+            """The loss at (parameters, share of the way): at both ends that of the run itself."""
+            params, share = place
+            which = jnp.where(share == 0, 0, jnp.where(share == 1, 2, 1))
+            return jax.lax.switch(which, (losses[0], inside, loss), params)
 
-        lines[f"{paths[0].name} to {path.name}"] = np.asarray(jax.jit(between)(params[0], own))
-    return Landscape(paths, count, None, lines)
+        between = jax.jit(functools.partial(linear_mode_connectivity, at, points=points))
+        found = between((params[0], jnp.zeros([])), (own, jnp.ones([])))
+        name = f"{paths[0].name} to {path.name}"
+        lines[name], barriers[name] = np.asarray(found.path.values), float(found.barrier)
+    return Landscape(paths, count, None, lines, barriers)
 
 
 def draw(landscape: Landscape, path: pathlib.Path) -> None:

@@ -33,7 +33,7 @@ RHO = 0.05
 """The radius of SAM's sharpness."""
 
 
-class Curvature(NamedTuple):
+class LossCurvature(NamedTuple):
     """What the Hessian of a run's loss is like; `measure_curvature` makes it.
 
     Attributes:
@@ -50,10 +50,10 @@ class Curvature(NamedTuple):
     path: pathlib.Path
     why: str
     samples: int
-    loss: float
+    loss: jax.Array
     top: TopEigenvalues
     trace: Trace
-    sharpness: float
+    sharpness: jax.Array
     spectrum: Spectrum
 
     def as_json(self) -> dict[str, Any]:
@@ -63,18 +63,14 @@ class Curvature(NamedTuple):
             "why": self.why,
             "samples": self.samples,
             "loss": self.loss,
-            "eigenvalues": np.asarray(self.top.values).tolist(),
-            "residuals": np.asarray(self.top.residuals).tolist(),
-            "least_eigenvalue": float(self.top.least),
-            "greatest_eigenvalue": float(self.top.greatest),
-            "trace": float(self.trace.estimate),
-            "trace_error": float(self.trace.error),
+            "eigenvalues": self.top.values,
+            "residuals": self.top.residuals,
+            "least_eigenvalue": self.top.least,
+            "greatest_eigenvalue": self.top.greatest,
+            "trace": self.trace.estimate,
+            "trace_error": self.trace.error,
             f"sam_sharpness_{RHO}": self.sharpness,
-            "density": {
-                "grid": np.asarray(self.spectrum.grid).tolist(),
-                "density": np.asarray(self.spectrum.density).tolist(),
-                "width": float(self.spectrum.width),
-            },
+            "density": {n: getattr(self.spectrum, n) for n in ("grid", "density", "width")},
         }
         return finite(found)
 
@@ -88,7 +84,7 @@ def measure_curvature(
     step: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     model: Model | None = None,
-) -> Curvature:
+) -> LossCurvature:
     """The curvature of a run's loss on training samples, in evaluation mode.
 
     The samples are evenly spaced, and the same at every call, so that two runs can be compared.
@@ -115,29 +111,19 @@ def measure_curvature(
     def measured(params):
         product = mean_hessian(subject.loss_fn, params, batches)
         loss = mean_loss(subject.loss_fn, batches)
-        iterations = max(55, top)
         return (
             loss(params),
-            top_eigenvalues(product, params, keys[0], top, iterations=iterations),
+            top_eigenvalues(product, params, keys[0], top, iterations=50 + top),
             trace(product, params, keys[1], samples=30),
             sam_sharpness(loss, params, rho=RHO),
             hessian_spectrum(product, params, keys[2], probes=4, steps=40),
         )
 
-    loss, eigenvalues, of_trace, sharpness, density = measured(params)
-    return Curvature(
-        path=subject.path,
-        why=subject.why,
-        samples=sum(len(batch["y"]) for batch in batches),
-        loss=float(loss),
-        top=eigenvalues,
-        trace=of_trace,
-        sharpness=float(sharpness),
-        spectrum=density,
-    )
+    count = sum(len(batch["y"]) for batch in batches)
+    return LossCurvature(subject.path, subject.why, count, *measured(params))
 
 
-def show(curvature: Curvature, terminal: Progress) -> None:
+def show(curvature: LossCurvature, terminal: Progress) -> None:
     """Print the eigenvalues, each with how far it is from one, and what sums them up."""
     terminal.say(f"{curvature.path}: {curvature.why}")
     top = curvature.top
@@ -151,7 +137,7 @@ def show(curvature: Curvature, terminal: Progress) -> None:
     terminal.closing_table(title, rows)
 
 
-def write_spectrum(curvature: Curvature) -> pathlib.Path:
+def write_spectrum(curvature: LossCurvature) -> pathlib.Path:
     """Write `plots/spectrum.png` into the run's folder."""
     from jaxopt_lab.plots import spectral_density  # here: matplotlib takes long to import
 

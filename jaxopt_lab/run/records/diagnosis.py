@@ -18,7 +18,6 @@ from jaxopt_lab.diagnostics import (
     GradientFlow,
     Verdict,
 )
-from jaxopt_lab.run.records.fit import as_json
 from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.report import drawn_into, fill_page
 
@@ -82,9 +81,10 @@ class Diagnosis:
         found = [*self.fit.remedies]
         for _, verdict in self.verdicts():
             found += verdict.remedies
-        return tuple(dict.fromkeys(text[:1].upper() + text[1:].rstrip(".") for text in found))
+        return tuple(dict.fromkeys(found))
 
     def verdicts(self) -> Iterator[tuple[tuple[str, str], Verdict]]:
+        """Of what and when, `("gradients", "end")` for one, and the verdict."""
         for when, layers in self.layers.items():
             yield ("gradients", when), layers.gradients
             if layers.activations is not None:
@@ -95,30 +95,18 @@ class Diagnosis:
         found = {
             "run": str(self.path),
             "why": self.why,
-            "fit": as_json(self.fit),
-            "layers": {when: _layers_as_json(layers) for when, layers in self.layers.items()},
-            "calibration": self.calibration and _arrays_as_json(self.calibration._asdict()),
+            "fit": self.fit._asdict(),
+            "layers": {when: _by_name(layers) for when, layers in self.layers.items()},
+            "calibration": self.calibration and self.calibration._asdict(),
         }
         return finite(found)
 
 
-def _layers_as_json(layers: Layers) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, arrays, verdict in (
-        ("gradients", layers.flow, layers.gradients),
-        ("activations", layers.health, layers.activations),
-    ):
-        found[name] = verdict and verdict._asdict() | {
-            "remedies": list(verdict.remedies),
-            "by_layer": _arrays_as_json(dataclasses.asdict(arrays)),
-        }
-    return found
-
-
-def _arrays_as_json(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _by_name(layers: Layers) -> dict[str, Any]:
     return {
-        name: np.asarray(value).tolist() if hasattr(value, "dtype") else list(value)
-        for name, value in fields.items()
+        "gradients": layers.gradients._asdict() | {"by_layer": vars(layers.flow)},
+        "activations": layers.activations
+        and layers.activations._asdict() | {"by_layer": vars(layers.health)},
     }
 
 

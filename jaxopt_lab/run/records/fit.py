@@ -1,7 +1,6 @@
 """The verdict on a run's fit, from its own log."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -18,8 +17,3 @@ def judge_fit(
     return fit_verdict(
         history, (train, held_out), classes=len(experiment.classes), diverged=diverged
     )
-
-
-def as_json(verdict: FitVerdict) -> dict[str, Any]:
-    """What `summary.json` holds of it."""
-    return verdict._asdict() | {"remedies": list(verdict.remedies)}

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, TextIO
 
+import jax
 import numpy as np
 
 
@@ -84,10 +85,12 @@ def as_rows(columns: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
 
 
 def finite(value: Any) -> Any:
-    """What is not finite as None, in mappings and lists too, for JSON has no NaN."""
+    """As JSON has it, which has no NaN: arrays as lists, and what is not finite as None."""
     if isinstance(value, Mapping):
         return {k: finite(v) for k, v in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, np.ndarray | jax.Array):
+        return finite(np.asarray(value).tolist())
+    if isinstance(value, list | tuple):
         return [finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

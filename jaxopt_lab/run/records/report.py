@@ -56,10 +56,12 @@ def write_report(
         loss_curve,
     )
 
-    drawn = [loss_curve, accuracy_curve, learning_rate_curve, curvature_curve]
-    for column, plot in (("accuracy", accuracy_curve), ("top_eigenvalue", curvature_curve)):
-        if column not in history:
-            drawn.remove(plot)
+    needs = {accuracy_curve: "accuracy", curvature_curve: "top_eigenvalue"}
+    drawn = [
+        plot
+        for plot in (loss_curve, accuracy_curve, learning_rate_curve, curvature_curve)
+        if plot not in needs or needs[plot] in history
+    ]
     page = fill_page(
         title=f"{config.data.source.name} / {config.model.name} / {config.optimizer.name}",
         verdict=_verdict(summary),
