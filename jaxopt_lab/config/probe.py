@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.config.schema import Config
+from jaxopt_lab.core.norm import norm
 from jaxopt_lab.core.types import Batch, Loss, Params
 from jaxopt_lab.engine import Forward, Probe, TrainState
 from jaxopt_lab.linalg import hessian_operator
@@ -60,14 +61,14 @@ def _power(product: Callable[[Params], Params], vector: Params) -> tuple[Params,
 
     image, value = jax.lax.fori_loop(0, POWER_STEPS, body, (vector, jnp.zeros([], float)))
     # A matrix of zeros has no direction: the one before is as good as any.
-    lost = optax.tree.norm(image) == 0
+    lost = norm(image).size == 0
     kept = jax.tree.map(lambda a, b: jnp.where(lost, a, b), vector, image)
     return _of_length_1(kept), value
 
 
 def _of_length_1(tree: Params) -> Params:
-    length = optax.tree.norm(tree)
-    return jax.tree.map(lambda x: (x / jnp.where(length > 0, length, 1)).astype(x.dtype), tree)
+    share = norm(tree).reciprocal
+    return jax.tree.map(lambda x: (share * x).astype(x.dtype), tree)
 
 
 def _noise(gradient: Callable[[Params, Batch], Params], params: Params, batch: Batch) -> jax.Array:

@@ -42,6 +42,11 @@ class Norm(NamedTuple):
     inverse: jax.Array
     size: jax.Array
 
+    @property
+    def reciprocal(self) -> jax.Array:
+        """What makes the tree one of length 1; finite where it is zeros, which it leaves zeros."""
+        return self.inverse / jnp.where(self.size > 0, self.size, 1)
+
 
 def norm(tree: Any, least: jax.typing.ArrayLike = 0.0) -> Norm:
     """The norm of all leaves together, in float32 or wider.

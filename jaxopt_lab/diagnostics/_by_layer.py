@@ -3,6 +3,7 @@
 from jaxopt_lab.core.tree import flatten_with_names
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.diagnostics._restricted import Restricted, restricted
+from jaxopt_lab.diagnostics.layers import layer_of, names_by_layer
 from jaxopt_lab.linalg import Product
 
 
@@ -20,8 +21,7 @@ def by_layer(product: Product, params: Params) -> dict[str, Restricted]:
     Returns:
       `{path of the layer: Restricted(product, like)}`, in the order of the leaves.
     """
-    layers = {path: path.rpartition("/")[0] or path for path in flatten_with_names(params)}
     return {
-        layer: restricted(product, params, lambda path, layer=layer: layers[path] == layer)
-        for layer in dict.fromkeys(layers.values())
+        layer: restricted(product, params, lambda path, layer=layer: layer_of(path) == layer)
+        for layer in names_by_layer(flatten_with_names(params))
     }

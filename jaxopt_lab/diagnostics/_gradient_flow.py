@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.diagnostics.layers import by_layer, l2_and_rms, trained_leaves
+from jaxopt_lab.diagnostics.layers import l2_and_rms, names_by_layer, trained_leaves
 
 _STATIC = {"static": True}
 
@@ -81,7 +81,7 @@ def gradient_flow(
     given = {"params": leaves, "grads": _fitting("grads", grads, leaves)}
     if updates is not None:
         given["updates"] = _fitting("updates", updates, leaves)
-    layers = by_layer(leaves)
+    layers = names_by_layer(leaves)
     names = _ordered(tuple(layers), order)
     rows = {
         what: [[tree[name] for name in layers[layer]] for layer in names]

@@ -1,25 +1,18 @@
 """Whether activations die, saturate, vanish or explode."""
 
-from typing import Annotated
-
-import jax
 import numpy as np
 
-from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.ranges import Probability, Range, checked
+from jaxopt_lab.core.ranges import Probability, checked
 from jaxopt_lab.diagnostics._activation_health import ActivationHealth
-from jaxopt_lab.diagnostics.verdict import DIVERGED, Verdict
-
-Factor = Annotated[float, Range(1, low_open=True)]
-
-_KEEP_VARIANCE = (
-    "Initialize so that variances are kept: He for ReLU and its kin, Glorot for tanh, orthogonal "
-    "or LSUV for any activation."
+from jaxopt_lab.diagnostics.verdict import (
+    DIVERGED,
+    KEEP_VARIANCE,
+    NORMALIZE,
+    Factor,
+    Verdict,
+    on_host,
 )
-_NORMALIZE = (
-    "Normalize before the activation: batch normalization, or layer or group normalization where "
-    "batches are small."
-)
+
 _REMEDIES = {
     "healthy": (),
     "diverged": DIVERGED,
@@ -28,22 +21,22 @@ _REMEDIES = {
         "unit never comes back.",
         "Replace ReLU by its kin without a flat side, such as leaky ReLU, PReLU or ELU.",
         "Initialize with He's variance and biases of zero or a little above.",
-        _NORMALIZE,
+        NORMALIZE,
     ),
     "saturated": (
         "Scale the first weights down: Glorot for tanh and sigmoid, or LSUV.",
-        _NORMALIZE,
+        NORMALIZE,
         "Replace sigmoid and tanh by ReLU or its kin in the hidden layers.",
         "Standardize the inputs to mean 0 and variance 1.",
     ),
     "vanishing": (
-        _KEEP_VARIANCE,
-        _NORMALIZE,
+        KEEP_VARIANCE,
+        NORMALIZE,
         "Add residual connections, which carry the signal without a factor.",
     ),
     "exploding": (
-        _KEEP_VARIANCE,
-        _NORMALIZE,
+        KEEP_VARIANCE,
+        NORMALIZE,
         "Standardize the inputs to mean 0 and variance 1.",
         "Scale the branches of residual blocks down at the start, or normalize them.",
     ),
@@ -89,27 +82,10 @@ def judge_activation_health(
     Reference: Glorot and Bengio, 2010, https://proceedings.mlr.press/v9/glorot10a.html; Lu et al.,
     2019, https://arxiv.org/abs/1903.06733
     """
-    try:
-        rms, spread, died, flat, sides = (
-            np.asarray(a, np.float64)
-            for a in (
-                health.input_rms,
-                health.input_spread,
-                health.dead,
-                health.saturated,
-                health.sides,
-            )
-        )
-    except jax.errors.TracerArrayConversionError:
-        raise InputError(
-            "judge_activation_health: health must be of arrays that are computed, got traced ones: "
-            "return it from jit and judge it outside"
-        ) from None
-    if rms.shape != (len(health.layers),):
-        raise InputError(
-            f"judge_activation_health: health must be of one network, ({len(health.layers)},) "
-            f"numbers, got {rms.shape}: take one with jax.tree.map(lambda a: a[i], health)"
-        )
+    names = ("input_rms", "input_spread", "dead", "saturated", "sides")
+    columns = {name: getattr(health, name) for name in names}
+    rows = on_host("judge_activation_health", "health", health.layers, columns)
+    rms, spread, died, flat, sides = (rows[name] for name in names)
     is_output = (np.arange(len(flat)) == len(flat) - 1) & (len(flat) > 1)
     flat = np.where((sides == 2) & ~is_output, flat, 0)
     # An output layer that starts at zero is no fault.

@@ -1,33 +1,32 @@
 """Whether gradients vanish or explode on their way to the input."""
 
-from typing import Annotated
-
-import jax
 import numpy as np
 
-from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.ranges import Positive, Range, checked
+from jaxopt_lab.core.ranges import Positive, checked
 from jaxopt_lab.diagnostics._gradient_flow import GradientFlow
-from jaxopt_lab.diagnostics.verdict import DIVERGED, Verdict
-
-Factor = Annotated[float, Range(1, low_open=True)]
+from jaxopt_lab.diagnostics.verdict import (
+    DIVERGED,
+    KEEP_VARIANCE,
+    NORMALIZE,
+    Factor,
+    Verdict,
+    on_host,
+)
 
 # Below these many steps between layers a factor per layer says nothing: the last layer of a small
 # network has a larger gradient than the others in health too.
 _FEWEST = 4
 
 _VANISHING = (
-    "Initialize so that variances are kept: orthogonal or LSUV for any activation, He for ReLU and "
-    "its kin, Glorot for tanh.",
+    KEEP_VARIANCE,
     "Replace sigmoid and tanh by ReLU or its kin, such as leaky ReLU, ELU, GELU or SiLU.",
     "Add residual connections, which give the gradient a path without a factor.",
-    "Normalize: batch normalization, or layer or group normalization where batches are small.",
+    NORMALIZE,
 )
 _EXPLODING = (
     "Clip the gradients by their global norm.",
-    "Initialize so that variances are kept: He for ReLU and its kin, Glorot for tanh, orthogonal "
-    "or LSUV for any activation.",
-    "Normalize: batch normalization, or layer or group normalization where batches are small.",
+    KEEP_VARIANCE,
+    NORMALIZE,
     "Lower the learning rate, or warm it up.",
 )
 
@@ -76,7 +75,8 @@ def judge_gradient_flow(
     Reference: Glorot and Bengio, 2010, https://proceedings.mlr.press/v9/glorot10a.html; Pascanu et
     al., 2013, https://arxiv.org/abs/1211.5063
     """
-    rows = _host(flow)
+    columns = {name: getattr(flow, name) for name in ("param_l2", "grad_l2", "update_l2")}
+    rows = on_host("judge_gradient_flow", "flow", flow.layers, columns)
     finite = np.isfinite([rows["param_l2"], rows["grad_l2"]]).all(0)
     finite &= ~np.isinf(rows["update_l2"])
     if not np.isnan(rows["update_l2"]).all():  # all NaN are updates that were not given
@@ -108,22 +108,3 @@ def judge_gradient_flow(
     remedies = {"vanishing": _VANISHING, "exploding": _EXPLODING, "healthy": ()}[kind]
     layer = None if kind == "healthy" else flow.layers[chosen[at]]
     return Verdict(kind, layer, {k: float(v) for k, v in evidence.items()}, remedies)
-
-
-def _host(flow: GradientFlow) -> dict[str, np.ndarray]:
-    try:
-        rows = {
-            name: np.asarray(getattr(flow, name), np.float64)
-            for name in ("param_l2", "grad_l2", "update_l2")
-        }
-    except jax.errors.TracerArrayConversionError:
-        raise InputError(
-            "judge_gradient_flow: flow must be of arrays that are computed, got traced ones: "
-            "return the flow from jit and judge it outside"
-        ) from None
-    if rows["grad_l2"].shape != (len(flow.layers),):
-        raise InputError(
-            f"judge_gradient_flow: flow must be of one network, ({len(flow.layers)},) numbers, got "
-            f"{rows['grad_l2'].shape}: take one with jax.tree.map(lambda a: a[i], flow)"
-        )
-    return rows

@@ -76,15 +76,13 @@ def keskar_sharpness(
     def project(z):
         if ball == "box":
             return jax.tree.map(lambda z, bound: jnp.clip(z, -bound, bound), z, bounds)
-        length = norm(z)
-        return _scaled(z, jnp.minimum(1, epsilon * length.inverse / _divisor(length.size)))
+        return _scaled(z, jnp.minimum(1, epsilon * norm(z).reciprocal))
 
     def ascend(z, grads):
         if ball == "box":
             moves = jax.tree.map(lambda g, bound: bound * jnp.sign(g), widen(grads), bounds)
         else:
-            length = norm(grads)
-            moves = _scaled(widen(grads), epsilon * length.inverse / _divisor(length.size))
+            moves = _scaled(widen(grads), epsilon * norm(grads).reciprocal)
         return project(jax.tree.map(lambda z, move: z + step_size * move, z, moves))
 
     def at(z):
@@ -116,10 +114,6 @@ def _better(value, z, best, best_z):
     higher = ~(value <= best)
     kept = jax.tree.map(lambda a, b: jnp.where(higher, a, b), z, best_z)
     return jnp.where(higher, value, best), kept
-
-
-def _divisor(size):
-    return jnp.where(size > 0, size, 1)
 
 
 def _scaled(tree, factor):

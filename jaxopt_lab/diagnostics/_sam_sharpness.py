@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 
 from jaxopt_lab.core.norm import norm
 from jaxopt_lab.core.ranges import NonNegative, checked
@@ -43,8 +42,6 @@ def sam_sharpness(
     objective = scalar("sam_sharpness", objective)
     with jax.default_matmul_precision("highest"):
         loss, grads = jax.value_and_grad(objective)(params)
-        length = norm(grads)
-        # Where the gradient is 0 nothing moves.
-        share = length.inverse / jnp.where(length.size > 0, length.size, 1)
+        share = norm(grads).reciprocal  # where the gradient is 0 nothing moves
         uphill = jax.tree.map(lambda g: g * share.astype(g.dtype), grads)
         return objective(displaced(params, (uphill,), (rho,))) - loss

@@ -1,6 +1,6 @@
 """Which leaves of a pytree of parameters are one layer, what it is called, and how large it is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -41,7 +41,7 @@ def layer_of(name: str) -> str:
     return name.rpartition("/")[0] or name
 
 
-def by_layer(names: Any) -> dict[str, list[str]]:
+def names_by_layer(names: Iterable[str]) -> dict[str, list[str]]:
     """`{layer: names of its leaves}`, layers in the order in which they first come."""
     layers: dict[str, list[str]] = {}
     for name in names:

@@ -1,7 +1,15 @@
-"""What a judgment of a network says."""
+"""What a judgment of a network says, and what those of layers have in common."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.ranges import Range
+
+Factor = Annotated[float, Range(1, low_open=True)]
 
 
 class Verdict(NamedTuple):
@@ -27,3 +35,35 @@ DIVERGED = (
     "Look for a logarithm, a root or a quotient of zero in the loss and in the inputs.",
 )
 """What to do about numbers that are not finite."""
+
+KEEP_VARIANCE = (
+    "Initialize so that variances are kept: He for ReLU and its kin, Glorot for tanh, orthogonal "
+    "or LSUV for any activation."
+)
+NORMALIZE = (
+    "Normalize: batch normalization, or layer or group normalization where batches are small."
+)
+
+
+def on_host(
+    method: str, argument: str, layers: tuple[str, ...], columns: Mapping[str, jax.Array]
+) -> dict[str, np.ndarray]:
+    """The columns, a number a layer each, in float64.
+
+    Raises:
+      InputError: where they are traced, or of several networks.
+    """
+    try:
+        found = {name: np.asarray(column, np.float64) for name, column in columns.items()}
+    except jax.errors.TracerArrayConversionError:
+        raise InputError(
+            f"{method}: {argument} must be of arrays that are computed, got traced ones: "
+            "return it from jit and judge it outside"
+        ) from None
+    shapes = {column.shape for column in found.values()}
+    if shapes != {(len(layers),)}:
+        raise InputError(
+            f"{method}: {argument} must be of one network, ({len(layers)},) numbers, got "
+            f"{shapes.pop()}: take one with jax.tree.map(lambda a: a[i], {argument})"
+        )
+    return found
