@@ -454,15 +454,8 @@ def _diagnose(options: argparse.Namespace) -> int:
 
     from jaxopt_lab.run.commands.diagnose import diagnose, show
     from jaxopt_lab.run.records.diagnosis import write_diagnosis
-    from jaxopt_lab.run.terminal.progress import Progress
 
-    found = diagnose(options.run, **_subject(options))
-    if options.json:
-        _print_json(found.as_json())
-        return DONE
-    show(found, Progress())
-    print(f"wrote {write_diagnosis(found)}")
-    return DONE
+    return _tell(options, diagnose(options.run, **_subject(options)), show, write_diagnosis)
 
 
 def _spectrum(options: argparse.Namespace) -> int:
@@ -471,17 +464,11 @@ def _spectrum(options: argparse.Namespace) -> int:
     use_compilation_cache()
 
     from jaxopt_lab.run.commands.spectrum import measure_curvature, show, write_spectrum
-    from jaxopt_lab.run.terminal.progress import Progress
 
     found = measure_curvature(
         options.run, samples=options.samples, top=options.top, **_subject(options)
     )
-    if options.json:
-        _print_json(found.as_json())
-        return DONE
-    show(found, Progress())
-    print(f"wrote {write_spectrum(found)}")
-    return DONE
+    return _tell(options, found, show, write_spectrum)
 
 
 def _landscape(options: argparse.Namespace) -> int:
@@ -489,7 +476,7 @@ def _landscape(options: argparse.Namespace) -> int:
 
     use_compilation_cache()
 
-    from jaxopt_lab.run.commands.landscape import draw, measure_landscape
+    from jaxopt_lab.run.commands.landscape import draw, measure_landscape, show
     from jaxopt_lab.run.records.pictures import require_png_path
 
     path = pathlib.Path(options.output or "landscape.png")
@@ -501,24 +488,30 @@ def _landscape(options: argparse.Namespace) -> int:
         extent=options.extent,
         data_dir=options.data_dir,
     )
-    if options.json:
-        _print_json(found.as_json())
-        return DONE
-    for name, height in found.barriers.items():
-        print(f"{name}: a barrier of {height:.4g}")
-    draw(found, path)
-    print(f"wrote {path}")
-    return DONE
+    return _tell(options, found, show, lambda found: draw(found, path))
 
 
 def _subject(options: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in ("member", "step", "data_dir")}
 
 
-def _print_json(found: dict[str, Any]) -> None:
+def _tell(
+    options: argparse.Namespace,
+    found: Any,
+    show: Callable[[Any, Any], None],
+    write: Callable[[Any], pathlib.Path],
+) -> int:
+    """Print what was found as JSON, or in words, and then write it to a file."""
     import json
 
-    print(json.dumps(found, indent=1, allow_nan=False))
+    from jaxopt_lab.run.terminal.progress import Progress
+
+    if options.json:
+        print(json.dumps(found.as_json(), indent=1, allow_nan=False))
+    else:
+        show(found, Progress())
+        print(f"wrote {write(found)}")
+    return DONE
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ from jaxopt_lab.engine import make_reestimate
 from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.subject import Subject, find_subject
+from jaxopt_lab.run.terminal.progress import Progress
 
 MOST_POINTS = 501
 
@@ -128,11 +129,18 @@ def measure_landscape(
     return Landscape(paths, count, None, lines, barriers)
 
 
-def draw(landscape: Landscape, path: pathlib.Path) -> None:
+def show(landscape: Landscape, terminal: Progress) -> None:
+    """Print how high the barriers are."""
+    for name, height in landscape.barriers.items():
+        terminal.say(f"{name}: a barrier of {height:.4g}")
+
+
+def draw(landscape: Landscape, path: pathlib.Path) -> pathlib.Path:
     """Write the picture, a PNG file."""
     from jaxopt_lab.plots import loss_surface as surface  # here: matplotlib takes long to import
 
     write_figure(path, surface(landscape.as_drawing()))
+    return path
 
 
 def _with_statistics(subject: Subject, batches: Sequence[Batch]) -> Callable[[Params], jax.Array]:
