@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
+from jaxopt_lab.plots.panels import panels
 
 
 def batch_size_curve(scan: Mapping[str, object]) -> Figure:
@@ -21,18 +22,15 @@ def batch_size_curve(scan: Mapping[str, object]) -> Figure:
 
     Reference: McCandlish et al., 2018, https://arxiv.org/abs/1812.06162.
     """
-    figure = Figure(figsize=(8.4, 3.6), dpi=144, layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = panels(8.4, 3.6, columns=2)
     size = np.asarray(scan.get("batch_size", np.zeros(0)), float)
-    panels = (
+    both = (
         (left, "score", str(scan.get("score_name", "loss")), TRAIN),
         (right, "noise_scale", "gradient noise scale, samples", VALIDATION),
     )
-    for axes, name, label, color in panels:
+    for axes, name, label, color in both:
         axes.set_xlabel("batch size")
         axes.set_ylabel(label)
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
         values = np.asarray(scan.get(name, np.zeros(0)), float)
         if len(values) and len(values) == len(size):
             axes.plot(size, values, color=color, marker="o", markersize=4)

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
+from jaxopt_lab.plots.panels import panels
 
 
 def curvature_curve(history: Mapping[str, np.ndarray]) -> Figure:
@@ -25,11 +26,7 @@ def curvature_curve(history: Mapping[str, np.ndarray]) -> Figure:
 
     Reference: Cohen et al., 2021, https://arxiv.org/abs/2103.00065
     """
-    figure = Figure(figsize=(6.4, 5.0), dpi=144, layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    for axes in (above, below):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+    figure, (above, below) = panels(6.4, 5.0, 2, sharex=True, height_ratios=(3, 2))
     above.set_ylabel("largest eigenvalue")
     below.set_ylabel("noise scale, samples")
     below.set_xlabel("step")

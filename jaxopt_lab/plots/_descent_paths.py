@@ -7,6 +7,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from jaxopt_lab.plots.panels import bare
+
 # Told apart by readers with any color vision (Okabe and Ito), and on a pale ground.
 COLORS = ("#555555", "#D55E00", "#E69F00", "#009E73", "#0072B2", "#CC2F8B")
 LEVELS = 18
@@ -57,8 +59,7 @@ def descent_paths(surface: Mapping) -> Figure:
     right.set_xlabel("step")
     right.set_ylabel("objective above its minimum")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.grid(alpha=0.25)
-    right.spines[["top", "right"]].set_visible(False)
+    bare(right)
     for axes in (left, right):
         axes.tick_params(labelsize=12)
         axes.xaxis.label.set_size(14)

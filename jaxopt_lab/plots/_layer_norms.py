@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from jaxopt_lab.plots.panels import panels
+
 # Told apart by color (Okabe and Ito), by marker and by line, so in black and white too.
 LINES = (
     ("param_rms", "parameters", "#0072B2", "s", "-"),
@@ -32,10 +34,7 @@ def layer_norms(flow: Mapping) -> Figure:
 
     Reference: Okabe and Ito, 2008, https://jfly.uni-koeln.de/color/ (the colors).
     """
-    figure = Figure(figsize=(7.2, 4.2), dpi=144, layout="constrained")
-    axes = figure.subplots()
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure, axes = panels(7.2, 4.2)
     axes.set_ylabel("root mean square")
     axes.set_yscale("log")
     if "title" in flow:

@@ -9,6 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from jaxopt_lab.plots.curves import TRAIN
+from jaxopt_lab.plots.panels import bare
 
 LEVELS = 14
 # Dark is low: the lightness falls evenly, so that gray prints keep the order.
@@ -95,8 +96,7 @@ def _path(axes: Axes, path: np.ndarray) -> None:
 
 
 def _curves(axes: Axes, x: np.ndarray, values: object) -> None:
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    bare(axes)
     style = {"linewidth": 1.8, "marker": "o", "markersize": 3}
     if not isinstance(values, Mapping):
         axes.plot(x, np.asarray(values, float), color=TRAIN, **style)

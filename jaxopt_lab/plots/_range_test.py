@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxopt_lab.plots.curves import TRAIN
+from jaxopt_lab.plots.panels import panel
 
 COLORS = ("#E45756", "#54A24B", "#B279A2")
 
@@ -22,12 +23,7 @@ def range_test(test: Mapping[str, object]) -> Figure:
 
     Reference: Smith, 2017, https://arxiv.org/abs/1506.01186.
     """
-    figure = Figure(figsize=(6.4, 3.9), dpi=144, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xlabel("learning rate")
-    axes.set_ylabel("training loss, smoothed")
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure, axes = panel("learning rate", "training loss, smoothed")
     rates = np.asarray(test.get("rates", np.zeros(0)))
     smooth = np.atleast_2d(np.asarray(test.get("smooth", np.zeros((0, 0)))))
     there = np.isfinite(smooth).any(0) if smooth.size else np.zeros(0, bool)

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
+from jaxopt_lab.plots.panels import panels
 
 # Beyond these many lines the largest coefficients are drawn alone.
 MOST_LINES = 200
@@ -23,11 +24,7 @@ def regularization_path(path: Mapping[str, np.ndarray]) -> Figure:
 
     Reference: Hastie et al., The Elements of Statistical Learning, 2009, figures 3.8 and 3.10.
     """
-    figure = Figure(figsize=(6.4, 5.4), dpi=144, layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    for axes in (above, below):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+    figure, (above, below) = panels(6.4, 5.4, 2, sharex=True, height_ratios=(3, 2))
     above.set_ylabel("coefficients")
     below.set_ylabel(str(path.get("score", "score")))
     below.set_xlabel("lambda")

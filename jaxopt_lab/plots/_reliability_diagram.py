@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxopt_lab.plots.panels import panels
+
 BAR = {"facecolor": "#9DBBD8", "edgecolor": "#1F4E79", "linewidth": 0.8}
 GAP = {"facecolor": "none", "edgecolor": "#B03A00", "hatch": "////", "linewidth": 0.8}
 
@@ -25,11 +27,8 @@ def reliability_diagram(calibration: Mapping) -> Figure:
 
     Reference: Guo et al., 2017, https://arxiv.org/abs/1706.04599, figure 1.
     """
-    figure = Figure(figsize=(4.8, 5.6), dpi=144, layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    figure, (above, below) = panels(4.8, 5.6, 2, sharex=True, height_ratios=(4, 1))
     for axes in (above, below):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
         axes.set_axisbelow(True)
     above.set_ylim(0, 1)
     above.set_xlim(0, 1)

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
+from jaxopt_lab.plots.panels import panel
 
 DECADES = 6  # below the top: what a density of thousands of eigenvalues can show of one
 
@@ -23,12 +24,7 @@ def spectral_density(spectrum: Mapping) -> Figure:
 
     Reference: Ghorbani, Krishnan and Xiao, 2019, https://arxiv.org/abs/1901.10159
     """
-    figure = Figure(figsize=(6.4, 3.9), dpi=144, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xlabel("eigenvalue")
-    axes.set_ylabel("density")
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure, axes = panel("eigenvalue", "density")
     if "title" in spectrum:
         axes.set_title(str(spectrum["title"]))
     if "grid" in spectrum and "density" in spectrum:

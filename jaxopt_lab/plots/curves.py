@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from jaxopt_lab.plots.panels import panel
+
 History = Mapping[str, np.ndarray]
 
 TRAIN, VALIDATION = "#4C78A8", "#E45756"
@@ -79,12 +81,7 @@ def smoothed(values: np.ndarray, span: int) -> np.ndarray:
 
 
 def _figure(label: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 3.6), dpi=144, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xlabel("step")
-    axes.set_ylabel(label)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure, axes = panel("step", label, height=3.6)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     return figure, axes
 

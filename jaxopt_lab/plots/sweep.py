@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
+from jaxopt_lab.plots.panels import panel
 
 # From good to bad; readable in print and for the color-blind.
 COLORS = "viridis_r"
@@ -25,7 +26,7 @@ def axis_curve(sweep: Mapping[str, object]) -> Figure:
     Returns:
       A figure; values of x that hold a diverged run are marked at the top.
     """
-    figure, axes = _figure(str(sweep.get("x_name", "")), str(sweep.get("score_name", "")))
+    figure, axes = panel(str(sweep.get("x_name", "")), str(sweep.get("score_name", "")))
     x, score = _column(sweep, "x"), _column(sweep, "score")
     if not len(x):
         return figure
@@ -173,7 +174,7 @@ def run_curves(sweep: Mapping[str, object]) -> Figure:
     Returns:
       A figure; the best run is drawn thick.
     """
-    figure, axes = _figure("step", str(sweep.get("score_name", "")))
+    figure, axes = panel("step", str(sweep.get("score_name", "")))
     step, value = sweep.get("step", ()), sweep.get("value", ())
     score = _column(sweep, "score")
     if not len(score) or not isinstance(step, Sequence) or not isinstance(value, Sequence):
@@ -194,16 +195,6 @@ def run_curves(sweep: Mapping[str, object]) -> Figure:
     _score_scale(axes, np.concatenate([np.asarray(v, float) for v in value]))
     axes.legend(frameon=False, fontsize=8)
     return figure
-
-
-def _figure(x: str, y: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 3.9), dpi=144, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def _column(sweep: Mapping[str, object], name: str) -> np.ndarray:

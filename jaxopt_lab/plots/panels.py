@@ -1,0 +1,36 @@
+"""Figures with bare axes, which is how every plot here begins."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+def bare(axes: Axes) -> None:
+    """A light grid, and two spines of the four."""
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def panels(width: float, height: float, rows: int = 1, columns: int = 1, **how: Any) -> Any:
+    """A figure, in inches, and its axes, which are one or an array of them.
+
+    Args:
+      width, height: of the figure.
+      rows, columns: of panels.
+      how: what else `Figure.subplots` takes, such as `sharex`.
+    """
+    figure = Figure(figsize=(width, height), dpi=144, layout="constrained")
+    axes = figure.subplots(rows, columns, **how)
+    for one in np.ravel(axes):
+        bare(one)
+    return figure, axes
+
+
+def panel(x: str, y: str, *, height: float = 3.9) -> tuple[Figure, Axes]:
+    """A figure of one panel, and its axes with these labels."""
+    figure, axes = panels(6.4, height)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    return figure, axes
