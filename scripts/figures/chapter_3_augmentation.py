@@ -8,14 +8,14 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from descent import descend
 from drawing import line, panels
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.datasets import load_sample_image
+from training import descend, digits
 
-from jaxopt_lab import augment, data, losses, nn
+from jaxopt_lab import augment, losses, nn
 
 CLASSES = ("temple", "flower")
 # Seeds at which two images swap partners: a permutation of two leaves them half the time.
@@ -106,9 +106,10 @@ def words(label: jax.Array) -> str:
 
 def adversary() -> Figure:
     """Digits under attack, and the error of two networks as the attack grows."""
-    train, test, _ = data.digits()
-    x, y = jnp.asarray(train["x"]) / 255, jnp.asarray(train["y"])
-    x_test, y_test = jnp.asarray(test["x"]) / 255, jnp.asarray(test["y"])
+    (x, y), (x_test, y_test) = (
+        (jnp.asarray(split["x"]), jnp.asarray(split["y"]))
+        for split in (digits(), digits(test=True))
+    )
     model = nn.mlp(10, hidden=(128, 128))
 
     def loss_on(params, y):

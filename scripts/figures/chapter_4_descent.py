@@ -1,18 +1,15 @@
-"""The figures of chapter 4, stochastic gradient descent.
-
-python scripts/figures/chapter_4_descent.py [NAME ...]
-"""
+"""The figures of chapter 4, stochastic gradient descent."""
 
 # What Flax and NumPy return is wider in their annotations than here.
 # pyright: reportCallIssue=false
 
-import sys
-
 import jax
 import numpy as np
-from drawing import COLORS, descend, digits, line, panels, train, valley, write
+from drawing import COLORS, line, panels
 from jax.flatten_util import ravel_pytree
 from matplotlib.figure import Figure
+from paths import valley, walk
+from training import digits, train
 
 from jaxopt_lab import linalg, losses, nn, optimizers, problems
 
@@ -27,7 +24,7 @@ def step_size() -> Figure:
     *maps, losses_ = axes.flat
     rates = {"too low": 0.1, "good": 1.6, "too high": 2.08}
     for i, (axes, (name, rate)) in enumerate(zip(maps, rates.items(), strict=True)):
-        points, values = descend(optimizers.sgd(rate), VALLEY, STEPS)
+        points, values = walk(optimizers.sgd(rate), VALLEY, STEPS)
         valley(axes, VALLEY, (-1.5, 3.5, -0.5, 2.5))
         line(axes, i, *points.T, name, linestyle="-", marker="o", markersize=3, linewidth=1)
         axes.set_title(f"{name}, $\\eta$ = {rate:g}")
@@ -105,6 +102,3 @@ def edge_of_stability() -> Figure:
 
 
 FIGURES = {"step_size": step_size, "batch_size": batch_size, "edge_of_stability": edge_of_stability}
-
-if __name__ == "__main__":
-    write(FIGURES, sys.argv[1:])

@@ -1,18 +1,15 @@
-"""The figures of chapter 5, optimizers for deep networks.
-
-python scripts/figures/chapter_5_optimizers.py [NAME ...]
-"""
+"""The figures of chapter 5, optimizers for deep networks."""
 
 # What Flax and NumPy return is wider in their annotations than here.
 # pyright: reportCallIssue=false, reportOptionalMemberAccess=false
 
-import sys
 import tempfile
 
 import jax
 import numpy as np
-from drawing import COLORS, ROOT, descend, line, panels, valley, write
+from drawing import COLORS, ROOT, line, panels
 from matplotlib.figure import Figure
+from paths import valley, walk
 
 import jaxopt_lab
 from jaxopt_lab import control, data, engine, optimizers, problems, schedules, second_order
@@ -73,7 +70,7 @@ def adaptive_paths() -> Figure:
         valley(above, problem, WINDOW)
         above.set_title("along the axes" if angle == 0 else "turned by 45°")
         for i, (name, tx) in enumerate(methods.items()):
-            points, values = descend(tx, problem, 80, start)
+            points, values = walk(tx, problem, 80, start)
             line(above, i, *points.T, name)
             line(below, i, np.arange(len(values)), values, name)
         below.set(yscale="log", ylim=(1e-7, 3), xlabel="step", ylabel="loss")
@@ -86,7 +83,7 @@ def _compared(problem, methods, steps, window, start) -> Figure:
     figure, ((left, right),) = panels(2, width=4.4, height=3.4)
     valley(left, problem, window)
     for i, (name, tx) in enumerate(methods.items()):
-        points, values = descend(tx, problem, steps, start)
+        points, values = walk(tx, problem, steps, start)
         wide = 4 if name == "natural gradient" else 1.4  # seen where another lies on it
         line(left, i, *points.T, name, marker=".", markersize=2 + wide, linewidth=wide, alpha=0.8)
         line(
@@ -213,6 +210,3 @@ FIGURES = {
     "rosenbrock_paths": rosenbrock_paths,
     "adaptive_paths": adaptive_paths,
 }
-
-if __name__ == "__main__":
-    write(FIGURES, sys.argv[1:])

@@ -1,9 +1,5 @@
-"""The figures of chapter 6, other difficulties of deep networks.
+"""The figures of chapter 6, other difficulties of deep networks."""
 
-python scripts/figures/chapter_6_difficulties.py [NAME ...]
-"""
-
-import sys
 from collections.abc import Callable
 
 import flax.linen as linen
@@ -11,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from drawing import COLORS, digits, line, panels, train, write
+from drawing import COLORS, line, panels
 from matplotlib.figure import Figure
+from training import digits, train
 
 from jaxopt_lab import diagnostics, losses, nn, optimizers
 from jaxopt_lab.nn.activations import ACTIVATIONS
@@ -249,6 +246,3 @@ FIGURES = {
     "normalization_axes": normalization_axes,
     "normalization_training": normalization_training,
 }
-
-if __name__ == "__main__":
-    write(FIGURES, sys.argv[1:])

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from drawing import path
+from paths import path
 
 from jaxopt_lab import optimizers, plots, problems, second_order
 
