@@ -7,7 +7,7 @@ import jax
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.engine import Experiment, Finish
 from jaxopt_lab.run.records.fit import judge_fit
-from jaxopt_lab.run.records.json_lines import shortest
+from jaxopt_lab.run.records.json_lines import finite, shortest
 from jaxopt_lab.run.records.run_writer import RunWriter
 
 
@@ -38,7 +38,7 @@ def summarize(
         summary["kept_step"] = ended.step
         summary["tests"] = ended.tests
     fit = judge_fit(experiment, writer.log.outline(), diverged=stopped_by == "diverged")
-    summary["fit"] = fit._asdict()
+    summary["fit"] = finite(fit._asdict())
     if best := writer.log.best("val_accuracy"):
         (summary["best_val_accuracy"],), summary["best_val_step"] = shortest([best[0]]), best[1]
     return summary
