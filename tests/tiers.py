@@ -1,0 +1,197 @@
+"""Which tests the default run is made of, and which run on the newest and on the oldest JAX too.
+
+`pytest` runs what is not `slow`, `pytest -m slow` the rest, and `pytest -m "slow or not slow"` all.
+"""
+
+import pathlib
+import zlib
+
+HERE = pathlib.Path(__file__).parent
+
+# What runs on the newest and the oldest JAX too, in under a minute each: a file, or tests of it.
+FAST = {
+    "augment/test_augment.py": {"test_what_goes_in_comes_out"},
+    "compat/test_compat_family.py": {"test_structure_and_dtypes_never_change"},
+    "config/test_load.py": None,
+    "control/test_control_family.py": {
+        "test_every_number_may_be_traced",
+        "test_in_a_chain_around_an_optimizer",
+        "test_inject_hyperparams",
+        "test_masked_and_partition",
+        "test_nnx_and_equinox_parameters",
+        "test_one_trace_serves_every_step_and_both_can_be_donated",
+        "test_structure_and_dtypes_never_change",
+    },
+    "core/test_ranges.py": None,
+    "engine/test_loop.py": {
+        "test_an_epoch_sees_every_sample_once_and_the_next_in_another_order",
+        "test_one_by_one_equals_the_loop",
+        "test_vmap_over_seeds_equals_runs_alone",
+    },
+    "engine/test_step.py": {
+        "test_equals_a_plain_loop",
+        "test_types_stay_and_so_a_loop_is_compiled_once",
+        "test_bfloat16_computes_narrow_and_keeps_float32",
+    },
+    "nn/test_models.py": {
+        "test_a_row_of_outputs_a_sample",
+        "test_every_choice_of_layers",
+        "test_noise_acts_in_training_only",
+    },
+    "optimizers/test_family.py": {
+        "test_structure_and_dtypes_never_change",
+        "test_bfloat16_parameters_move_as_their_float32_copies_would",
+        "test_jit_and_scan_equal_eager",
+        "test_one_trace_serves_every_step_and_buffers_may_be_donated",
+        "test_masked_and_partition",
+        "test_inject_hyperparams",
+        "test_nnx_and_equinox_parameters",
+    },
+    "run/test_sweep.py": {"test_every_run_is_that_of_train"},
+    "run/test_train.py": {
+        "test_learns_and_returns_what_it_did",
+        "test_two_runs_are_the_same_to_the_byte_and_seeds_differ",
+    },
+    "schedules/test_schedules.py": None,
+    "second_order/test_family.py": {
+        "test_structure_and_dtypes_never_change",
+        "test_every_number_may_be_traced_and_injected",
+    },
+    "test_architecture.py": None,
+    "test_cli.py": {
+        "test_train_writes_a_numbered_run_folder",
+        "test_print_config_is_a_config_with_every_default",
+        "test_dry_run_counts_without_training",
+    },
+}
+
+# What takes long where the default has a quicker test of the same mechanism: other kills, other
+# counts of devices and processes, the whole grid of sizes, float32 beside float64, a twin as it is
+# beside the same with options. A test, or one of its cases.
+SLOW = {
+    "augment/test_draws.py": {"test_random_affine_of_one_part_is_that_part"},
+    "augment/test_mixers.py": {"test_cutmix_mixes_with_its_probability"},
+    "augment/test_policies.py": {
+        "test_augmix_draws",
+        "test_augmix_drawn_independently_equals_pillow_by_hand",
+        "test_policy_equals_pillow_by_hand[trivial_augment, independent]",
+    },
+    "config/test_augmentation.py": {
+        "test_consistency_compares_a_clean_view_with_two_others",
+        "test_noise_among_moves_leaves_the_target_where_the_moves_take_it",
+    },
+    "config/test_curvature.py": {
+        "test_an_autoencoder_rebuilds_its_images",
+        "test_kfac_trains_with_controls_dropout_and_batch_normalization",
+    },
+    "diagnostics/test_curvature.py": {
+        "test_of_a_network_against_eigh[mlp]",
+        "test_jit_equals_eager_and_float32_stays",
+        "test_of_a_network_against_eigh[cnn]",
+        "test_ragged_batches_make_the_hessian_of_all_samples[cnn]",
+    },
+    "diagnostics/test_sharpness.py": {"test_of_a_network_against_eigh[cnn]"},
+    "diagnostics/test_surfaces.py": {
+        "test_a_plane_equals_a_double_loop[cnn-None]",
+        "test_a_plane_equals_a_double_loop[mlp-4]",
+        "test_the_plane_of_a_path_is_that_of_numpy",
+        "test_both_ends_and_the_middle_are_the_objectives_own[cnn-float64]",
+    },
+    "engine/test_data_parallel.py": {"test_eight_devices"},
+    "nn/test_lsuv.py": {"test_fifty_plain_layers[False]"},
+    "nn/test_models.py": {
+        "test_a_deep_plain_network_does_not_train_and_its_residual_twin_does",
+        "test_noise_acts_in_training_only[WideResNet]",
+        "test_seeds_are_vmapped[resnet]",
+        "test_seeds_are_vmapped[wide_resnet]",
+    },
+    "nn/test_from_nnx.py": {"test_trains_from_a_configuration"},
+    "run/test_controls.py": {"test_early_stopping_on_loss_beside_a_plateau_on_val_loss"},
+    "run/test_diagnose.py": {
+        "test_a_checkpoint_is_looked_at_as_evaluate_does",
+        "test_a_run_of_a_sweep_is_judged",
+        "test_between_two_runs_batch_statistics_are_those_of_the_point",
+        "test_layers_that_cannot_train_are_found",
+        "test_the_command_writes_a_page_or_prints_numbers",
+        "test_the_curvature_is_that_of_the_runs_own_loss",
+        "test_what_was_not_written_or_held_out",
+    },
+    "run/test_distributed.py": {
+        "test_a_killed_process_ends_the_other_with_a_message",
+        "test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too",
+    },
+    "run/test_live_curvature.py": {
+        "test_a_resumed_run_measures_as_one_that_never_stopped",
+        "test_runs_of_a_sweep_measure_what_they_do_alone",
+    },
+    "run/test_load_run.py": {
+        f"test_a_run_is_read_back_and_applied_to_raw_inputs[{kind}]"
+        for kind in ("average", "bfloat16", "last", "schedule-free")
+    },
+    "run/test_sweep.py": {
+        "test_a_schedule_in_the_place_of_a_number_is_part_of_the_program",
+        "test_bootstrap_members_differ_and_predict_together",
+        "test_eight_devices_change_nothing",
+        "test_goes_on_where_it_was_killed",
+        "test_lengths_and_patience_are_traced_too",
+        "test_mapped_and_vectorized_agree",
+        "test_waves_that_fit_the_memory_change_nothing",
+    },
+    "run/test_train.py": {
+        "test_a_diverging_run_keeps_its_best[12]",
+        "test_a_killed_run_resumes_to_the_same_bytes",
+        "test_a_users_model_resumes_whatever_its_address",
+        "test_an_interrupted_run_resumes_to_the_same_bytes[1]",
+        "test_an_interrupted_run_resumes_to_the_same_bytes[4]",
+        "test_bfloat16_trains",
+    },
+    "second_order/test_two_devices.py": {"test_two_devices"},
+    "test_cli.py": {"test_a_full_disk_exits_1_and_keeps_what_was_saved"},
+}
+
+# Where many cases are held to many promises. Of a test's cases the default runs a third, another
+# third in each test, so that every promise and nearly every case is tried in every run.
+TABLES = {
+    "augment": {"attacks", "augment", "corruptions", "draws", "geometry", "mixers", "tone"},
+    "compat": {
+        "against_records",
+        "compat_family",
+        "named_differences",
+        "schedulers_and_callbacks",
+    },
+    "control": {"accessors", "averages", "control_family", "gradients", "plateau"},
+    "diagnostics": {"activation_health", "curvature"},
+    "engine": {"loop", "permutation"},
+    "linalg": {"linalg"},
+    "linear": {"closed_forms", "fit"},
+    "losses": {"losses", "margins_and_distances"},
+    "nn": {"conv", "maxout_maxplus", "models", "normalizations"},
+    "optimizers": {
+        *("against_optax", "batch_axes", "family", "float64", "meta_gradients"),
+        *("scale_by", "weight_decay"),
+    },
+    "plots": {"plots"},
+    "schedules": {"schedules", "schedules_against_recorded"},
+    "second_order": {"against_dense", "behavior", "family", "shampoo_soap"},
+    "sweeps": {"blocks"},
+    "testing": {"promises"},
+}
+
+
+def mark(items):
+    """Mark each test `fast`, `slow` or neither."""
+    tables = {HERE / room / f"test_{name}.py" for room, names in TABLES.items() for name in names}
+    cases = {}
+    for item in items:
+        path = item.path.relative_to(HERE).as_posix()
+        fast = FAST.get(path, ())
+        if fast is None or item.originalname in fast:
+            item.add_marker("fast")
+        if {item.name, item.originalname} & SLOW.get(path, set()):
+            item.add_marker("slow")
+        elif item.path in tables:
+            cases.setdefault((path, item.originalname), []).append(item)
+    for of_one_test in cases.values():
+        by_draw = sorted(of_one_test, key=lambda item: zlib.crc32(item.name.encode()))
+        for item in by_draw[-(-len(by_draw) // 3) :] if len(by_draw) > 2 else ():
+            item.add_marker("slow")
