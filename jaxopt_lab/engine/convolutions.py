@@ -53,10 +53,15 @@ def _is_fast(numbers: lax.ConvDimensionNumbers) -> bool:
 
 
 def _equations(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
-    """The equations of a program and of every program inside it, loops and calls included."""
+    """The equations of a program on a CPU and of every program inside it, loops and calls too."""
     for eqn in jaxpr.eqns:
         yield eqn
-        for parameter in eqn.params.values():
+        params = dict(eqn.params)
+        if (platforms := params.get("branches_platforms")) is not None:
+            # Of `lax.platform_dependent`; None stands for all platforms that are not named.
+            chosen = next(i for i, names in enumerate(platforms) if names is None or "cpu" in names)
+            params["branches"] = params["branches"][chosen]
+        for parameter in params.values():
             for inner in parameter if isinstance(parameter, tuple | list) else (parameter,):
                 if isinstance(inner, ClosedJaxpr | Jaxpr):
                     yield from _equations(inner)

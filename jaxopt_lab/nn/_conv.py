@@ -1,28 +1,23 @@
 """`Conv`: Flax's convolution layer with gradients that are fast in a compiled loop on CPU."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
-import jax
 from jax import lax
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.nn.checked_module import check_fields
 from jaxopt_lab.nn.convolution import canonical_convolution
+from jaxopt_lab.nn.convolution_by_platform import convolution_by_platform
 from jaxopt_lab.nn.weight_standardization import StandardizedKernel, WeightStandardization
 
 Backward = Literal["auto", "canonical", "xla"]
 
 
-def _by_backend(*args: Any, **kwargs: Any) -> jax.Array:
-    convolve = _CONVOLUTIONS["canonical" if jax.default_backend() == "cpu" else "xla"]
-    return convolve(*args, **kwargs)
-
-
 # Module-level functions, so that two equal layers compare equal and are traced once.
 _CONVOLUTIONS = {
-    "auto": _by_backend,
+    "auto": convolution_by_platform,
     "canonical": canonical_convolution,
     "xla": lax.conv_general_dilated,
 }
@@ -39,9 +34,9 @@ class Conv(StandardizedKernel, nn.Conv):
         y[b, t, o] = bias[o] + sum_{k, c} x[b, stride t + dilation k - padding, c] kernel[k, c, o]
 
     Args:
-      backward: "auto" takes "canonical" where `jax.default_backend()` is "cpu" when the layer is
-        traced and "xla" elsewhere; "canonical" takes forward convolutions in XLA's fast layout,
-        which have no forward mode (`jax.jvp` raises); "xla" takes XLA's own, which have.
+      backward: "canonical" takes forward convolutions in XLA's fast layout, "xla" takes XLA's own,
+        and "auto" the first in a program for a CPU and the other elsewhere. Only "xla" has forward
+        mode; with the others `jax.jvp` raises.
         A `conv_general_dilated` of the user's own takes precedence over it.
       weight_standardization: "none"; "standard" for `standardize(kernel)` in place of the kernel;
         "scaled" for `scaled_standardize(kernel, gain)`. The parameter "kernel" stays the raw one.

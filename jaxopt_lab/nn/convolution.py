@@ -17,7 +17,7 @@ from jax import lax
 _MERGED_DEPTH = 288  # the longest sum that merged groups make: 3 x 3 pixels of 32 channels
 
 
-class _Window(NamedTuple):
+class Window(NamedTuple):
     """Everything of a convolution but its operands: static, hashable."""
 
     strides: tuple[int, ...]
@@ -93,6 +93,41 @@ def canonical_convolution(
     grouped convolution again: 8 kernels take 239 ms so (XLA's own 240, in a scan 2,440) and 35 ms
     by `lax.map`, which however would gather members that lie on several devices.
     """
+    return convolve(
+        lhs,
+        rhs,
+        window_of(
+            lhs,
+            rhs,
+            window_strides,
+            padding,
+            lhs_dilation,
+            rhs_dilation,
+            dimension_numbers,
+            feature_group_count,
+            precision,
+            preferred_element_type,
+        ),
+    )
+
+
+def window_of(
+    lhs: jax.Array,
+    rhs: jax.Array,
+    window_strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Window:
+    """The arguments of `jax.lax.conv_general_dilated`, checked, as one.
+
+    Raises:
+      ValueError: as `canonical_convolution`.
+    """
     spatial = lhs.ndim - 2
     given = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
     if given != lax.conv_dimension_numbers(lhs.shape, rhs.shape, _labels(spatial)):
@@ -111,7 +146,7 @@ def canonical_convolution(
             )
         extent = [_dilated(k, d) for k, d in zip(rhs.shape, rhs_dilation, strict=False)]
         padding = lax.padtype_to_pads(lhs.shape[1:-1], extent, window_strides, padding)
-    window = _Window(
+    return Window(
         tuple(window_strides),
         tuple((int(low), int(high)) for low, high in padding),
         lhs_dilation,
@@ -120,11 +155,11 @@ def canonical_convolution(
         precision,
         preferred_element_type,
     )
-    return _convolve(lhs, rhs, window)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _convolve(lhs: jax.Array, rhs: jax.Array, window: _Window) -> jax.Array:
+def convolve(lhs: jax.Array, rhs: jax.Array, window: Window) -> jax.Array:
+    """`canonical_convolution` of a window."""
     pixels, taps = math.prod(lhs.shape[1:-1]), math.prod(rhs.shape[:-2])
     if taps > pixels:
         # XLA would exchange image and kernel to save work, but by a reversed window, which its
@@ -134,10 +169,13 @@ def _convolve(lhs: jax.Array, rhs: jax.Array, window: _Window) -> jax.Array:
 
 
 def _forward(lhs, rhs, window):
-    return _convolve(lhs, rhs, window), (lhs, rhs)
+    return convolve(lhs, rhs, window), (lhs, rhs)
 
 
-def _backward(window, residuals, g):
+def gradients(
+    window: Window, residuals: tuple[jax.Array, jax.Array], g: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The cotangents of image and kernel, `residuals`, of a cotangent g."""
     lhs, rhs = residuals
     if g.size == 0:  # its convolutions would have an empty kernel
         return jnp.zeros_like(lhs), jnp.zeros_like(rhs)
@@ -147,7 +185,7 @@ def _backward(window, residuals, g):
     return dx.astype(lhs.dtype), dw.astype(rhs.dtype)
 
 
-_convolve.defvjp(_forward, _backward)
+convolve.defvjp(_forward, gradients)
 
 
 def _image_gradient(g, rhs, image_shape, window) -> jax.Array:
@@ -164,7 +202,7 @@ def _image_gradient(g, rhs, image_shape, window) -> jax.Array:
     # I <-> O within each group: (*K, I, G O) -> (*K, O, G I)
     kernel = jnp.flip(rhs, spatial).reshape(*taps, inputs, groups, outputs // groups)
     kernel = kernel.swapaxes(-3, -1).reshape(*taps, outputs // groups, groups * inputs)
-    return _convolve(
+    return convolve(
         g,
         kernel,
         window._replace(
@@ -181,7 +219,7 @@ def _kernel_gradient(lhs, g, kernel_shape, window) -> jax.Array:
         kernel = _dilated(kernel_shape[i], window.rhs_dilation[i])
         out = _dilated(g.shape[i + 1], window.strides[i])
         padding.append((low, out - image + kernel - 1 - low))
-    product = _convolve(
+    product = convolve(
         _channels_first(lhs, window.groups),
         jnp.moveaxis(g, 0, -2),
         window._replace(
@@ -233,7 +271,7 @@ def _blocked(lhs, rhs, window):
     """
     groups = window.groups
     if groups == 1 or lhs.shape[-1] % groups or rhs.shape[-1] % groups:
-        return _plain(lhs, rhs, window)  # where lax says what is wrong
+        return plain(lhs, rhs, window)  # where lax says what is wrong
     *taps, inputs, outputs = rhs.shape
     outputs //= groups
     depth = math.prod(taps) * inputs
@@ -247,16 +285,17 @@ def _blocked(lhs, rhs, window):
     kernel = kernel.reshape(*taps, merged * inputs, blocks, merged * outputs)
     window = window._replace(groups=1)
     if blocks == 1:
-        return _plain(image.squeeze(-2), kernel.squeeze(-2), window)
+        return plain(image.squeeze(-2), kernel.squeeze(-2), window)
     result = lax.map(
-        lambda block: _plain(block[0], block[1], window),
+        lambda block: plain(block[0], block[1], window),
         (jnp.moveaxis(image, -2, 0), jnp.moveaxis(kernel, -2, 0)),
     )
     result = jnp.moveaxis(result, 0, -2)
     return result.reshape(*result.shape[:-2], groups * outputs)
 
 
-def _plain(lhs, rhs, window) -> jax.Array:
+def plain(lhs: jax.Array, rhs: jax.Array, window: Window) -> jax.Array:
+    """The convolution as XLA has it."""
     return lax.conv_general_dilated(
         lhs,
         rhs,

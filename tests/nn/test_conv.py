@@ -1,6 +1,7 @@
 """`Conv` against XLA's own convolution: values, gradients, transformations and parameters."""
 
 import itertools
+import re
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -321,16 +322,23 @@ def test_parameters_are_those_of_flax(backward, groups):
     assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), ours, theirs))
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu", "tpu"])
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 @pytest.mark.parametrize("backward", ["auto", "canonical", "xla"])
-def test_backend_decides_unless_told(backend, backward, monkeypatch):
-    layer = Conv(3, (3, 3), backward=backward)  # built before the backend is known
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    jaxpr = jax.make_jaxpr(lambda x: layer.init_with_output(jax.random.key(0), x))(
-        jnp.ones((1, 5, 5, 2))
-    )
-    canonical = backward == "canonical" or (backward == "auto" and backend == "cpu")
-    assert ("custom_vjp" in str(jaxpr)) == canonical
+def test_the_platform_of_the_program_decides_unless_told(backward, platform, groups):
+    x, key = jnp.ones((1, 5, 5, 2)), jax.random.key(0)
+
+    def program(backward):
+        layer = Conv(4, (3, 3), feature_group_count=groups, backward=backward)
+        params = layer.init(key, x)
+        step = jax.jit(jax.grad(lambda params, x: layer.apply(params, x).sum(), (0, 1)))
+        text = step.trace(params, x).lower(lowering_platforms=(platform,)).as_text()
+        return re.findall(r"stablehlo.convolution.*", text)
+
+    expected = ("canonical" if platform == "cpu" else "xla") if backward == "auto" else backward
+    found = [re.sub(r"%\w+", "", line) for line in program(backward)]
+    assert found == [re.sub(r"%\w+", "", line) for line in program(expected)]
+    assert program("canonical") != program("xla")
 
 
 def test_equal_layers_are_equal_and_a_clone_may_change_its_backward():
