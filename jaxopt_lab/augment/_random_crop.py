@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.augment.op import Op
+from jaxopt_lab.augment.taking import cut_out
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Range, checked
 
@@ -46,6 +47,6 @@ def random_crop(
                 f"of shape {image.shape}"
             )
         padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), mode=mode)
-        return jax.lax.dynamic_slice(padded, (offset[0], offset[1], 0), image.shape)
+        return cut_out(padded, offset, image.shape)
 
     return Op(sample, apply)

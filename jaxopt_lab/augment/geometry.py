@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.augment.pixels import full_scale
+from jaxopt_lab.augment.taking import take_pixels
 
 Interpolation = Literal["bilinear", "nearest"]
 
@@ -55,11 +56,15 @@ def affine(
         along = _of_displacement(d * x + (e - 1) * y + f, jnp.arange(h)[:, None], h)
     inside = across.inside & along.inside
     if interpolation == "nearest":
-        return _filled(image, _tap(image, along.nearest, across.nearest), inside, fill)
+        return _filled(image, take_pixels(image, along.nearest, across.nearest), inside, fill)
     row, column = along.first, across.first
-    upper = _between(_tap(image, row, column), _tap(image, row, column + 1), across.part)
-    lower = _between(_tap(image, row + 1, column), _tap(image, row + 1, column + 1), across.part)
-    return _filled(image, _between(upper, lower, along.part), inside, fill)
+
+    def between_columns(row):
+        left, right = (take_pixels(image, row, at) for at in (column, column + 1))
+        return _between(left, right, across.part)
+
+    pulled = _between(between_columns(row), between_columns(row + 1), along.part)
+    return _filled(image, pulled, inside, fill)
 
 
 def rotate(
@@ -125,7 +130,7 @@ def shear_x(
         across = _of_coordinate(column + 0.5 + right, w)
     else:
         across = _of_displacement(right, column, w)
-    left, next_ = _tap(image, row, across.first), _tap(image, row, across.first + 1)
+    left, next_ = take_pixels(image, row, across.first), take_pixels(image, row, across.first + 1)
     return _filled(image, _between(left, next_, across.part), across.inside, fill)
 
 
@@ -159,7 +164,7 @@ def translate(
     h, w, _ = image.shape
     row, column = jnp.arange(h)[:, None] - y, jnp.arange(w)[None, :] - x
     inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
-    return _filled(image, _tap(image, row, column), inside, fill)
+    return _filled(image, take_pixels(image, row, column), inside, fill)
 
 
 class _Source(NamedTuple):
@@ -232,13 +237,6 @@ def _to_15_decimals(x: jax.Array) -> jax.Array:
 def _rounded(x: jax.Array) -> jax.Array:
     """x; in float64 what is added to it is added to it alone, where XLA would fuse or reorder."""
     return jnp.clip(x, -1e300, 1e300) if x.dtype == jnp.float64 else x
-
-
-def _tap(image: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
-    """The pixels at integer positions clamped to the image, by one gather of flat positions."""
-    h, w, c = image.shape
-    row, column = jnp.clip(row, 0, h - 1), jnp.clip(column, 0, w - 1)
-    return jnp.asarray(image).reshape(h * w, c).at[row * w + column].get(mode="promise_in_bounds")
 
 
 def _between(left: jax.Array, right: jax.Array, part: jax.Array) -> jax.Array:

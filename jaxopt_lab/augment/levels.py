@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.augment.pixels import on_bytes, on_floats, require_levels
+from jaxopt_lab.augment.taking import histogram, look_up
 
 
 @on_bytes
@@ -35,7 +36,7 @@ def autocontrast(image: jax.Array) -> jax.Array:
     short = codes[here] - first[:, None]  # those of the next pairs are above 255
     table = table.at[jnp.arange(len(least))[:, None], short].add(-1, mode="drop")
     table = jnp.where((most > least)[:, None], table, jnp.arange(256)[None])
-    return _looked_up(table, image)
+    return look_up(table, image)
 
 
 @functools.cache
@@ -66,14 +67,11 @@ def equalize(image: jax.Array) -> jax.Array:
     Returns:
       The image, of the same shape and dtype; on uint8 `PIL.ImageOps.equalize` to the bit.
     """
-    c = image.shape[-1]
-    # One index a pixel and plain sums: three times faster on CPU than a scatter into (C, 256).
-    bins = (image.astype(jnp.int32) + 256 * jnp.arange(c)[None, None]).reshape(-1)
-    count = jnp.zeros(256 * c, jnp.int32).at[bins].add(1, mode="promise_in_bounds").reshape(c, 256)
+    count = histogram(image)
     below = jnp.cumsum(count, axis=1) - count
     step = jnp.max(jnp.where(count > 0, below, 0), axis=1, keepdims=True) // 255
     table = jnp.minimum((step // 2 + below) // jnp.maximum(step, 1), 255)
-    return _looked_up(jnp.where(step > 0, table, jnp.arange(256)[None]), image)
+    return look_up(jnp.where(step > 0, table, jnp.arange(256)[None]), image)
 
 
 @on_bytes
@@ -134,10 +132,3 @@ def gamma(image: jax.Array, exponent: jax.typing.ArrayLike) -> jax.Array:
       The image, of the same shape and dtype; uint8 is rounded.
     """
     return image**exponent
-
-
-def _looked_up(table: jax.Array, image: jax.Array) -> jax.Array:
-    """Every level replaced by its entry in its channel's row of a (C, 256) table."""
-    channels = jnp.arange(image.shape[-1])[None, None]
-    mapped = table.astype(jnp.uint8).at[channels, image.astype(jnp.int32)]
-    return mapped.get(mode="promise_in_bounds")

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.norm import largest, power_of_two
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.tree import cast_like
 from jaxopt_lab.core.types import Params
@@ -22,6 +23,7 @@ class CGResult(NamedTuple):
 
 
 @checked
+@full_precision
 def cg(
     product: Product,
     b: Params,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from jaxopt_lab.core.norm import largest, norm, power_of_two
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg.products import Product
@@ -21,6 +22,7 @@ class LanczosResult(NamedTuple):
 
 
 @checked
+@full_precision
 def lanczos(product: Product, v0: Params, k: Count, key: jax.Array | None = None) -> LanczosResult:
     """Tridiagonalize a symmetric matrix of which only products exist: A Q = Q T on k vectors.
 

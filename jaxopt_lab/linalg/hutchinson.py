@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg.products import Product
@@ -42,6 +43,7 @@ def hutchinson_diag(product: Product, like: Params, key: jax.Array, samples: Cou
 
 
 @checked
+@full_precision
 def hutchinson_trace(
     product: Product, like: Params, key: jax.Array, samples: Count = 1
 ) -> jax.Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, NonNegative, Positive, Probability, Range, checked
 from jaxopt_lab.linear.hinge_dual import hinge_dual
 from jaxopt_lab.linear.least_squares import reduced
@@ -163,6 +164,7 @@ def _classes(y: jax.Array, loss: str, classes: int | None) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames=("loss", "intercept", "max_iterations"))
+@full_precision
 def _solve(X, target, lasso, ridge, tolerance, loss, intercept, max_iterations):
     A, X_mean = centered(X, intercept)
     t = target.reshape(len(X), -1).astype(X.dtype)

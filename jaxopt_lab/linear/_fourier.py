@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, Positive, checked
 from jaxopt_lab.core.tree import accumulator_dtype
 
 
 @checked
+@full_precision
 def fourier(
     key: jax.Array, X: jax.Array, *, features: Count = 500, length_scale: Positive = 1.0
 ) -> jax.Array:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.declare import declare
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import NonNegative, checked
 from jaxopt_lab.linear._ridge_path import ridge_path
 from jaxopt_lab.linear.least_squares import Method, least_squares
@@ -64,6 +65,7 @@ def solve(
 
 
 @functools.partial(jax.jit, static_argnames=("intercept", "method"))
+@full_precision
 def _solve(X, y, lam, intercept, method):
     A, X_mean = centered(X, intercept)
     t, y_mean = centered(y.reshape(len(y), -1).astype(X.dtype), intercept)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.declare import declare
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import checked
 from jaxopt_lab.linear.least_squares import decompose, filtered
 from jaxopt_lab.linear.model import LinearModel
@@ -49,6 +50,7 @@ def ridge_path(
 
 
 @functools.partial(jax.jit, static_argnames="intercept")
+@full_precision
 def _solve(X, y, lams, intercept):
     A, X_mean = centered(X, intercept)
     t, y_mean = centered(y.reshape(len(y), -1).astype(X.dtype), intercept)

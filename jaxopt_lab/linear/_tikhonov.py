@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import checked
 from jaxopt_lab.linear.least_squares import Method, least_squares
 from jaxopt_lab.linear.model import LinearModel
@@ -61,6 +62,7 @@ def tikhonov(
 
 
 @functools.partial(jax.jit, static_argnames=("intercept", "method"))
+@full_precision
 def _solve(X, y, gamma, intercept, method):
     A, X_mean = centered(X, intercept)
     t, y_mean = centered(y.reshape(len(y), -1).astype(X.dtype), intercept)

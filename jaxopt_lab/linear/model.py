@@ -5,6 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.precision import full_precision
+
 
 class LinearModel(NamedTuple):
     """What every solver returns: `X w + b`.
@@ -18,6 +20,7 @@ class LinearModel(NamedTuple):
     intercept: jax.Array
 
 
+@full_precision
 def predict(model: LinearModel, X: jax.Array) -> jax.Array:
     """Outputs of a linear model: predictions of a regression, scores or logits of a classifier.
 

@@ -8,6 +8,7 @@ import optax
 
 from jaxopt_lab.core.mask import BatchAxes, Mask, full_batch_axes, masked
 from jaxopt_lab.core.norm import norms
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
@@ -148,6 +149,7 @@ def _orthogonalized(eps: float, steps: int) -> optax.GradientTransformation:
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
+@full_precision
 def newton_schulz(matrix: jax.Array, steps: int) -> jax.Array:
     """A matrix of the same singular vectors, with singular values near 1.
 

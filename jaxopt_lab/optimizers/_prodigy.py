@@ -9,6 +9,7 @@ import optax
 from jaxopt_lab.core.averages import bias_correction
 from jaxopt_lab.core.mask import BatchAxes, Mask, masked
 from jaxopt_lab.core.norm import root
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex
@@ -77,6 +78,7 @@ def prodigy(
             refuse_complex("prodigy", params)
             return optax.contrib.prodigy(eta, estim_lr0=estim_lr0).init(params)
 
+        @full_precision
         def update(grads, state: Any, params=None):
             d, count = state.estim_lr, jnp.asarray(optax.safe_increment(state.count))
             b3 = b2**0.5

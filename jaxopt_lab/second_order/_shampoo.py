@@ -9,6 +9,7 @@ import optax
 from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.mask import BatchAxes, full_batch_axes
 from jaxopt_lab.core.norm import root
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
@@ -181,6 +182,7 @@ def scale_by_shampoo(
     return transformation(init, update)
 
 
+@full_precision
 def _inverse_root(matrices: jax.Array, root: int, eps: jax.Array) -> jax.Array:
     """(M + e max(l) I)^(-1/root) of each of (blocks, m, m); the identity where M is zero."""
     values, vectors = jnp.linalg.eigh(matrices)

@@ -9,6 +9,7 @@ import optax
 from jaxopt_lab.core.averages import averaging_weight, step_toward
 from jaxopt_lab.core.mask import BatchAxes
 from jaxopt_lab.core.norm import root
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
@@ -171,6 +172,7 @@ def _eigenbasis(matrices: jax.Array) -> jax.Array:
     return jnp.flip(jnp.linalg.eigh(matrices)[1], -1)
 
 
+@full_precision
 def _power_iteration(matrices: jax.Array, basis: jax.Array) -> jax.Array:
     """One step of the power iteration from a basis near the eigenvectors."""
     return jnp.linalg.qr(jnp.matmul(matrices, basis))[0]

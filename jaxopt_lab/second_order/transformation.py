@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import require_number
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.transformation import refuse_complex, transformation
@@ -49,7 +50,7 @@ def by_curvature(
         new = jax.tree.map(lambda a, b: jnp.where(kept, a, b).astype(b.dtype), new, state)
         return cast_like(finite_direction(step, g), grads), new
 
-    return transformation(init_real, update)
+    return transformation(init_real, full_precision(update))
 
 
 def finite_direction(direction: Params, grads: Params) -> Params:
