@@ -67,7 +67,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="with --resume, from the checkpoint of step N, and drop what came after it",
     )
-    _add_devices_option(train, "deal every batch over N devices, as train.data_parallel does")
+    _add_devices_option(train, "share the run among N devices, of which [mesh] says how")
+    train.add_argument(
+        "--mesh",
+        metavar="NAME=N,...",
+        help="in place of [mesh]: data=4,model=2 or shard=full; with --dry-run of any size",
+    )
     train.add_argument(
         "--distributed", action="store_true", help="be one process of a run on several hosts"
     )
@@ -249,8 +254,11 @@ def _train(options: argparse.Namespace) -> int:
         raise InputError("train: --from-step goes with --resume RUN")
     use_compilation_cache()
     config = None if options.config is None else load_config(options.config, **_changes(options))
-    if options.devices is not None or (config and config.train.data_parallel):
-        use_cpu_cores(options.devices)
+    mesh = None if options.mesh is None else _mesh_table(options.mesh)
+    if not options.dry_run:
+        asked = _devices_of(options, config, mesh)
+        if asked != 1:
+            use_cpu_cores(asked)
     if options.print_config or options.dry_run:
         return _look(options, config)
 
@@ -273,10 +281,42 @@ def _train(options: argparse.Namespace) -> int:
             resume=resume,
             from_step=options.from_step,
             devices=devices,
+            mesh=mesh,
             data_dir=options.data_dir,
         )
     codes = {"finished": DONE, "early_stopping": DONE, "interrupted": INTERRUPTED}
     return codes.get(result.stopped_by, FAILED)
+
+
+def _mesh_table(text: str) -> dict[str, Any]:
+    """`data=4,shard=full` as the table `[mesh]` of a file."""
+    from jaxopt_lab.core.errors import InputError
+
+    pairs = [item.partition("=") for item in text.split(",")]
+    if any(not value for _, _, value in pairs):
+        raise InputError(f"--mesh must be NAME=VALUE,..., data=4,model=2 for one, got {text!r}")
+    return {
+        key.strip(): int(value) if value.strip().isdecimal() else value.strip()
+        for key, _, value in pairs
+    }
+
+
+def _devices_of(
+    options: argparse.Namespace, config: Any, mesh: dict[str, Any] | None
+) -> int | None:
+    """How many devices a run is to have; None for all that there are."""
+    from jaxopt_lab.config.parse import parse_mesh
+    from jaxopt_lab.run.records.folder import RunFolder
+
+    if options.devices is not None:
+        return options.devices
+    if mesh is not None:
+        return parse_mesh(mesh, source="--mesh").devices
+    if config is None:
+        folder = RunFolder(options.resume)
+        folder.require_there(" to resume")
+        config = folder.own_config()
+    return config.mesh.devices
 
 
 def _sweep(options: argparse.Namespace) -> int:

@@ -102,6 +102,12 @@ SLOW = {
         "test_both_ends_and_the_middle_are_the_objectives_own[cnn-float64]",
     },
     "engine/test_data_parallel.py": {"test_eight_devices"},
+    "engine/test_layout.py": {
+        "test_a_device_holds_its_part_and_no_state_is_gathered",
+        "test_checkpoints_go_from_eight_devices_to_two_and_one_and_back",
+        "test_eight_devices_train_what_one_does",
+        "test_eight_devices_train_what_one_does_by_curvature",
+    },
     "nn/test_lsuv.py": {"test_fifty_plain_layers[False]"},
     "nn/test_models.py": {
         "test_a_deep_plain_network_does_not_train_and_its_residual_twin_does",

@@ -8,6 +8,7 @@ from typing import Any
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from jaxopt_lab.config.augmentation import build_attack, build_augment, build_consistency
 from jaxopt_lab.config.chain import build_chain
@@ -25,6 +26,7 @@ from jaxopt_lab.core.types import Loss, Model, Params, Schedule
 from jaxopt_lab.engine import (
     Experiment,
     Forward,
+    Layout,
     Objective,
     TrainState,
     init_state,
@@ -59,8 +61,16 @@ def build(
     return assemble(config, read(config, data_dir=data_dir, model=model))
 
 
-def assemble(config: Config, source: RunData, *, schedule: Schedule | None = None) -> Experiment:
+def assemble(
+    config: Config,
+    source: RunData,
+    *,
+    schedule: Schedule | None = None,
+    layout: Layout | None = None,
+) -> Experiment:
     """The second half of `build`: the objects; a `schedule` is in place of the configuration's.
+
+    With a `layout` parameters that it splits are brought together where the model is applied.
 
     Does no work on the data, which may be absent, and takes traced arrays in the place of the
     configuration's numbers where the functions that they are given to do: so one program serves
@@ -81,7 +91,8 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
     total = length("100%")
     if schedule is None:
         schedule = build_schedule(config.schedule, length, total)
-    chain = build_chain(config, schedule, length, [*watched, *held_out_names])
+    mesh = layout.mesh if layout and isinstance(layout.mesh, Mesh) else None
+    chain = build_chain(config, schedule, length, [*watched, *held_out_names], mesh)
     check_images(config, source)
     model = _model_for(config, source, outputs)
     forward = Forward(
@@ -89,6 +100,7 @@ def assemble(config: Config, source: RunData, *, schedule: Schedule | None = Non
         make_normalize(signature.mean, signature.std),
         jnp.dtype(config.train.dtype),
         refuse_lone_values,
+        **({} if layout is None else {"place": layout.gathered}),
     )
     attack = build_attack(config.adversary)
     adjust = _lsuv(forward, source) if config.train.lsuv else None

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from jaxopt_lab.config.optimizer import Length, build_optimizer, construct, resolve
 from jaxopt_lab.config.parse import ConfigError
@@ -41,7 +42,11 @@ class Chain(NamedTuple):
 
 
 def build_chain(
-    config: Config, schedule: Schedule | None, length: Length, watched: Sequence[str]
+    config: Config,
+    schedule: Schedule | None,
+    length: Length,
+    watched: Sequence[str],
+    mesh: Mesh | None = None,
 ) -> Chain:
     """The optimizer among its controls: those of gradients, it, those of updates, the wrappers.
 
@@ -50,11 +55,12 @@ def build_chain(
       schedule: multiplies the learning rate; None for a constant one.
       length: turns a length into steps.
       watched: names of the metrics that a `monitor` may name.
+      mesh: the devices that share the run; None for one.
 
     Raises:
       ConfigError: where a control does not fit the rest of the configuration.
     """
-    optimizer, learning_rate = build_optimizer(config.optimizer, schedule, length)
+    optimizer, learning_rate = build_optimizer(config.optimizer, schedule, length, mesh)
     _check_roles(config.control)
     order = list(FAMILIES["control"].functions)
     chosen = sorted(enumerate(config.control), key=lambda item: order.index(item[1].name))

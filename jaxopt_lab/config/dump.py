@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from jaxopt_lab.config.schema import Choice, Config, LinearConfig
+from jaxopt_lab.config.schema import Choice, Config, LinearConfig, MeshConfig
 from jaxopt_lab.config.tables import FAMILIES
 
 
@@ -47,7 +47,8 @@ def toml_value(value: Any) -> str:
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 of the resolved configuration, in hex."""
+    """SHA-256 of the resolved configuration, in hex; on which devices it runs is no part of it."""
+    config = dataclasses.replace(config, mesh=MeshConfig())
     return hashlib.sha256(json.dumps(to_tables(config), sort_keys=True).encode()).hexdigest()
 
 
@@ -91,6 +92,9 @@ def to_tables(config: Config | LinearConfig) -> dict[str, Any]:
     tables["schedule"] = schedules[0] if len(schedules) == 1 else schedules
     tables["control"] = [choice("control", c) for c in config.control]
     tables["train"] = fields(config.train)
+    if config.mesh != MeshConfig():
+        tables["mesh"] = fields(config.mesh)
+        tables["mesh"]["rule"] = [fields(r) | {"axes": list(r.axes)} for r in config.mesh.rule]
     if log := fields(config.log):
         tables["log"] = log
     return {k: v for k, v in tables.items() if v != []}

@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice
-from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import Duration, fault, marks
 from jaxopt_lab.core.types import Schedule
@@ -38,11 +39,12 @@ def build_schedule(chosen: Sequence[Choice], length: Length, total: int) -> Sche
 
 
 def build_optimizer(
-    chosen: Choice, schedule: Schedule | None, length: Length
+    chosen: Choice, schedule: Schedule | None, length: Length, mesh: Mesh | None = None
 ) -> tuple[optax.GradientTransformationExtraArgs, Schedule | None]:
     """The optimizer with its rate on the schedule, and that rate as a function of the step."""
     known = FAMILIES["optimizer"].arguments(chosen.name)
     arguments = resolve("optimizer", "optimizer", chosen, length)
+    arguments |= dict.fromkeys(declared_by("optimizer", chosen).given, mesh)
     if "learning_rate" not in known:
         if schedule is not None:
             raise InputError(f"{chosen.name} takes no learning rate: remove [schedule]")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -15,6 +16,8 @@ from jaxopt_lab.config.schema import (
     DataConfig,
     LinearConfig,
     LogConfig,
+    MeshConfig,
+    MeshRule,
     TrainConfig,
 )
 from jaxopt_lab.config.tables import FAMILIES, Argument, Family
@@ -56,6 +59,19 @@ def parse_linear_config(tables: Mapping[str, Any], *, source: str = "config") ->
       ConfigError: naming every fault, by its dotted path.
     """
     return _Parser(source).linear_config(tables)
+
+
+def parse_mesh(table: Mapping[str, Any], *, source: str = "mesh") -> MeshConfig:
+    """Check a table `[mesh]`.
+
+    Raises:
+      ConfigError: naming every fault, by its dotted path.
+    """
+    parser = _Parser(source)
+    found = parser.mesh(dict(table))
+    if parser.faults:
+        raise ConfigError(source, parser.faults)
+    return found
 
 
 def parse_fields(
@@ -148,7 +164,8 @@ class _Parser:
             source = self.choice(name, "data", rest, beside=fields)
             return DataConfig(source=source, **self.values(name, DataConfig, own))
         if name == "train":
-            self.unknown(name, table, [f.name for f in dataclasses.fields(TrainConfig)])
+            renames = {"data_parallel": '[mesh] data = "all"'}
+            self.unknown(name, table, [f.name for f in dataclasses.fields(TrainConfig)], renames)
             train = TrainConfig(**self.values(name, TrainConfig, table))
             if (train.epochs is None) == (train.steps is None) and not (
                 {"epochs", "steps"} & {p.split(".")[-1] for p, _ in self.faults}
@@ -159,7 +176,32 @@ class _Parser:
         if name == "log":
             self.unknown(name, table, [f.name for f in dataclasses.fields(LogConfig)])
             return LogConfig(**self.values(name, LogConfig, table))
+        if name == "mesh":
+            return self.mesh(table)
         return self.choice(name, name, table)
+
+    def mesh(self, table: dict[str, Any]) -> MeshConfig:
+        """`[mesh]` and its `[[mesh.rule]]`."""
+        self.unknown("mesh", table, [f.name for f in dataclasses.fields(MeshConfig)])
+        rules, own = table.get("rule", []), {k: v for k, v in table.items() if k != "rule"}
+        found, known = [], [f.name for f in dataclasses.fields(MeshRule)]
+        for i, rule in enumerate(rules if isinstance(rules, list) else [rules]):
+            path, before = f"mesh.rule.{i}", len(self.faults)
+            if not self.is_table(path, rule):
+                continue
+            self.unknown(path, rule, known)
+            for name in known:
+                if name not in rule:
+                    self.faults.append((f"{path}.{name}", "missing; a rule needs match and axes"))
+            values = self.values(path, MeshRule, rule)
+            try:
+                re.compile(values.get("match", ""))
+            except re.error as error:
+                text = f"is no regular expression: {error}, got {rule['match']!r}"
+                self.faults.append((f"{path}.match", text))
+            if len(self.faults) == before:
+                found.append(MeshRule(**values))
+        return MeshConfig(**self.values("mesh", MeshConfig, own), rule=tuple(found))
 
     def loss(self, table: dict[str, Any]) -> dict[str, Any]:
         """`[loss]`, whose `consistency` is no argument of the function."""
@@ -247,7 +289,7 @@ class _Parser:
         renames: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         for key in table:
-            if renames.get(key) in known:
+            if key in renames and key not in known:
                 self.faults.append((_joined(path, key), f"was renamed {renames[key]}"))
             elif key not in known:
                 text = f"unknown{nearest(key, known)}; known here: {', '.join(known)}"

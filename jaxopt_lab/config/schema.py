@@ -58,7 +58,6 @@ class TrainConfig:
       checkpoint_every: between checkpoints; one is saved at the end and at an interrupt too.
       log_every: steps between rows of the training log.
       evaluation_batch_size: rows of a batch of evaluation.
-      data_parallel: deal every batch over all devices; statistics are those of the whole batch.
     """
 
     epochs: Positive | None = None
@@ -70,7 +69,45 @@ class TrainConfig:
     checkpoint_every: Length = "10%"
     log_every: Count = 1
     evaluation_batch_size: Count = 1000
-    data_parallel: bool = False
+
+
+@dataclass(frozen=True)
+class MeshRule:
+    """`[[mesh.rule]]`: where the parameters whose path a pattern matches are split.
+
+    Attributes:
+      match: a regular expression, searched for in the path, "Dense_0/kernel" for one.
+      axes: for each axis of the parameter what splits it: "data", "model", "all" (both) or "none".
+    """
+
+    match: str
+    axes: tuple[Literal["data", "model", "all", "none"], ...]
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """`[mesh]`: the devices of one run, and what lies where. Statistics are of the whole batch.
+
+    Attributes:
+      data: devices that share every batch, or "all" that there are (what `model` leaves of them);
+        None for one, with `shard = "full"` for all.
+      model: over how many more each of these shares the parameters.
+      shard: "none" to copy parameters and the optimizer's state over `data`; "full" to split them
+        over all devices, so that none holds more than its part.
+      rule: what lies otherwise; the first that matches counts.
+    """
+
+    data: Count | Literal["all"] | None = None
+    model: Count = 1
+    shard: Literal["none", "full"] = "none"
+    rule: tuple[MeshRule, ...] = ()
+
+    @property
+    def devices(self) -> int | None:
+        """How many devices it asks for; None for all that there are."""
+        if self.data == "all" or (self.data is None and self.shard == "full"):
+            return None
+        return (self.data or 1) * self.model
 
 
 @dataclass(frozen=True)
@@ -125,5 +162,6 @@ class Config:
     adversary: Choice | None = None
     schedule: tuple[Choice, ...] = ()
     control: tuple[Choice, ...] = ()
+    mesh: MeshConfig = MeshConfig()
     log: LogConfig = LogConfig()
     seed: Annotated[int, Range(0, MOST_SEED)] = 0

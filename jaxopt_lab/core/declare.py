@@ -21,9 +21,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 Place = Literal["gradients", "updates", "wrapper"]
 """Of a control in a chain: before the optimizer, after it, or around it and all else."""
 
-Given = Literal["inner", "seed", "learning_rate", "cycle_end"]
+Given = Literal["inner", "seed", "learning_rate", "cycle_end", "mesh"]
 """What the program can give to a control: what a wrapper wraps, the run's seed, the peak of the
-learning rate, and `step -> bool` of the schedule's cycles."""
+learning rate, and `step -> bool` of the schedule's cycles; to an optimizer: the mesh of the run's
+devices."""
 
 Better = Literal["min", "max"]
 Targets = Literal["classes", "numbers"]
@@ -57,7 +58,8 @@ class Declaration:
         for around it and all else. Its first argument is then what it wraps.
       role: of a control: a run has one of each role at most, because its state could not say which
         is meant.
-      given: of a control: `{argument: what}` that the program gives and a file does not.
+      given: of a control or an optimizer: `{argument: what}` that the program gives and a file
+        does not.
       fills: `{argument: what}` that the program gives where a file does not: "mean", of the
         training split's channels.
       needs: extras of `update` that cost something, such as "curvature".

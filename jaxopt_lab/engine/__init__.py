@@ -23,6 +23,7 @@ from jaxopt_lab.engine.evaluation import in_batches, make_evaluate
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.finishing import Finish, candidates, finish, statistics_of
 from jaxopt_lab.engine.forward import Forward
+from jaxopt_lab.engine.layout import Layout, Rule, init_sharded
 from jaxopt_lab.engine.loop import batch_shapes, make_run_steps
 from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
 from jaxopt_lab.engine.objective import Objective
@@ -39,9 +40,11 @@ __all__ = [
     "Experiment",
     "Finish",
     "Forward",
+    "Layout",
     "Objective",
     "OneRun",
     "Probe",
+    "Rule",
     "Step",
     "TrainState",
     "batch_shapes",
@@ -56,6 +59,7 @@ __all__ = [
     "gradient_moments",
     "has_convolution",
     "in_batches",
+    "init_sharded",
     "init_state",
     "jit_once",
     "make_curvature",

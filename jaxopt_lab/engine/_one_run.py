@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.engine.compilation import jit_once
@@ -15,10 +14,11 @@ from jaxopt_lab.engine.compiled_steps import (
     compile_steps,
     fits_on_device,
 )
-from jaxopt_lab.engine.data_parallel import data_parallel, deal_rows
-from jaxopt_lab.engine.devices import init_replicated, replicated
+from jaxopt_lab.engine.data_parallel import deal_rows
+from jaxopt_lab.engine.devices import DATA, init_placed, replicated
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.finishing import Finish, finish
+from jaxopt_lab.engine.layout import Layout, laid_out, require_even
 from jaxopt_lab.engine.state import TrainState, with_evaluation
 
 
@@ -28,43 +28,46 @@ class OneRun:
     Its state is the run's `TrainState`. `start` compiles; everything after it only runs.
     """
 
-    def __init__(self, experiment: Experiment, *, mesh: Mesh | None = None):
-        """Place what is evaluated and prepare to train.
+    def __init__(self, experiment: Experiment, *, layout: Layout | None = None):
+        """Prepare to train.
 
         Args:
           experiment: what to train.
-          mesh: to deal every batch over its axis "data"; None for one device.
+          layout: of the devices that share it, with a mesh that is here; None for one device.
 
         Raises:
-          InputError: where the mesh does not divide the batch.
+          InputError: where the layout does not fit the batch or the parameters.
         """
-        self.experiment, self._mesh = experiment, mesh
-        self._step = experiment.step
-        if mesh is not None:
-            self._step = data_parallel(experiment.step, mesh, experiment.batch_size)
+        self.experiment, self._layout = experiment, layout
+        if layout is not None:
+            require_even(experiment.batch_size, layout.sizes[DATA])
+            shapes = jax.eval_shape(experiment.init, jax.random.key(0))
+            self._places = layout.place(layout.state_specs(shapes, shapes.params))
         self._steps: CompiledSteps | None = None
         self.most = CAPACITY
 
     def start(self, runs: Sequence[int] = (0,)) -> TrainState:
         """The first state; compiles the steps for states like it."""
         del runs
-        experiment, mesh = self.experiment, self._mesh
-        if mesh is None:
+        experiment, layout = self.experiment, self._layout
+        step, probe, data, mesh = experiment.step, experiment.probe, experiment.train, None
+        if layout is None:
             state = jit_once(experiment.init)(jax.random.key(experiment.seed))
         else:
-            state = init_replicated(experiment.init, experiment.seed, mesh)
-        data = experiment.train
+            mesh, places = layout.mesh, self._places
+            state = init_placed(experiment.init, experiment.seed, places)
+            step = laid_out(step, layout, places)
         # Of several hosts each feeds its own devices.
         if jax.process_count() == 1 and fits_on_device(data):
             data = jax.device_put(data) if mesh is None else replicated(data, mesh)
         self._steps = compile_steps(
-            self._step,
+            step,
             state,
             data,
             experiment.batch_size,
             experiment.steps_per_dispatch,
             bootstrap=experiment.bootstrap,
-            probe=experiment.probe,
+            probe=probe,
             feed=None if mesh is None else functools.partial(deal_rows, mesh=mesh),
         )
         self.most = self._steps.most

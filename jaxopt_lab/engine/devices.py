@@ -10,26 +10,34 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine.compilation import jit_once
 
-RUN, DATA = "run", "data"
+RUN, DATA, MODEL = "run", "data", "model"
 
 
-def device_mesh(devices: Sequence[Any] | None = None, *, data: int = 1) -> Mesh:
-    """A mesh `("run", "data")`.
+def device_mesh(devices: Sequence[Any] | None = None, *, data: int = 1, model: int = 1) -> Mesh:
+    """A mesh `("run", "data", "model")`.
 
     Args:
       devices: to use; None for all.
-      data: how many devices share one run's batches; the others are other runs'.
+      data: how many devices share one run's batches.
+      model: over how many more each of these shares its parameters; the others are other runs'.
 
     Returns:
-      A mesh of `(len(devices) / data, data)`.
+      A mesh of `(len(devices) / (data model), data, model)`.
 
     Raises:
-      InputError: where `data` does not divide the number of devices.
+      InputError: where `data` times `model` does not divide the number of devices.
     """
     found = np.array(jax.devices() if devices is None else devices)
-    if data < 1 or len(found) % data:
-        raise InputError(f"data = {data} devices a run do not divide the {len(found)} there are")
-    return Mesh(found.reshape(-1, data), (RUN, DATA), axis_types=(AxisType.Auto,) * 2)
+    each = data * model
+    if each < 1 or len(found) % each:
+        fits = [n for n in range(1, len(found) + 1) if len(found) % n == 0]
+        nearest = min(fits, key=lambda n: abs(n - each))
+        raise InputError(
+            f"mesh: {each} devices a run (data = {data}, model = {model}) do not divide the "
+            f"{len(found)} there are: {nearest} would"
+        )
+    shape, names = (-1, data, model), (RUN, DATA, MODEL)
+    return Mesh(found.reshape(shape), names, axis_types=(AxisType.Auto,) * 3)
 
 
 def some_devices(count: int | None) -> list[Any]:
@@ -55,7 +63,6 @@ def replicated(tree: Any, mesh: Mesh) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def init_replicated(init: Callable[[jax.Array], Any], seed: int, mesh: Mesh) -> Any:
-    """The first state of a run, a copy on each device of the mesh, of other processes too."""
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    return jit_once(lambda s: init(jax.random.key(s)), out_shardings=everywhere)(np.uint32(seed))
+def init_placed(init: Callable[[jax.Array], Any], seed: int, places: Any) -> Any:
+    """The first state of a run where it is to lie, on devices of other processes too."""
+    return jit_once(lambda s: init(jax.random.key(s)), out_shardings=places)(np.uint32(seed))

@@ -11,7 +11,7 @@ from jaxopt_lab.core.tree import cast_floating
 from jaxopt_lab.core.types import Model, ModelState, Params
 
 
-def _unchanged(x: jax.Array) -> jax.Array:
+def _unchanged(x: Any) -> Any:
     return x
 
 
@@ -26,12 +26,14 @@ class Forward(NamedTuple):
       normalize: raw inputs to the model's, float32.
       dtype: of the computation; parameters and the other collections stay float32.
       guard: a context manager around the model's training pass, to look at its layers.
+      place: where the parameters are to be while the model is applied, of `Layout.gathered`.
     """
 
     model: Model
     normalize: Callable[[jax.Array], jax.Array] = _unchanged
     dtype: Any = jnp.float32
     guard: Callable[[], AbstractContextManager[Any]] = nullcontext
+    place: Callable[[Params], Params] = _unchanged
 
     def init(self, key: jax.Array, x: jax.Array) -> tuple[Params, ModelState]:
         """The first parameters and the other collections, for normalized inputs such as `x`."""
@@ -67,7 +69,7 @@ class Forward(NamedTuple):
         return self.model.apply(self._variables(params, model_state), self._inputs(x), train=False)
 
     def _variables(self, params: Params, model_state: ModelState) -> dict[str, Any]:
-        return {"params": cast_floating(params, self.dtype), **model_state}
+        return {"params": self.place(cast_floating(params, self.dtype)), **model_state}
 
     def _inputs(self, x: jax.Array) -> jax.Array:
         return self.normalize(x).astype(self.dtype)

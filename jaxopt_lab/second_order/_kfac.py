@@ -22,6 +22,8 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jax.scipy.linalg import cho_solve
+from jax.sharding import Mesh
 
 from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.averages import moving_average
@@ -53,6 +55,7 @@ from jaxopt_lab.second_order.capture import find_layers
 from jaxopt_lab.second_order.curvature import read_curvature
 from jaxopt_lab.second_order.damping import Damping
 from jaxopt_lab.second_order.periodically import periodically
+from jaxopt_lab.second_order.sharing import shared
 from jaxopt_lab.second_order.transformation import finite_direction
 
 NormConstraint = Annotated[float | None, Range(0, math.inf, low_open=True, high_open=True)]
@@ -83,7 +86,7 @@ class KfacState(NamedTuple):
     velocity: Params
 
 
-@declare(needs=("curvature",))
+@declare(needs=("curvature",), given={"mesh": "mesh"})
 @checked
 def kfac(
     learning_rate: LearningRate,
@@ -96,6 +99,7 @@ def kfac(
     norm_constraint: NormConstraint = 1e-3,
     kind: Kind = "mc",
     max_size: Count = 8192,
+    mesh: Mesh | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """K-FAC: the natural gradient with a Kronecker-factored block for each layer.
 
@@ -132,6 +136,8 @@ def kfac(
       kind: static; "mc" for labels drawn from the model, "empirical" for those of the batch, "ggn"
         for the exact Gauss-Newton factors at a backward pass for each output.
       max_size: static; layers with more weights a unit, or more units, have the diagonal.
+      mesh: static; the devices that share a run, each of which then works on its part of the
+        factors; None for one device.
 
     Returns:
       A transformation; state `KfacState(preconditioner, velocity)`; `update` needs `curvature`.
@@ -160,6 +166,7 @@ def kfac(
         factors_every=factors_every,
         kind=kind,
         max_size=max_size,
+        mesh=mesh,
     )
 
     def init(params):
@@ -193,11 +200,12 @@ def scale_by_kfac(
     factors_every: Count = 1,
     kind: Kind = "mc",
     max_size: Count = 8192,
+    mesh: Mesh | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """`kfac` without rate, momentum and norm constraint: the gradient becomes u.
 
     Args:
-      damping, decay, every, factors_every, kind, max_size: as of `kfac`.
+      damping, decay, every, factors_every, kind, max_size, mesh: as of `kfac`.
 
     Returns:
       A transformation; state `ScaleByKfacState(count, weight, moments, inverses)`.
@@ -229,10 +237,10 @@ def scale_by_kfac(
         weight, moments = _every(factors_every, state.count, measure, (state.weight, state.moments))
 
         def invert():
-            new = {}
-            for name in layers:
-                a, g = (factor / weight for factor in moments.layers[name])
-                new[name] = tuple(map(_if_finite, _inverses(a, g, strength), state.inverses[name]))
+            pairs = {name: moments.layers[name] for name in layers}
+            damped = {n: _damped(a / weight, g / weight, strength) for n, (a, g) in pairs.items()}
+            inverses = _inverses(damped, mesh)
+            new = {n: tuple(map(_if_finite, inverses[n], state.inverses[n])) for n in layers}
             return state.inverses | new
 
         inverses = _every(every, state.count, invert, state.inverses)
@@ -286,18 +294,36 @@ def _averaged(weight, moments, new, decay):
     return average(weight, jnp.ones([], float)), averages
 
 
-def _inverses(a: jax.Array, g: jax.Array, damping: jax.Array) -> Pair:
-    """Of A (I, I) and G (O, O), each with its part of the square root of the damping."""
+def _damped(a: jax.Array, g: jax.Array, damping: jax.Array) -> Pair:
+    """A (I, I) and G (O, O), each with its part of the square root of the damping."""
     mean_a, mean_g = jnp.trace(a) / len(a), jnp.trace(g) / len(g)
     both = (mean_a > 0) & (mean_g > 0)
     pi = jnp.sqrt(jnp.where(both, mean_a, 1) / jnp.where(both, mean_g, 1))
     root = jnp.sqrt(damping)
-    return _inverse(a, pi * root), _inverse(g, root / pi)
+    return _shifted(a, pi * root), _shifted(g, root / pi)
 
 
-def _inverse(matrix: jax.Array, shift: jax.Array) -> jax.Array:
+def _shifted(matrix: jax.Array, shift: jax.Array) -> jax.Array:
+    return matrix + shift.astype(matrix.dtype) * jnp.eye(len(matrix), dtype=matrix.dtype)
+
+
+def _inverses(damped: dict[str, Pair], mesh: Mesh | None) -> dict[str, Pair]:
+    """The inverses of both factors of every layer."""
+    if mesh is None:
+        return {name: (_inverse(a), _inverse(g)) for name, (a, g) in damped.items()}
+    factors = [(factor[None],) for pair in damped.values() for factor in pair]
+    found = [x[0] for x in shared(jax.vmap(_plain_inverse), mesh, factors)]
+    return dict(zip(damped, zip(found[::2], found[1::2], strict=True), strict=True))
+
+
+def _inverse(matrix: jax.Array) -> jax.Array:
+    return cholesky_solve(matrix, jnp.eye(len(matrix), dtype=matrix.dtype))
+
+
+def _plain_inverse(matrix: jax.Array) -> jax.Array:
+    """Under `vmap` a batch, which devices can share."""
     eye = jnp.eye(len(matrix), dtype=matrix.dtype)
-    return cholesky_solve(matrix + shift.astype(matrix.dtype) * eye, eye)
+    return cho_solve((jnp.linalg.cholesky(matrix), True), eye)
 
 
 def _if_finite(new: jax.Array, old: jax.Array) -> jax.Array:

@@ -1,12 +1,15 @@
 """Shampoo: a full matrix for every side of a gradient."""
 
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from jaxopt_lab.core.averages import averaging_weight, step_toward
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.mask import BatchAxes, full_batch_axes
 from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.precision import full_precision
@@ -17,6 +20,7 @@ from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulato
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.second_order.blocks import blocks_of, finite_or_zeros
 from jaxopt_lab.second_order.periodically import periodically
+from jaxopt_lab.second_order.sharing import shared_tree
 from jaxopt_lab.second_order.transformation import (
     finite_direction,
     with_learning_rate,
@@ -44,6 +48,7 @@ class ShampooState(NamedTuple):
     roots: Matrices
 
 
+@declare(given={"mesh": "mesh"})
 @checked
 @renamed(beta1="b1", beta2="b2")
 def shampoo(
@@ -56,6 +61,7 @@ def shampoo(
     every: Count = 10,
     graft: Graft = "adam",
     batch_axes: BatchAxes = None,
+    mesh: Mesh | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Shampoo: each gradient between the inverse roots of its rows' and its columns' covariance.
 
@@ -87,6 +93,8 @@ def shampoo(
       batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
         have matrices of their own; a number, a pytree of numbers, a prefix of one, or a function of
         the parameters that gives one; None for 0.
+      mesh: static; the devices that share a run, each of which then works on its part of the
+        factors; None for one device.
 
     Returns:
       A transformation; state `WithLearningRateState(count, inner)`. A gradient that is not finite,
@@ -103,7 +111,14 @@ def shampoo(
     """
     return with_learning_rate(
         scale_by_shampoo(
-            b1, b2, eps, block_size=block_size, every=every, graft=graft, batch_axes=batch_axes
+            b1,
+            b2,
+            eps,
+            block_size=block_size,
+            every=every,
+            graft=graft,
+            batch_axes=batch_axes,
+            mesh=mesh,
         ),
         learning_rate,
     )
@@ -120,11 +135,12 @@ def scale_by_shampoo(
     every: Count = 10,
     graft: Graft = "adam",
     batch_axes: BatchAxes = None,
+    mesh: Mesh | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """`shampoo` without the step: g becomes m.
 
     Args:
-      b1, b2, eps, block_size, every, graft, batch_axes: as of `shampoo`.
+      b1, b2, eps, block_size, every, graft, batch_axes, mesh: as of `shampoo`.
 
     Returns:
       A transformation; state `ShampooState(count, mean, square, statistics, roots)`.
@@ -161,10 +177,11 @@ def scale_by_shampoo(
         statistics = step_toward(state.statistics, new, weight)
 
         def take_roots():
-            return {
-                name: tuple(_inverse_root(m, 2 * len(sides), eps) for m in sides)
-                for name, sides in statistics.items()
-            }
+            found = {}
+            for order in sorted({len(sides) for sides in statistics.values()}):
+                alike = {name: sides for name, sides in statistics.items() if len(sides) == order}
+                found |= shared_tree(partial(_inverse_root, root=2 * order, eps=eps), mesh, alike)
+            return {name: found[name] for name in statistics}
 
         roots = periodically(state.count % every == 0, take_roots, state.roots)
         parts = [b.join(b.times(cut[name], roots[name])) for name, b in blocks.items()]

@@ -5,8 +5,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from jaxopt_lab.core.averages import averaging_weight, step_toward
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.mask import BatchAxes
 from jaxopt_lab.core.norm import root
 from jaxopt_lab.core.precision import full_precision
@@ -17,6 +19,7 @@ from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulato
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.second_order.blocks import blocks_of, finite_or_zeros
 from jaxopt_lab.second_order.periodically import periodically
+from jaxopt_lab.second_order.sharing import shared_tree
 from jaxopt_lab.second_order.transformation import (
     finite_direction,
     with_learning_rate,
@@ -43,6 +46,7 @@ class SoapState(NamedTuple):
     bases: Matrices
 
 
+@declare(given={"mesh": "mesh"})
 @checked
 @renamed(beta1="b1", beta2="b2")
 def soap(
@@ -54,6 +58,7 @@ def soap(
     block_size: Count = 256,
     every: Count = 10,
     batch_axes: BatchAxes = None,
+    mesh: Mesh | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """SOAP: Adam on gradients turned into the eigenbasis of Shampoo's matrices.
 
@@ -81,6 +86,8 @@ def soap(
       batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
         have matrices of their own; a number, a pytree of numbers, a prefix of one, or a function of
         the parameters that gives one; None for 0.
+      mesh: static; the devices that share a run, each of which then works on its part of the
+        factors; None for one device.
 
     Returns:
       A transformation; state `WithLearningRateState(count, inner)`. A gradient that is not finite,
@@ -96,7 +103,9 @@ def soap(
     basis, has no blocks, and decays weights.
     """
     return with_learning_rate(
-        scale_by_soap(b1, b2, eps, block_size=block_size, every=every, batch_axes=batch_axes),
+        scale_by_soap(
+            b1, b2, eps, block_size=block_size, every=every, batch_axes=batch_axes, mesh=mesh
+        ),
         learning_rate,
     )
 
@@ -111,11 +120,12 @@ def scale_by_soap(
     block_size: Count = 256,
     every: Count = 10,
     batch_axes: BatchAxes = None,
+    mesh: Mesh | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """`soap` without the step: g becomes what eta multiplies.
 
     Args:
-      b1, b2, eps, block_size, every, batch_axes: as of `soap`.
+      b1, b2, eps, block_size, every, batch_axes, mesh: as of `soap`.
 
     Returns:
       A transformation; state `SoapState(count, mean, square, statistics, bases)`.
@@ -149,10 +159,10 @@ def scale_by_soap(
         start = state.count == 0
         bases = periodically(
             ~start & (state.count % every == 0),
-            lambda: jax.tree.map(_power_iteration, statistics, state.bases),
+            lambda: shared_tree(_power_iteration, mesh, statistics, state.bases),
             state.bases,
         )
-        bases = periodically(start, lambda: jax.tree.map(_eigenbasis, statistics), bases)
+        bases = periodically(start, lambda: shared_tree(_eigenbasis, mesh, statistics), bases)
         square, parts = {}, []
         for name, m in flatten_with_names(mean).items():
             b, basis = blocks[name], bases[name]

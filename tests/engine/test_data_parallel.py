@@ -42,7 +42,7 @@ def check():
         )
     with pytest.raises(InputError, match="not a multiple of the 3 devices: make it 63"):
         jaxopt_lab.train(config, devices=3, progress=False)
-    tables["train"]["data_parallel"] = True
+    tables["mesh"] = {"data": "all"}
     whole = jaxopt_lab.train(parse_config(tables), progress=False)
     assert len(jax.tree.leaves(whole.params)[0].sharding.device_set) == 8
 

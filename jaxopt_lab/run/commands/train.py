@@ -2,16 +2,20 @@
 
 import os
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 
 from jaxopt_lab.config.build import assemble
+from jaxopt_lab.config.layout import build_layout
 from jaxopt_lab.config.load import load_config
+from jaxopt_lab.config.parse import parse_mesh
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Model
-from jaxopt_lab.engine import OneRun, TrainState, checkpoint, device_mesh, fit, some_devices
+from jaxopt_lab.engine import OneRun, TrainState, checkpoint, fit
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.process.stopwatch import Stopwatch
 from jaxopt_lab.run.records.chosen_step import why_this_step
@@ -36,6 +40,7 @@ def train(
     data_dir: str | os.PathLike[str] | None = None,
     model: Model | None = None,
     devices: int | None = None,
+    mesh: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> Result:
     """Train from a configuration.
@@ -49,8 +54,10 @@ def train(
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
       model: a model to train in place of the configuration's, with `init(rngs, x, train=...)` and
         `apply(variables, x, train=...)` as Linen modules have them.
-      devices: of a data-parallel run, how many; None for all where the configuration has
-        `train.data_parallel`, otherwise for one.
+      devices: how many share the run, those of `[mesh] model` counted; None for what `[mesh]` of
+        the configuration says.
+      mesh: a table `[mesh]` in place of the configuration's, `{"data": 4, "model": 2}` for one: a
+        run may go on with other devices.
       progress: whether to draw the run.
 
     Returns:
@@ -71,8 +78,9 @@ def train(
         source = read(config, data_dir=data_dir, model=model)
         if session.resumes and session.folder:
             session.folder.require_data(source.signature)
-        experiment = assemble(config, source)
-        program = OneRun(experiment, mesh=_data_mesh(config, devices))
+        layout = build_layout(config.mesh if mesh is None else parse_mesh(mesh), devices)
+        experiment = assemble(config, source, layout=layout)
+        program = OneRun(experiment, layout=layout)
         with session.terminal.waiting("compiling ..."), Stopwatch() as compiling:
             start, state = _first_state(session, program, identity, from_step)
         how = f"compiled in {compiling.seconds:.1f} s ({program.how}, {jax.default_backend()})"
@@ -150,11 +158,3 @@ def _first_state(
     start, state = found or (0, state)
     distributed.require_same(start, f"not every process finds step {start:,} of the run")
     return start, state
-
-
-def _data_mesh(config: Config, devices: int | None) -> jax.sharding.Mesh | None:
-    """The devices that a run's batches are dealt over; None for one device."""
-    if not config.train.data_parallel and devices is None and jax.process_count() == 1:
-        return None
-    chosen = some_devices(devices)
-    return device_mesh(chosen, data=len(chosen))

@@ -1,0 +1,45 @@
+"""`[mesh]` as the devices that there are, and what lies where."""
+
+from collections.abc import Mapping
+
+import jax
+from jax.sharding import Mesh
+
+from jaxopt_lab.config.schema import MeshConfig
+from jaxopt_lab.engine import Layout, Rule, device_mesh, some_devices
+from jaxopt_lab.engine.devices import DATA, MODEL
+
+
+def build_layout(mesh: MeshConfig, devices: int | None = None) -> Layout | None:
+    """The layout of a run on the devices that are here.
+
+    Args:
+      mesh: of the configuration.
+      devices: how many to use; None for what the configuration says, and of a run of several
+        processes for all.
+
+    Returns:
+      A `Layout`; None for one device.
+
+    Raises:
+      InputError: where the mesh does not fit the devices.
+    """
+    several = jax.process_count() > 1
+    if mesh.devices == 1 and devices is None and not several:
+        return None
+    found = some_devices(devices)
+    count = len(found) if several or devices is not None else mesh.devices or len(found)
+    some_devices(count)
+    every = device_mesh(found, data=max(1, count // mesh.model), model=mesh.model)
+    here = Mesh(every.devices[:1], every.axis_names, axis_types=every.axis_types)
+    return layout_on(mesh, here)
+
+
+def layout_on(mesh: MeshConfig, devices: Mesh | Mapping[str, int]) -> Layout:
+    """The layout of a configuration on a mesh, which may be one that is not here."""
+    sizes = dict(devices.shape if isinstance(devices, Mesh) else devices)
+    over = (DATA, MODEL) if mesh.shard == "full" else (MODEL,)
+    split = tuple(name for name in over if sizes[name] > 1)
+    meaning = {"all": (DATA, MODEL), "none": (), DATA: (DATA,), MODEL: (MODEL,)}
+    rules = [Rule(rule.match, tuple(meaning[axis] for axis in rule.axes)) for rule in mesh.rule]
+    return Layout(devices, split, tuple(rules))
