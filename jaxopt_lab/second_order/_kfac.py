@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
-from jax.scipy.linalg import cho_solve
 from jax.sharding import Mesh
 
 from jaxopt_lab.core.arrays import is_concrete
@@ -308,22 +307,15 @@ def _shifted(matrix: jax.Array, shift: jax.Array) -> jax.Array:
 
 
 def _inverses(damped: dict[str, Pair], mesh: Mesh | None) -> dict[str, Pair]:
-    """The inverses of both factors of every layer."""
-    if mesh is None:
-        return {name: (_inverse(a), _inverse(g)) for name, (a, g) in damped.items()}
+    """The inverses of both factors of every layer, each (n, n)."""
     factors = [(factor[None],) for pair in damped.values() for factor in pair]
-    found = [x[0] for x in shared(jax.vmap(_plain_inverse), mesh, factors)]
+    found = [inverse[0] for inverse in shared(_inverse, mesh, factors)]
     return dict(zip(damped, zip(found[::2], found[1::2], strict=True), strict=True))
 
 
 def _inverse(matrix: jax.Array) -> jax.Array:
-    return cholesky_solve(matrix, jnp.eye(len(matrix), dtype=matrix.dtype))
-
-
-def _plain_inverse(matrix: jax.Array) -> jax.Array:
-    """Under `vmap` a batch, which devices can share."""
-    eye = jnp.eye(len(matrix), dtype=matrix.dtype)
-    return cho_solve((jnp.linalg.cholesky(matrix), True), eye)
+    """Of a stack of one, (1, n, n)."""
+    return cholesky_solve(matrix[0], jnp.eye(matrix.shape[-1], dtype=matrix.dtype))[None]
 
 
 def _if_finite(new: jax.Array, old: jax.Array) -> jax.Array:

@@ -5,8 +5,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
 
 
 def shared(
@@ -16,12 +16,13 @@ def shared(
 ) -> list[jax.Array]:
     """`function(*stack)` of every stack, of which each device computes its part.
 
-    Left to the compiler, every device of a mesh would invert every factor. Here those of one size
-    are put together, whatever layer they are of, and dealt out. As many go at once as there are
-    devices: a CPU would divide two of a device over threads that wait for each other.
+    Left to the compiler, every device of a mesh would invert every factor. Here each has an equal
+    part of a stack that is long enough; what is left over goes matrix by matrix to the device that
+    has had the least to do.
 
     Args:
-      function: of arrays with a leading axis, (k, ...), to one, (k, ...), each entry by itself.
+      function: of arrays with a leading axis, (k, ...), to one of the first's shape, each entry by
+        itself.
       mesh: the devices, all of them; None for one.
       stacks: what the function takes, each of as many arrays.
 
@@ -30,33 +31,36 @@ def shared(
     """
     if mesh is None or mesh.size == 1:
         return [function(*stack) for stack in stacks]
-    kinds: dict[tuple, list[int]] = {}
-    for i, stack in enumerate(stacks):
-        kinds.setdefault(tuple((x.shape[1:], x.dtype) for x in stack), []).append(i)
-    found: dict[int, jax.Array] = {}
-    for places in kinds.values():
-        ends = np.cumsum([len(stacks[i][0]) for i in places])
-        together = [jnp.concatenate(xs) for xs in zip(*(stacks[i] for i in places), strict=True)]
-        parts = jnp.split(_dealt(function, mesh, together), ends[:-1])
-        found |= dict(zip(places, parts, strict=True))
-    return [found[i] for i in range(len(stacks))]
+    everywhere, axes = PartitionSpec(), mesh.axis_names
+
+    def work(stacks):
+        here, load = lax.axis_index(axes), [0] * mesh.size
+        even, single = [], []
+        for stack in stacks:
+            each, over = divmod(len(stack[0]), mesh.size)
+            mine = [lax.dynamic_slice_in_dim(x, here * each, each) for x in stack]
+            even.append(lax.all_gather(function(*mine), axes, tiled=True) if each else None)
+            for i in range(len(stack[0]) - over, len(stack[0])):
+                one = [x[i : i + 1] for x in stack]
+                device = load.index(min(load))
+                load[device] += one[0].shape[-1] ** 3
+                single.append(
+                    lax.cond(here == device, function, lambda *one: jnp.zeros_like(one[0]), *one)
+                )
+        shares = iter(lax.psum(single, axes))  # of all but one device zeros
+        found = []
+        for stack, part in zip(stacks, even, strict=True):
+            parts = [] if part is None else [part]
+            parts += [next(shares) for _ in range(len(stack[0]) % mesh.size)]
+            found.append(jnp.concatenate(parts))
+        return found
+
+    return jax.shard_map(
+        work, mesh=mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False
+    )(list(stacks))
 
 
 def shared_tree(function: Callable[..., jax.Array], mesh: Mesh | None, *trees: Any) -> Any:
     """`shared` over the leaves of trees of one structure, each leaf a stack."""
     leaves, structure = zip(*(jax.tree.flatten(tree) for tree in trees), strict=True)
     return structure[0].unflatten(shared(function, mesh, list(zip(*leaves, strict=True))))
-
-
-def _dealt(function: Callable[..., jax.Array], mesh: Mesh, stack: Sequence[jax.Array]) -> jax.Array:
-    by_device = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    done = []
-    for start in range(0, len(stack[0]), mesh.size):
-        part = [x[start : start + mesh.size] for x in stack]
-        missing = mesh.size - len(part[0])
-        part = [jnp.concatenate([x, jnp.repeat(x[:1], missing, 0)]) for x in part]
-        found = function(*jax.lax.with_sharding_constraint(part, by_device))
-        found = jax.lax.with_sharding_constraint(found, by_device)
-        done.append(jax.lax.with_sharding_constraint(found, everywhere))
-    return jnp.concatenate(done)[: len(stack[0])]
