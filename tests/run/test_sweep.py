@@ -24,6 +24,7 @@ from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult, ranked
 from jaxopt_lab.run.records.sweep_report import ranking, write_sweep_report
 from jaxopt_lab.run.terminal.progress import Progress, SweepBar
+from jaxopt_lab.sweeps import Population
 
 CONFIG = """
 [data]
@@ -331,6 +332,30 @@ def test_runs_under_way_go_on_where_they_were(path, tmp_path, monkeypatch):
     for ours, theirs in zip(result.runs, whole.runs, strict=True):
         for name, column in theirs.history.items():
             np.testing.assert_allclose(ours.history[name], column, rtol=1e-5, err_msg=name)
+        assert ours.test == pytest.approx(theirs.test, rel=1e-5)
+
+
+def test_runs_that_are_trained_are_not_lost_before_they_are_written_down(
+    path, tmp_path, monkeypatch, capsys
+):
+    grid, folder = "optimizer.learning_rate=[0.02, 0.1]", tmp_path / "run"
+    whole = sweep(path, grid)
+    monkeypatch.setattr("jaxopt_lab.run.commands.rungs.SAVE_SECONDS", 0.0)
+
+    def dying(self, wave):
+        raise OSError("the machine is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Population, "finish", dying)
+        with pytest.raises(OSError, match="gone"):
+            sweep(path, grid, run_dir=folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(SweepFolder, "clear_progress", lambda self: None)  # as if killed before it
+        jaxopt_lab.sweep(None, folder, resume=True)
+    assert "2 runs go on from step 27" in capsys.readouterr().out
+    result = jaxopt_lab.sweep(None, folder, resume=True, progress=False)
+    assert not (folder / "progress").exists()
+    for ours, theirs in zip(result.runs, whole.runs, strict=True):
         assert ours.test == pytest.approx(theirs.test, rel=1e-5)
 
 

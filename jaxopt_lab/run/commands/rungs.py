@@ -97,8 +97,6 @@ class Rungs:
             except GeneratorExit:  # interrupted
                 self._save(runs, chunk)
                 raise
-        if folder:
-            folder.clear_progress()
         lost = {run for run, is_alive in zip(runs, alive, strict=True) if not is_alive}
         if last:
             finishes = population.finish(wave)
@@ -109,11 +107,13 @@ class Rungs:
                     for run, finish in zip(runs, finishes, strict=True)
                 }
             )
-            return
-        for place, run in enumerate(runs):
-            if run not in lost:
-                self._waiting[run] = end, take(wave.stacked, place)
-        standings.end({run: ("diverged", None) for run in runs if run in lost})
+        else:
+            for place, run in enumerate(runs):
+                if run not in lost:
+                    self._waiting[run] = end, take(wave.stacked, place)
+            standings.end({run: ("diverged", None) for run in runs if run in lost})
+        if folder:  # now that the runs are written down
+            folder.clear_progress()
 
     def _ending(
         self, run: int, lost: bool, finish: Finish, total: int

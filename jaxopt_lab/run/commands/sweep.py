@@ -94,6 +94,8 @@ def sweep(
                 if rung + 1 < len(sizes):
                     standings.halve(sizes[rung + 1])
             bar.end(standings.ranked())
+        if folder and stopped_by == "finished":
+            folder.clear_progress()  # of a wave that was written down just before a kill
 
         records = tuple(standings.records)
         result = SweepResult(
