@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="with --resume, from the checkpoint of step N, and drop what came after it",
     )
+    _add_backup_option(train, "run")
     _add_devices_option(train, "deal every batch over N devices, as train.data_parallel does")
     train.add_argument(
         "--distributed", action="store_true", help="be one process of a run on several hosts"
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(sweep)
     sweep.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
     sweep.add_argument("--resume", metavar="RUN", help="go on with the sweep in this folder")
+    _add_backup_option(sweep, "sweep")
     sweep.add_argument(
         "--batch-size-scan",
         action="store_true",
@@ -225,6 +227,11 @@ def _add_devices_option(command: argparse.ArgumentParser, text: str) -> None:
     command.add_argument("--devices", type=int, metavar="N", help=text)
 
 
+def _add_backup_option(command: argparse.ArgumentParser, kind: str) -> None:
+    text = f"keep an archive of the {kind} in DIR too; with --resume, take it from there if need be"
+    command.add_argument("--backup", metavar="DIR", help=text)
+
+
 def _add_data_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data-dir", metavar="DIR", help="where data sets lie; default: $JAXOPT_LAB_DATA"
@@ -267,6 +274,8 @@ def _train(options: argparse.Namespace) -> int:
         if options.distributed:
             run_dir = distributed.shared_path(run_dir)
             stack.enter_context(distributed.leaves_with_the_others(run_dir))
+        if distributed.is_first():
+            stack.enter_context(_backup(options, run_dir))
         result = train(
             config,
             run_dir,
@@ -299,7 +308,7 @@ def _sweep(options: argparse.Namespace) -> int:
         config = load_scan(options.config, data_dir=options.data_dir, **_changes(options))
     elif options.config is not None:
         config = load_sweep(options.config, grid=options.grid, **_changes(options))
-    with _run_dir(options) as run_dir:
+    with _run_dir(options) as run_dir, _backup(options, run_dir):
         result = sweep(
             config,
             run_dir,
@@ -340,6 +349,19 @@ def _run_dir(
 
     asked = getattr(options, "resume", None) or options.run_dir
     return contextlib.nullcontext(asked) if asked else new_folder(pathlib.Path(options.config).stem)
+
+
+def _backup(
+    options: argparse.Namespace, run_dir: str | pathlib.Path
+) -> contextlib.AbstractContextManager[None]:
+    """Keep the archive that `--backup` asks for; what is gone here comes back from there first."""
+    from jaxopt_lab.run.commands.backup import backup, restore
+
+    if options.backup is None:
+        return contextlib.nullcontext()
+    if options.resume and not pathlib.Path(run_dir).exists():
+        restore(run_dir, options.backup)
+    return backup(run_dir, options.backup)
 
 
 def _look(options: argparse.Namespace, config) -> int:
