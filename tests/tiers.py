@@ -160,6 +160,11 @@ SLOW = {
     },
     "second_order/test_two_devices.py": {"test_two_devices"},
     "test_cli.py": {"test_a_full_disk_exits_1_and_keeps_what_was_saved"},
+    "test_notebooks.py": {
+        "test_runs_from_top_to_bottom_and_after_a_lost_session",
+        "test_runs_on_colabs_versions_and_leaves_them_alone",
+        "test_stops_with_a_message",
+    },
 }
 
 # Where many cases are held to many promises. Of a test's cases the default runs a third, another
