@@ -316,9 +316,9 @@ def _sweep(options: argparse.Namespace) -> int:
             devices=options.devices,
             data_dir=options.data_dir,
         )
-    if options.batch_size_scan and result.stopped_by == "finished":
-        assert config is not None
-        measure_noise(config, result, Progress(), options.data_dir)
+        if options.batch_size_scan and result.stopped_by == "finished":
+            assert config is not None
+            measure_noise(config, result, Progress(), options.data_dir)
     return DONE if result.stopped_by == "finished" else INTERRUPTED
 
 

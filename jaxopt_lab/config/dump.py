@@ -47,8 +47,13 @@ def toml_value(value: Any) -> str:
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 of the resolved configuration, in hex."""
-    return hashlib.sha256(json.dumps(to_tables(config), sort_keys=True).encode()).hexdigest()
+    """SHA-256 of the resolved configuration, in hex, without `checkpoint_seconds`.
+
+    That leaves no trace in a run, so that it may differ where a run goes on.
+    """
+    tables = to_tables(config)
+    del tables["train"]["checkpoint_seconds"]
+    return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
 
 def to_tables(config: Config | LinearConfig) -> dict[str, Any]:
