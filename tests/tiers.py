@@ -141,6 +141,7 @@ SLOW = {
         for kind in ("average", "bfloat16", "last", "schedule-free")
     },
     "run/test_sweep.py": {
+        "test_a_sweep_that_halves_is_not_trained_again_after_a_kill",
         "test_a_schedule_in_the_place_of_a_number_is_part_of_the_program",
         "test_bootstrap_members_differ_and_predict_together",
         "test_eight_devices_change_nothing",
