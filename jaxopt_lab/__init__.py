@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.config.sweep import load_sweep
+    from jaxopt_lab.run.commands.backup import backup, restore
     from jaxopt_lab.run.commands.diagnose import diagnose
     from jaxopt_lab.run.commands.sweep import sweep
     from jaxopt_lab.run.commands.train import train
@@ -22,10 +23,12 @@ __all__ = [
     "Result",
     "Run",
     "SweepResult",
+    "backup",
     "diagnose",
     "load_config",
     "load_run",
     "load_sweep",
+    "restore",
     "sweep",
     "train",
 ]
@@ -37,6 +40,8 @@ _HOMES = {
     "Result": "jaxopt_lab.run.records.result",
     "load_run": "jaxopt_lab.run.records.run",
     "Run": "jaxopt_lab.run.records.run",
+    "backup": "jaxopt_lab.run.commands.backup",
+    "restore": "jaxopt_lab.run.commands.backup",
     "diagnose": "jaxopt_lab.run.commands.diagnose",
     "load_sweep": "jaxopt_lab.config.sweep",
     "sweep": "jaxopt_lab.run.commands.sweep",

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="with --resume, from the checkpoint of step N, and drop what came after it",
     )
+    _add_backup_option(train, "run")
     _add_devices_option(train, "share the run among N devices, of which [mesh] says how")
     train.add_argument(
         "--mesh",
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(sweep)
     sweep.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
     sweep.add_argument("--resume", metavar="RUN", help="go on with the sweep in this folder")
+    _add_backup_option(sweep, "sweep")
     sweep.add_argument(
         "--batch-size-scan",
         action="store_true",
@@ -230,6 +232,11 @@ def _add_devices_option(command: argparse.ArgumentParser, text: str) -> None:
     command.add_argument("--devices", type=int, metavar="N", help=text)
 
 
+def _add_backup_option(command: argparse.ArgumentParser, kind: str) -> None:
+    text = f"keep an archive of the {kind} in DIR too; with --resume, take it from there if need be"
+    command.add_argument("--backup", metavar="DIR", help=text)
+
+
 def _add_data_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data-dir", metavar="DIR", help="where data sets lie; default: $JAXOPT_LAB_DATA"
@@ -275,6 +282,8 @@ def _train(options: argparse.Namespace) -> int:
         if options.distributed:
             run_dir = distributed.shared_path(run_dir)
             stack.enter_context(distributed.leaves_with_the_others(run_dir))
+        if distributed.is_first():
+            stack.enter_context(_backup(options, run_dir))
         result = train(
             config,
             run_dir,
@@ -313,9 +322,10 @@ def _devices_of(
     if mesh is not None:
         return parse_mesh(mesh, source="--mesh").devices
     if config is None:
-        folder = RunFolder(options.resume)
-        folder.require_there(" to resume")
-        config = folder.own_config()
+        if options.distributed:
+            return 1  # of each process, unless --devices says so
+        _bring_back(options)
+        config = RunFolder(options.resume).own_config()
     return config.mesh.devices
 
 
@@ -339,7 +349,7 @@ def _sweep(options: argparse.Namespace) -> int:
         config = load_scan(options.config, data_dir=options.data_dir, **_changes(options))
     elif options.config is not None:
         config = load_sweep(options.config, grid=options.grid, **_changes(options))
-    with _run_dir(options) as run_dir:
+    with _run_dir(options) as run_dir, _backup(options, run_dir):
         result = sweep(
             config,
             run_dir,
@@ -347,9 +357,9 @@ def _sweep(options: argparse.Namespace) -> int:
             devices=options.devices,
             data_dir=options.data_dir,
         )
-    if options.batch_size_scan and result.stopped_by == "finished":
-        assert config is not None
-        measure_noise(config, result, Progress(), options.data_dir)
+        if options.batch_size_scan and result.stopped_by == "finished":
+            assert config is not None
+            measure_noise(config, result, Progress(), options.data_dir)
     return DONE if result.stopped_by == "finished" else INTERRUPTED
 
 
@@ -380,6 +390,24 @@ def _run_dir(
 
     asked = getattr(options, "resume", None) or options.run_dir
     return contextlib.nullcontext(asked) if asked else new_folder(pathlib.Path(options.config).stem)
+
+
+def _backup(
+    options: argparse.Namespace, run_dir: str | pathlib.Path
+) -> contextlib.AbstractContextManager[None]:
+    """Keep the archive that `--backup` asks for; what is gone here comes back from there first."""
+    from jaxopt_lab.run.commands.backup import backup
+
+    _bring_back(options)
+    return contextlib.nullcontext() if options.backup is None else backup(run_dir, options.backup)
+
+
+def _bring_back(options: argparse.Namespace) -> None:
+    """Take what is to be resumed and is gone here from its archive, where there is one."""
+    from jaxopt_lab.run.commands.backup import restore
+
+    if options.backup and options.resume and not pathlib.Path(options.resume).exists():
+        restore(options.resume, options.backup)
 
 
 def _look(options: argparse.Namespace, config) -> int:

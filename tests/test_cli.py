@@ -197,7 +197,24 @@ def test_sigterm_saves_and_exits_130_and_the_run_goes_on(tmp_path):
     assert process.returncode == 130
     assert "interrupted at step" in rest
     assert "--resume run" in rest
-    assert list((tmp_path / "run" / "checkpoints").glob("*.json"))
+    assert list((tmp_path / "run" / "checkpoints").rglob("*.json"))
+
+
+def test_backup_keeps_archives_elsewhere_and_resume_takes_them_back(tmp_path, capsys):
+    assert run("train", "config.toml", "--backup", "drive") == 0
+    assert [p.name for p in (tmp_path / "drive").glob("*.tar")] == ["config-001-000001.tar"]
+    (tmp_path / "runs").rename("lost")
+    assert run("train", "config.toml", "--backup", "drive") == 2
+    assert "has archives of an earlier 'config-001'" in capsys.readouterr().err
+    assert not list((tmp_path / "runs").iterdir()), "what was refused leaves nothing"
+    assert run("train", "--resume", "runs/config-001", "--backup", "drive") == 0
+    out = capsys.readouterr().out
+    assert "restored runs/config-001 from config-001-000001.tar" in out and "finished" in out
+    assert run("train", "--resume", "runs/other", "--backup", "drive") == 2
+    assert "no archive of 'other'; there are archives of: config-001" in capsys.readouterr().err
+    assert run("train", "config.toml", "--run-dir", "run", "--backup", "run/drive") == 2
+    assert run("train", "config.toml", "--backup", "config.toml") == 2
+    assert "cannot be made" in capsys.readouterr().err
 
 
 def test_a_full_disk_exits_1_and_keeps_what_was_saved(tmp_path):

@@ -116,6 +116,18 @@ SLOW = {
         "test_seeds_are_vmapped[wide_resnet]",
     },
     "nn/test_from_nnx.py": {"test_trains_from_a_configuration"},
+    "run/test_backup.py": {
+        "test_a_copy_made_while_a_run_writes_has_the_rows_of_its_checkpoints",
+        "test_a_run_whose_machine_vanished_goes_on_to_the_same_bytes",
+        *(f"test_a_damaged_archive_is_passed_over_and_told[{d}]" for d in ("cut", "forget_hash")),
+    },
+    "run/test_checkpoint_seconds.py": {
+        "test_a_killed_run_loses_what_came_after_the_last_of_them[33-False]",
+        "test_a_killed_run_loses_what_came_after_the_last_of_them[33-True]",
+        "test_a_run_that_diverges_has_none",
+        "test_an_interrupt_leaves_no_trace_either",
+        "test_only_what_takes_long_is_saved_because_of_the_time",
+    },
     "run/test_controls.py": {"test_early_stopping_on_loss_beside_a_plateau_on_val_loss"},
     "run/test_diagnose.py": {
         "test_a_checkpoint_is_looked_at_as_evaluate_does",
@@ -139,12 +151,14 @@ SLOW = {
         for kind in ("average", "bfloat16", "last", "schedule-free")
     },
     "run/test_sweep.py": {
+        "test_a_sweep_that_halves_is_not_trained_again_after_a_kill",
         "test_a_schedule_in_the_place_of_a_number_is_part_of_the_program",
         "test_bootstrap_members_differ_and_predict_together",
         "test_eight_devices_change_nothing",
         "test_goes_on_where_it_was_killed",
         "test_lengths_and_patience_are_traced_too",
         "test_mapped_and_vectorized_agree",
+        "test_runs_that_are_trained_are_not_lost_before_they_are_written_down",
         "test_waves_that_fit_the_memory_change_nothing",
     },
     "run/test_train.py": {
@@ -157,6 +171,11 @@ SLOW = {
     },
     "second_order/test_two_devices.py": {"test_two_devices"},
     "test_cli.py": {"test_a_full_disk_exits_1_and_keeps_what_was_saved"},
+    "test_notebooks.py": {
+        "test_runs_from_top_to_bottom_and_after_a_lost_session",
+        "test_runs_on_colabs_versions_and_leaves_them_alone",
+        "test_stops_with_a_message",
+    },
 }
 
 # Where many cases are held to many promises. Of a test's cases the default runs a third, another

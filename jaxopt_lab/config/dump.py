@@ -47,9 +47,14 @@ def toml_value(value: Any) -> str:
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 of the resolved configuration, in hex; on which devices it runs is no part of it."""
-    config = dataclasses.replace(config, mesh=MeshConfig())
-    return hashlib.sha256(json.dumps(to_tables(config), sort_keys=True).encode()).hexdigest()
+    """SHA-256 of the resolved configuration, in hex, without what may differ where a run goes on.
+
+    That is `[mesh]`, the devices that it runs on, and `train.checkpoint_seconds`, which leaves no
+    trace in a run.
+    """
+    tables = to_tables(dataclasses.replace(config, mesh=MeshConfig()))
+    del tables["train"]["checkpoint_seconds"]
+    return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
 
 def to_tables(config: Config | LinearConfig) -> dict[str, Any]:

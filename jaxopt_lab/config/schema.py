@@ -55,7 +55,9 @@ class TrainConfig:
       dtype: of the computation; parameters and optimizer state are float32 in any case.
       steps_per_dispatch: most steps of one compiled call; "auto" lets the engine choose.
       evaluate_every: between evaluations on the validation split.
-      checkpoint_every: between checkpoints; one is saved at the end and at an interrupt too.
+      checkpoint_every: between checkpoints; one is saved at the end too.
+      checkpoint_seconds: of work that a run may lose where it is killed: one more checkpoint is
+        saved where none was for so long. The next replaces it, so that it leaves no trace.
       log_every: steps between rows of the training log.
       evaluation_batch_size: rows of a batch of evaluation.
     """
@@ -67,6 +69,7 @@ class TrainConfig:
     steps_per_dispatch: Count | Literal["auto"] = "auto"
     evaluate_every: Length = "1 epoch"
     checkpoint_every: Length = "10%"
+    checkpoint_seconds: Positive = 60.0
     log_every: Count = 1
     evaluation_batch_size: Count = 1000
 

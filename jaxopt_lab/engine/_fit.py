@@ -50,6 +50,7 @@ def fit(
     start: int,
     total: int,
     evaluate_every: int | None,
+    save_every: int | None = None,
     steps_per_chunk: int | None = None,
     seconds_per_chunk: float = SECONDS_PER_CHUNK,
 ) -> Iterator[Chunk]:
@@ -64,6 +65,8 @@ def fit(
       state: of the program at step `start`: a new one, or a saved one.
       start, total: steps from and to.
       evaluate_every: steps between evaluations, >= 1; None for no evaluation.
+      save_every: a chunk ends at the steps that it divides too, so that what is saved there does
+        not follow the clock; None where nothing is.
       steps_per_chunk: the length of a chunk where no evaluation is nearer; None to follow the
         clock, which differs between the processes of one run.
       seconds_per_chunk: what a chunk aims at where it follows the clock.
@@ -73,8 +76,9 @@ def fit(
     """
     step, pace = start, steps_per_chunk or 1
     while step < total:
-        to_evaluation = total if evaluate_every is None else evaluate_every - step % evaluate_every
-        count = min(pace, program.most, total - step, to_evaluation)
+        marks = (evaluate_every, save_every, total)
+        to_stop = min(every - step % every for every in marks if every)
+        count = min(pace, program.most, to_stop)
         begin = time.perf_counter()
         state, rows, steps, alive = program.advance(state, step, count)
         seconds = time.perf_counter() - begin

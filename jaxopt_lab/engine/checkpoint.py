@@ -3,6 +3,9 @@
 The archive is an `.npz`, or where several processes train one run a folder that Orbax writes. The
 manifest is written last, so a checkpoint without one was never finished, and it holds the archive's
 SHA-256, so one with a flipped bit is not restored. Either is restored in any number of processes.
+
+Between the checkpoints of steps there may be one more, the `latest`, in a folder of that name: it
+is saved because time has passed, and is gone at the next of those.
 """
 
 import hashlib
@@ -11,6 +14,7 @@ import json
 import pathlib
 import shutil
 import types
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -21,6 +25,7 @@ from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.tree import flatten_with_names
 
 FORMAT = 1
+LATEST, PATTERN = "latest", "step-*.json"
 
 
 def save(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: int = 2) -> None:
@@ -58,13 +63,32 @@ def save(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: 
         "arrays": {n: {"shape": x.shape, "dtype": x.dtype.name} for n, x in arrays.items()},
     }
     write_atomically(archive.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
-    for old in _manifests(folder)[keep:]:
+    for old in _sorted(folder.glob(PATTERN))[keep:]:
         _remove(old)
+
+
+def save_latest(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str) -> None:
+    """Save a checkpoint that only the next one replaces, whichever it is; as `save`."""
+    place = folder / LATEST
+    place.mkdir(exist_ok=True)
+    save(place, step, tree, config_hash=config_hash, keep=1)
+
+
+def drop_latest(folder: pathlib.Path) -> None:
+    """Remove what `save_latest` saved; every process may call this, and the first one does it."""
+    if jax.process_index() == 0:
+        drop_after(folder / LATEST, -1)
+        shutil.rmtree(folder / LATEST, ignore_errors=True)
 
 
 def steps(folder: pathlib.Path) -> list[int]:
     """The steps that there are checkpoints of, whole or damaged, the newest first."""
     return [_step_of(path) for path in _manifests(folder)]
+
+
+def holds(folder: pathlib.Path, step: int) -> bool:
+    """Whether there is a checkpoint of a step, whole or damaged, beside the latest."""
+    return any(_step_of(path) == step for path in _sorted(folder.glob(PATTERN)))
 
 
 def drop_after(folder: pathlib.Path, step: int) -> None:
@@ -131,8 +155,13 @@ def _orbax() -> types.ModuleType:
 
 
 def _manifests(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Of all checkpoints, the newest first."""
+    return _sorted([*folder.glob(PATTERN), *(folder / LATEST).glob(PATTERN)])
+
+
+def _sorted(found: Iterable[pathlib.Path]) -> list[pathlib.Path]:
     """Newest first: by the number, because text has 100000000 before 99999999."""
-    found = [p for p in folder.glob("step-*.json") if p.stem.removeprefix("step-").isdecimal()]
+    found = [path for path in found if path.stem.removeprefix("step-").isdecimal()]
     return sorted(found, key=_step_of, reverse=True)
 
 

@@ -19,11 +19,13 @@ from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import load_sweep, parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import ensemble_predict
+from jaxopt_lab.run.commands.rungs import Rungs
 from jaxopt_lab.run.records.history import metrics_at
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult, ranked
 from jaxopt_lab.run.records.sweep_report import ranking, write_sweep_report
 from jaxopt_lab.run.terminal.progress import Progress, SweepBar
+from jaxopt_lab.sweeps import Population
 
 CONFIG = """
 [data]
@@ -332,6 +334,82 @@ def test_runs_under_way_go_on_where_they_were(path, tmp_path, monkeypatch):
         for name, column in theirs.history.items():
             np.testing.assert_allclose(ours.history[name], column, rtol=1e-5, err_msg=name)
         assert ours.test == pytest.approx(theirs.test, rel=1e-5)
+
+
+def test_runs_that_are_trained_are_not_lost_before_they_are_written_down(
+    path, tmp_path, monkeypatch, capsys
+):
+    grid, folder = "optimizer.learning_rate=[0.02, 0.1]", tmp_path / "run"
+    whole = sweep(path, grid)
+    monkeypatch.setattr("jaxopt_lab.run.commands.rungs.SAVE_SECONDS", 0.0)
+
+    def dying(self, wave):
+        raise OSError("the machine is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Population, "finish", dying)
+        with pytest.raises(OSError, match="gone"):
+            sweep(path, grid, run_dir=folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(SweepFolder, "clear_progress", lambda *_: None)  # as if killed before it
+        jaxopt_lab.sweep(None, folder, resume=True)
+    assert "2 runs go on from step 27" in capsys.readouterr().out
+    result = jaxopt_lab.sweep(None, folder, resume=True, progress=False)
+    assert not (folder / "progress").exists()
+    for ours, theirs in zip(result.runs, whole.runs, strict=True):
+        assert ours.test == pytest.approx(theirs.test, rel=1e-5)
+
+
+class KilledError(BaseException):
+    """As a kill: nothing of the sweep is done after it."""
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "call"),
+    [
+        (Rungs, "_begin", 2),  # at the second wave of the first rung
+        (SweepFolder, "add", 1),  # between two rungs, before the worse runs are written down
+        (SweepFolder, "clear_progress", 1),  # after it
+        (Rungs, "_begin", 4),  # and once the saves of the first rung are gone
+    ],
+)
+def test_a_sweep_that_halves_is_not_trained_again_after_a_kill(
+    path, tmp_path, monkeypatch, capsys, owner, method, call
+):
+    sets = ["sweep.halving=2", "train.steps=16", "train.evaluate_every=4"]
+    grid, folder = "optimizer.learning_rate=[0.01, 0.02, 0.05, 0.1, 1e30]", tmp_path / "run"
+    monkeypatch.setattr("jaxopt_lab.sweeps._population.run_bytes", lambda state, batch: 2**20)
+    monkeypatch.setattr("jaxopt_lab.sweeps.placement.free_bytes", lambda device: 5 * 2**19)
+    trained, advance = [], Population.advance
+
+    def counted(self, state, start, count):
+        if state.runs != (4,):  # it diverges within its first chunk, as long as the clock makes it
+            trained.append(count * len(state.runs))
+        return advance(self, state, start, count)
+
+    monkeypatch.setattr(Population, "advance", counted)
+    whole = sweep(path, grid, sets=sets, devices=1)  # in waves of 2, 2 and 1; then of 2; of 1
+    steps, trained[:] = sum(trained), []
+    real, calls = getattr(owner, method), []
+
+    def dying(*arguments):
+        calls.append(arguments)
+        if len(calls) == call:
+            raise KilledError
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, dying)
+        with pytest.raises(KilledError):
+            sweep(path, grid, sets=sets, run_dir=folder, devices=1)
+    result = jaxopt_lab.sweep(None, folder, resume=True, devices=1)
+    assert sum(trained) == steps, "each step of each run once"
+    assert "go on from step 4" in capsys.readouterr().out
+    assert not (folder / "progress").exists()
+    assert [r.stopped_by for r in result.runs] == [r.stopped_by for r in whole.runs]
+    assert result.runs[4].stopped_by == "diverged" and result.best == whole.best
+    for ours, theirs in zip(result.runs, whole.runs, strict=True):
+        np.testing.assert_allclose(ours.history["loss"], theirs.history["loss"], rtol=1e-5)
 
 
 def test_what_had_diverged_when_it_was_interrupted_is_not_finished_later(path, tmp_path):

@@ -1,7 +1,7 @@
 """The runs of a sweep, trained rung by rung in waves that fit the devices."""
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,8 @@ class Rungs:
     """Trains what is left of each population to the end of a rung, and ends what has ended.
 
     A rung is a part of the training after which successive halving ends the worse runs; without
-    halving there is one. A run that goes on to the next rung waits in memory, because the survivors
-    are packed into other waves there.
+    halving there is one. A run that may go on to the next rung waits in memory, because the
+    survivors are packed into other waves there, and on the disk, in the last save of its wave.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Rungs:
     ):
         self._session, self._standings, self._populations = session, standings, populations
         self._waiting: dict[int, tuple[int, Any]] = {}  # step and state of a run between two rungs
+        self._lost: set[int] = set()  # runs of this rung that have diverged
 
     def ends(self, population: Population) -> tuple[int, ...]:
         """The step at which each rung ends for the runs of a population."""
@@ -57,23 +58,45 @@ class Rungs:
         Yields:
           Chunks, in order. Closing the generator saves the wave that is under way.
         """
-        left = set(self._standings.left)
+        for group, population, runs in self._waves(self._standings.left):
+            end = self.ends(population)[rung]
+            yield from self._train_wave(group, population, runs, end, last)
+
+    def halve(self, keep: int) -> None:
+        """End all but the `keep` best runs of a rung, and those of it that have diverged.
+
+        The waves of the next rung are saved before that is written down, and those of this one
+        forgotten after it, so that a kill in between loses nothing.
+        """
+        before = [runs for _, _, runs in self._waves(self._standings.left)]
+        lost, best = self._lost, self._standings.best(keep, self._lost)
+        after = [runs for _, _, runs in self._waves(best)]
+        for runs in after:
+            step, states = self._between(runs)
+            self._save(runs, step, states)
+        left = [run for run in self._standings.left if run not in best]
+        self._standings.end({r: ("diverged" if r in lost else "halved", None) for r in left})
+        self._waiting = {run: found for run, found in self._waiting.items() if run in best}
+        self._lost = set()
+        for runs in before:
+            if runs not in after:
+                self._forget(runs)
+
+    def _waves(self, left: Sequence[int]) -> Iterator[tuple[Group, Population, list[int]]]:
+        """The waves that the runs that are left go in; each run is in one."""
+        there = set(left)
         for group, population in self._populations:
-            members = [run for run in group.members if run in left]
-            if not members:
-                continue
-            size = wave_size(len(members), population.bytes_each, population.mesh)
-            for at in range(0, len(members), size):
-                runs = members[at : at + size]
-                yield from self._train_wave(
-                    group, population, runs, self.ends(population)[rung], last
-                )
+            members = [run for run in group.members if run in there]
+            if members:
+                size = wave_size(len(members), population.bytes_each, population.mesh)
+                for at in range(0, len(members), size):
+                    yield group, population, members[at : at + size]
 
     def _train_wave(
         self, group: Group, population: Population, runs: Sequence[int], end: int, last: bool
     ) -> Generator[Chunk, None, None]:
         """Train one wave of runs, which are numbered among all runs of the sweep."""
-        standings, folder = self._standings, self._session.folder
+        standings = self._standings
         start, wave = self._begin(group, population, runs)
         saved, alive = time.monotonic(), np.ones(len(runs), bool)
         # Saved at its end it trains no more, and may hold runs that have diverged.
@@ -90,15 +113,13 @@ class Rungs:
             wave, alive = chunk.state, chunk.alive
             standings.add(runs, chunk)
             if time.monotonic() - saved > SAVE_SECONDS:
-                self._save(runs, chunk)
+                self._save(runs, chunk.end, wave.stacked)
                 saved = time.monotonic()
             try:
                 yield chunk
             except GeneratorExit:  # interrupted
-                self._save(runs, chunk)
+                self._save(runs, chunk.end, wave.stacked)
                 raise
-        if folder:
-            folder.clear_progress()
         lost = {run for run, is_alive in zip(runs, alive, strict=True) if not is_alive}
         if last:
             finishes = population.finish(wave)
@@ -109,11 +130,14 @@ class Rungs:
                     for run, finish in zip(runs, finishes, strict=True)
                 }
             )
+            self._forget(runs)  # now that they are written down
             return
+        if start < end:
+            self._save(runs, end, wave.stacked)
+        self._lost |= lost
         for place, run in enumerate(runs):
             if run not in lost:
                 self._waiting[run] = end, take(wave.stacked, place)
-        standings.end({run: ("diverged", None) for run in runs if run in lost})
 
     def _ending(
         self, run: int, lost: bool, finish: Finish, total: int
@@ -127,9 +151,10 @@ class Rungs:
         """The step and the state at which a wave begins: at 0, after a rung, or where it was."""
         places = [group.members.index(run) for run in runs]
         if runs[0] in self._waiting:
-            start, _ = self._waiting[runs[0]]
-            states = [self._waiting.pop(run)[1] for run in runs]
-            return start, population.wave_of(places, stack_trees(states))
+            start, states = self._between(runs)
+            for run in runs:
+                del self._waiting[run]
+            return start, population.wave_of(places, states)
         wave, folder = population.start(places), self._session.folder
         found = folder.restore_progress(runs, wave.unpadded) if folder else None
         if found is None:
@@ -140,9 +165,19 @@ class Rungs:
         self._session.say(f"{len(runs)} runs go on from step {start:,}")
         return start, population.wave_of(places, states)
 
-    def _save(self, runs: Sequence[int], chunk: Chunk) -> None:
-        """Save the states of a wave under way."""
+    def _between(self, runs: Sequence[int]) -> tuple[int, Any]:
+        """The step and the states of runs that wait, leading axis of runs."""
+        return self._waiting[runs[0]][0], stack_trees([self._waiting[run][1] for run in runs])
+
+    def _save(self, runs: Sequence[int], step: int, stacked: Any) -> None:
+        """Save the states of a wave, which may be padded."""
         if self._session.folder is None:
             return
         histories = {run: self._standings.histories[run].columns() for run in runs}
-        self._session.folder.save_progress(runs, chunk.end, chunk.state.unpadded, histories)
+        states = take(stacked, slice(len(runs)))
+        self._session.folder.save_progress(runs, step, states, histories)
+
+    def _forget(self, runs: Sequence[int]) -> None:
+        """Forget the states of a wave."""
+        if self._session.folder:
+            self._session.folder.clear_progress(runs)

@@ -92,8 +92,10 @@ def sweep(
                 if stopped_by == "interrupted":
                     break
                 if rung + 1 < len(sizes):
-                    standings.halve(sizes[rung + 1])
+                    rungs.halve(sizes[rung + 1])
             bar.end(standings.ranked())
+        if folder and stopped_by == "finished":
+            folder.clear_progress()  # of waves that were written down just before a kill
 
         records = tuple(standings.records)
         result = SweepResult(

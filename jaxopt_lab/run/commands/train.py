@@ -97,6 +97,7 @@ def train(
                 start=start,
                 total=total,
                 evaluate_every=experiment.evaluate_every,
+                save_every=experiment.checkpoint_every,
                 steps_per_chunk=distributed.steps_per_chunk(),
             )
             bar = session.terminal.training(start, total, experiment.steps_per_epoch)
@@ -114,8 +115,12 @@ def train(
                     if interrupts.asked() and chunk.end < total and stopped_by == "finished":
                         stopped_by = "interrupted"
                         break
-                if stopped_by != "diverged":  # no place to go on from
-                    writer.save(state)
+                if stopped_by == "interrupted":
+                    writer.save_latest(state)
+                elif stopped_by == "diverged":  # no place to go on from
+                    writer.drop_latest()
+                else:
+                    writer.save_step(state)
             if stopped_by in ENDED or (stopped_by == "diverged" and experiment.keeps_judged):
                 with Stopwatch() as testing:
                     (ended,) = program.finish(state)

@@ -82,6 +82,11 @@ def any_process(flag: bool) -> bool:
     return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
 
 
+def first_says(flag: bool) -> bool:
+    """The flag of process 0, in every process; every one of them must ask."""
+    return any_process(flag and is_first())
+
+
 def shared_path(path: str | os.PathLike[str] | None) -> pathlib.Path:
     """The path that process 0 gives, in every process; every one of them must ask."""
     own = os.path.abspath(path).encode() if path is not None else b""

@@ -1,5 +1,7 @@
 """What a run writes as it goes: its log, its timings, its checkpoints."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from jaxopt_lab.config.schema import Config
@@ -28,7 +30,10 @@ class RunWriter:
         written = folder if distributed.is_first() else None
         self._checkpoints = folder and folder.checkpoints
         self._kept = folder and folder.kept
-        self._identity, self._saved = identity, start
+        self._identity = identity
+        there = self._checkpoints and checkpoint.holds(self._checkpoints, start)
+        self._saved = start if there else None
+        self._seconds, self._saved_at = config.train.checkpoint_seconds, time.monotonic()
         every = config.train.log_every
         self.log = MetricsLog(written and written.metrics, every=every, until=start)
         self.timings = Timings(written and written.timings)
@@ -52,13 +57,36 @@ class RunWriter:
             evaluation_seconds=chunk.evaluation_seconds,
         )
 
-    def save(self, state: Any, *, every: int = 1) -> None:
-        """Save a checkpoint where a multiple of `every` steps was passed since the last one."""
-        step = self.log.steps
-        if self._checkpoints and step // every > self._saved // every:
+    def save(self, state: Any, *, every: int) -> None:
+        """Save the checkpoint of a step that `every` divides, or one because of the time.
+
+        Every process of a run calls this after every chunk.
+        """
+        if self.log.steps % every == 0:
+            self.save_step(state)
+        elif distributed.first_says(time.monotonic() - self._saved_at >= self._seconds):
+            self.save_latest(state)
+
+    def save_step(self, state: Any) -> None:
+        """Save the checkpoint of a step that the configuration decides."""
+        self._save(checkpoint.save, state)
+        self._saved = self.log.steps
+        self.drop_latest()
+
+    def save_latest(self, state: Any) -> None:
+        """Save a checkpoint that goes with the next one."""
+        self._save(checkpoint.save_latest, state)
+
+    def drop_latest(self) -> None:
+        """Remove the checkpoint that `save_latest` saved, so that the folder is as without it."""
+        if self._checkpoints:
+            checkpoint.drop_latest(self._checkpoints)
+
+    def _save(self, save: Callable[..., None], state: Any) -> None:
+        if self._checkpoints and self.log.steps != self._saved:
             self.log.sync()
-            checkpoint.save(self._checkpoints, step, state, config_hash=self._identity)
-            self._saved = step
+            save(self._checkpoints, self.log.steps, state, config_hash=self._identity)
+            self._saved_at = time.monotonic()
 
     def keep(self, ended: Finish) -> None:
         """Save what the run keeps at its end."""

@@ -1,6 +1,6 @@
 """How the runs of a sweep stand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.engine import Chunk, Finish
@@ -41,12 +41,11 @@ class Standings:
         if self._folder and ended:
             self._folder.add({run: self._record_of(run) for run in ended})
 
-    def halve(self, keep: int) -> None:
-        """End all but the `keep` best of the runs that are left."""
-        left = self.left
+    def best(self, keep: int, lost: Collection[int] = ()) -> list[int]:
+        """The `keep` best of the runs that are left and not `lost`."""
+        left = [run for run in self.left if run not in lost]
         scores = [score(self._record(run, "halved"), self.monitor) for run in left]
-        best = {left[place] for place in survivors(scores, keep)}
-        self.end({run: ("halved", None) for run in left if run not in best})
+        return [left[place] for place in survivors(scores, keep)]
 
     def ranked(self) -> list[Setting]:
         """The settings, the best first; a run under way counts by what it measured last."""

@@ -37,8 +37,8 @@ class SweepFolder(Folder[Sweep]):
     """What is on the disk of a sweep: `sweep.toml runs.jsonl waves/ sweep.csv report.html plots/`.
 
     A wave of runs that ended together is one folder in `waves/`, with their curves and their
-    parameters; a line of `runs.jsonl`, written after it, says that a run has ended. A wave under
-    way has its states in `progress/`, to go on from.
+    parameters; a line of `runs.jsonl`, written after it, says that a run has ended. Waves under
+    way have their states in `progress/`, to go on from.
     """
 
     config_name = SWEEP
@@ -159,9 +159,10 @@ class SweepFolder(Folder[Sweep]):
         except (OSError, ValueError, InputError):
             return None
 
-    def clear_progress(self) -> None:
-        """Forget the states of a wave, which has ended."""
-        shutil.rmtree(self.progress, ignore_errors=True)
+    def clear_progress(self, wave: Sequence[int] | None = None) -> None:
+        """Forget the states of a wave, which has ended; None for all of them."""
+        place = self.progress if wave is None else self._place_of(wave)[0]
+        shutil.rmtree(place, ignore_errors=True)
 
     def _place_of(self, wave: Sequence[int]) -> tuple[pathlib.Path, str]:
         name = hashlib.sha256(repr(list(wave)).encode()).hexdigest()[:16]

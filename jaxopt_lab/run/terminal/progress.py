@@ -1,4 +1,4 @@
-"""What a person sees while a run goes: a live bar on a terminal, plain lines elsewhere."""
+"""What a person sees while a run goes: a live bar on a terminal and in a notebook, else lines."""
 
 import contextlib
 import math
@@ -15,6 +15,9 @@ from jaxopt_lab.run.records.sweep_records import Setting
 
 # Plain lines a run, where there is no terminal to draw on.
 PLAIN_LINES = 20
+
+# Columns of the bar itself in a notebook, which does not tell its width.
+NARROW_BAR = 16
 
 # Columns of a terminal below which the figures leave no place for a count and the time left.
 WIDE = 100
@@ -59,7 +62,7 @@ class Progress:
         self.console.print(self._shown(title, "bold green" if good else "bold yellow"))
         table = rich.table.Table(
             show_header=False,
-            box=rich.box.ROUNDED if self.console.is_terminal else rich.box.ASCII,
+            box=rich.box.ROUNDED if _draws(self.console) else rich.box.ASCII,
         )
         table.add_column(style="dim")
         table.add_column(justify="left", overflow="fold")
@@ -76,7 +79,7 @@ class Progress:
         footer: Sequence[str] | None = None,
     ) -> None:
         """A table with a header."""
-        box = rich.box.SIMPLE_HEAD if self.console.is_terminal else rich.box.ASCII
+        box = rich.box.SIMPLE_HEAD if _draws(self.console) else rich.box.ASCII
         table = rich.table.Table(
             title=self._shown(title, "bold"),
             title_justify="left",
@@ -92,15 +95,24 @@ class Progress:
         self.console.print(table)
 
 
+def _draws(console: rich.console.Console) -> bool:
+    """Whether there is more than plain text to draw with."""
+    return console.is_terminal or console.is_jupyter
+
+
 class _LiveBar:
-    """A bar with a line of figures on a terminal, plain lines elsewhere; a context manager."""
+    """A bar with a line of figures on a terminal or in a notebook, plain lines elsewhere.
+
+    A context manager.
+    """
 
     def __init__(self, console: rich.console.Console, lead: str, work: int, done: int = 0):
         """Begin at `done` of `work`; `lead` is the column before the bar, in rich's markup."""
         self.console, self.work = console, work
-        self._next_line = 0.0
+        self._next_line, self._in_notebook = 0.0, None
         figures = rich.progress.TextColumn("{task.fields[figures]}")
-        columns = [rich.progress.TextColumn(lead), rich.progress.BarColumn(bar_width=None)]
+        width = NARROW_BAR if console.is_jupyter else None
+        columns = [rich.progress.TextColumn(lead), rich.progress.BarColumn(bar_width=width)]
         if console.width >= WIDE:
             columns += [self.counting(), figures, rich.progress.TimeRemainingColumn(compact=True)]
         else:
@@ -108,7 +120,7 @@ class _LiveBar:
         self._bar = rich.progress.Progress(
             *columns,
             console=console,
-            expand=True,
+            expand=width is None,
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("", total=work, completed=done, figures="", lead="")
@@ -120,15 +132,22 @@ class _LiveBar:
 
     def __enter__(self):
         self._bar.start()
+        if self.console.is_jupyter and not self.console.quiet:
+            from IPython.display import display  # there, where there is a notebook
+
+            # One output, which is replaced. rich's own needs widgets.
+            self._in_notebook = display(self._bar, display_id=True)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
     def _show(self, done: int, figures: str, plain: str, lead: str = "") -> None:
-        """Draw the bar at `done`; where there is no terminal, a plain line now and then."""
+        """Draw the bar at `done`; where nothing can be drawn, a plain line now and then."""
         self._bar.update(self._task, completed=done, figures=figures, lead=lead)
-        if not self.console.is_terminal and (done >= self._next_line or done == self.work):
+        if self._in_notebook:
+            self._in_notebook.update(self._bar)
+        elif not self.console.is_terminal and (done >= self._next_line or done == self.work):
             self._next_line = done + self.work / PLAIN_LINES
             self.console.print(plain, highlight=False, markup=False, soft_wrap=True)
 
@@ -177,6 +196,7 @@ class Bar(_LiveBar):
         self.start, self.total, self.steps_per_epoch = start, total, steps_per_epoch
         self._seconds = 0.0
         self._accuracy: float | None = None
+        self._bar.update(self._task, lead=self._epoch(start))
 
     def update(self, chunk: Chunk) -> None:
         """Show the run after a chunk."""
@@ -188,8 +208,6 @@ class Bar(_LiveBar):
             self._accuracy = float(chunk.evaluation["val_accuracy"][0])
         self._seconds += chunk.seconds
         rate = (step - self.start) / max(self._seconds, 1e-9)
-        epochs = -(-self.total // self.steps_per_epoch)
-        epoch = f"{min(epochs, step // self.steps_per_epoch + 1)}/{epochs}"
         parts = [f"loss {row['loss']:.4g}"]
         if "learning_rate" in row:
             parts.append(f"lr {row['learning_rate']:.2e}")
@@ -197,4 +215,9 @@ class Bar(_LiveBar):
             parts.append(f"val acc {self._accuracy:.1%}")
         parts.append(f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.2f} steps/s")
         figures = "  ".join(parts)
+        epoch = self._epoch(step)
         self._show(step, figures, f"epoch {epoch}  step {step}/{self.total}  {figures}", epoch)
+
+    def _epoch(self, step: int) -> str:
+        epochs = -(-self.total // self.steps_per_epoch)
+        return f"{min(epochs, step // self.steps_per_epoch + 1)}/{epochs}"
