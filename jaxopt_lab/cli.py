@@ -263,7 +263,7 @@ def _train(options: argparse.Namespace) -> int:
     config = None if options.config is None else load_config(options.config, **_changes(options))
     mesh = None if options.mesh is None else _mesh_table(options.mesh)
     if not options.dry_run:
-        asked = _devices_of(options, config, mesh)
+        asked = _devices_of(options, config)
         if asked != 1:
             use_cpu_cores(asked)
     if options.print_config or options.dry_run:
@@ -297,6 +297,13 @@ def _train(options: argparse.Namespace) -> int:
     return codes.get(result.stopped_by, FAILED)
 
 
+def _parsed_mesh(text: str) -> Any:
+    """`data=4,shard=full` as the `MeshConfig` of a file's `[mesh]`."""
+    from jaxopt_lab.config.parse import parse_mesh
+
+    return parse_mesh(_mesh_table(text), source="--mesh")
+
+
 def _mesh_table(text: str) -> dict[str, Any]:
     """`data=4,shard=full` as the table `[mesh]` of a file."""
     from jaxopt_lab.core.errors import InputError
@@ -310,17 +317,14 @@ def _mesh_table(text: str) -> dict[str, Any]:
     }
 
 
-def _devices_of(
-    options: argparse.Namespace, config: Any, mesh: dict[str, Any] | None
-) -> int | None:
+def _devices_of(options: argparse.Namespace, config: Any) -> int | None:
     """How many devices a run is to have; None for all that there are."""
-    from jaxopt_lab.config.parse import parse_mesh
     from jaxopt_lab.run.records.folder import RunFolder
 
     if options.devices is not None:
         return options.devices
-    if mesh is not None:
-        return parse_mesh(mesh, source="--mesh").devices
+    if options.mesh is not None:
+        return _parsed_mesh(options.mesh).devices
     if config is None:
         if options.distributed:
             return 1  # of each process, unless --devices says so
@@ -423,7 +427,9 @@ def _look(options: argparse.Namespace, config) -> int:
     if options.print_config:
         print(to_toml(config), end="")
     if options.dry_run:
-        dry_run(config, build(config, data_dir=options.data_dir), Progress())
+        mesh = config.mesh if options.mesh is None else _parsed_mesh(options.mesh)
+        asked = None if mesh.devices == 1 else mesh
+        dry_run(config, build(config, data_dir=options.data_dir), Progress(), asked)
     return DONE
 
 

@@ -68,6 +68,8 @@ class Declaration:
       stopped: of a control: `opt_state -> bool scalar`, whether it has ended the run.
       rate_scale: of a control: `opt_state -> scalar`, its factor on the learning rate.
       any_rate: of a control: it acts alike at every learning rate, so a range test keeps it.
+      shares: of an optimizer: `(opt_state, arguments) -> bytes` that the devices of a run sum in a
+        step beside the gradients, on average over steps; None for none.
       eval_params: of an optimizer: `(opt_state, params) -> params` to evaluate; None for those
         that are trained.
       cycle_end: of a schedule: a function of its arguments that gives `step -> bool`.
@@ -96,6 +98,7 @@ class Declaration:
     rate_scale: Callable[[Any], jax.Array] | None = None
     any_rate: bool = False
     eval_params: Callable[[Any, Params], Params] | None = None
+    shares: Callable[[Any, Mapping[str, Any]], float] | None = None
     cycle_end: Callable[..., Callable[[jax.typing.ArrayLike], jax.Array]] | None = None
     better: Better = "min"
     targets: tuple[Targets, ...] = ("classes",)

@@ -111,7 +111,7 @@ class Layout(NamedTuple):
         if DATA not in self.split and not any(DATA in axes for r in self.rules for axes in r.axes):
             return params
         specs = jax.tree.map(
-            _without_data, self.specs(params), is_leaf=lambda x: isinstance(x, PartitionSpec)
+            without_data, self.specs(params), is_leaf=lambda x: isinstance(x, PartitionSpec)
         )
         return jax.lax.with_sharding_constraint(params, self.place(specs))
 
@@ -244,5 +244,6 @@ def _names(axis: Any) -> tuple[str, ...]:
     return () if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
-def _without_data(spec: PartitionSpec) -> PartitionSpec:
+def without_data(spec: PartitionSpec) -> PartitionSpec:
+    """What is left of a split where the parts over "data" are brought together."""
     return PartitionSpec(*(tuple(n for n in _names(axis) if n != DATA) or None for axis in spec))

@@ -16,6 +16,7 @@ A step:
 """
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -43,7 +44,9 @@ from jaxopt_lab.core.tree import (
     accumulator_dtype,
     all_finite,
     cast_like,
+    find_states,
     flatten_with_names,
+    size_bytes,
     widen,
     zeros_accumulator,
 )
@@ -85,7 +88,14 @@ class KfacState(NamedTuple):
     velocity: Params
 
 
-@declare(needs=("curvature",), given={"mesh": "mesh"})
+def _shares(opt_state: Any, arguments: Mapping[str, Any]) -> float:
+    """The factors of every layer, summed over the samples of all devices, and their inverses."""
+    (state,) = find_states(opt_state, ScaleByKfacState)
+    factors, inverses = size_bytes(state.moments.layers), size_bytes(state.inverses)
+    return factors / arguments["factors_every"] + inverses / arguments["every"]
+
+
+@declare(needs=("curvature",), given={"mesh": "mesh"}, shares=_shares)
 @checked
 def kfac(
     learning_rate: LearningRate,

@@ -1,7 +1,8 @@
 """Shampoo: a full matrix for every side of a gradient."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,13 @@ from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
-from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
+from jaxopt_lab.core.tree import (
+    cast_like,
+    find_states,
+    flatten_with_names,
+    size_bytes,
+    zeros_accumulator,
+)
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.second_order.blocks import blocks_of, finite_or_zeros
 from jaxopt_lab.second_order.periodically import periodically
@@ -48,7 +55,13 @@ class ShampooState(NamedTuple):
     roots: Matrices
 
 
-@declare(given={"mesh": "mesh"})
+def _shares(opt_state: Any, arguments: Mapping[str, Any]) -> float:
+    """The roots, which the devices share."""
+    (state,) = find_states(opt_state, ShampooState)
+    return size_bytes(state.roots) / arguments["every"]
+
+
+@declare(given={"mesh": "mesh"}, shares=_shares)
 @checked
 @renamed(beta1="b1", beta2="b2")
 def shampoo(

@@ -1,6 +1,7 @@
 """SOAP: Adam in the eigenbasis of Shampoo."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,13 @@ from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.transformation import refuse_complex, transformation
-from jaxopt_lab.core.tree import cast_like, flatten_with_names, zeros_accumulator
+from jaxopt_lab.core.tree import (
+    cast_like,
+    find_states,
+    flatten_with_names,
+    size_bytes,
+    zeros_accumulator,
+)
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.second_order.blocks import blocks_of, finite_or_zeros
 from jaxopt_lab.second_order.periodically import periodically
@@ -46,7 +53,13 @@ class SoapState(NamedTuple):
     bases: Matrices
 
 
-@declare(given={"mesh": "mesh"})
+def _shares(opt_state: Any, arguments: Mapping[str, Any]) -> float:
+    """The bases, which the devices share."""
+    (state,) = find_states(opt_state, SoapState)
+    return size_bytes(state.bases) / arguments["every"]
+
+
+@declare(given={"mesh": "mesh"}, shares=_shares)
 @checked
 @renamed(beta1="b1", beta2="b2")
 def soap(

@@ -205,11 +205,15 @@ def by_curvature():
 
     for name, given in cases.SECOND_ORDER.items():
         optimizer = {"name": name, **given, "learning_rate": 0.01}
-        # Those that invert a matrix of all parameters have fewer.
-        hidden = [64, 32] if name in ("kfac", "shampoo", "soap") else [16]
-        model = {"name": "mlp", "hidden": hidden}
+        # Some invert a matrix of all parameters: few, and split by a rule.
+        model = {"name": "mlp", "hidden": [8], "activation": "tanh"}
         alone = jaxopt_lab.train(_config(optimizer, model=model), progress=False)
         for kind, (table, _) in _layouts().items():
+            axis = {"copied": "none", "split": "all", "mesh 4x2": "model"}[kind]
+            rule = {"match": "kernel", "axes": [axis, "none"]}
+            if kind != "copied":
+                rule["match"] = "Dense_0/kernel"
+            table = table | {"rule": [rule]}
             found = jaxopt_lab.train(_config(optimizer, model=model, mesh=table), progress=False)
             pairs = (jax.tree.leaves(run.params) for run in (found, alone))
             worst = max(np.abs(a - b).max() for a, b in zip(*pairs, strict=True))

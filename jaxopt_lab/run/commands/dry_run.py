@@ -2,14 +2,32 @@
 
 import jax
 
-from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.layout import layout_on
+from jaxopt_lab.config.schema import Config, MeshConfig
+from jaxopt_lab.config.tables import FAMILIES, declared_by
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import flatten_with_names, size_bytes
-from jaxopt_lab.engine import Experiment, Forward, TrainState, batch_shapes
+from jaxopt_lab.engine import Experiment, Forward, Layout, TrainState, batch_shapes
+from jaxopt_lab.engine.devices import DATA, MODEL
+from jaxopt_lab.engine.layout import require_even
+from jaxopt_lab.engine.scale import CHIPS, cost_on, step_seconds
 from jaxopt_lab.run.terminal.progress import Progress
 
 
-def dry_run(config: Config, experiment: Experiment, terminal: Progress) -> None:
-    """Print the model summary, the parameter count and an account of memory."""
+def dry_run(
+    config: Config, experiment: Experiment, terminal: Progress, mesh: MeshConfig | None = None
+) -> None:
+    """Print the model summary, the parameter count and an account of memory.
+
+    Args:
+      config: of the run.
+      experiment: built from it.
+      terminal: where to print.
+      mesh: of devices that need not be here, whose cost is printed too; None for one device.
+
+    Raises:
+      InputError: where the run does not fit its data or the mesh.
+    """
     state = jax.eval_shape(experiment.init, jax.random.key(0))
     batch = batch_shapes(experiment.train, experiment.batch_size)
     jax.eval_shape(experiment.step, state, batch)  # says what the step refuses, as a run would
@@ -41,12 +59,69 @@ def dry_run(config: Config, experiment: Experiment, terminal: Progress) -> None:
         [(name, _size(value)) for name, value in memory.items()],
         footer=("total", _size(total)),
     )
+    if mesh is not None:
+        _on_mesh(config, experiment, mesh, state, _residual_bytes(forward, state, x), terminal)
     held = len(experiment.validation["y"]) if experiment.validation else 0
     terminal.say(
         f"{len(experiment.train['y']):,} training samples, {held:,} validation, "
         f"{len(experiment.test['y']):,} test; {experiment.total_steps:,} steps of "
         f"{experiment.batch_size}, {experiment.steps_per_epoch:,} an epoch. Nothing was trained."
     )
+
+
+def _on_mesh(
+    config: Config,
+    experiment: Experiment,
+    mesh: MeshConfig,
+    state: TrainState,
+    kept: int,
+    terminal: Progress,
+) -> None:
+    """What a device of the mesh holds, does and moves, and the least time of a step."""
+    layout = _counted(mesh)
+    devices = layout.sizes[DATA] * layout.sizes[MODEL]
+    require_even(experiment.batch_size, layout.sizes[DATA])
+    name, shares = config.optimizer.name, declared_by("optimizer", config.optimizer).shares
+    known = FAMILIES["optimizer"].arguments(name)
+    arguments = {key: argument.default for key, argument in known.items()}
+    factors = shares(state.opt_state, arguments | dict(config.optimizer.arguments)) if shares else 0
+    batch = batch_shapes(experiment.train, experiment.batch_size)
+    cost = cost_on(layout, experiment.step, state, batch, kept=kept, factors=factors)
+    terminal.columns(
+        f"a device of {devices}, data = {layout.sizes[DATA]}, model = {layout.sizes[MODEL]}",
+        ("what, in a step", "size"),
+        [
+            ("holds of the state", _size(cost.state)),
+            ("sums with the others", _size(cost.summed)),
+            ("gathers from the others", _size(cost.gathered)),
+            ("needs in all", _size(cost.memory)),
+            ("operations", f"{cost.operations:.3g}"),
+        ],
+    )
+    rows = []
+    for chip in CHIPS.values():
+        time = step_seconds(cost, chip, devices, config.train.dtype)
+        fits = "yes" if cost.memory <= chip.memory else "no"
+        numbers = (_time(time[bound]) for bound in ("compute", "memory", "links", "step"))
+        rows.append((chip.name, f"{fits}, of {chip.memory / 1e9:.0f} GB", *numbers))
+    terminal.columns(
+        "the least time of a step, by data sheets",
+        ("chip", "fits", "compute", "memory", "links", "step"),
+        rows,
+    )
+
+
+def _counted(mesh: MeshConfig) -> Layout:
+    """The layout of a mesh that says its size."""
+    if mesh.devices is None:
+        raise InputError(
+            "--dry-run: the mesh says no number of devices: give one, --mesh data=256,shard=full"
+        )
+    return layout_on(mesh, {DATA: mesh.devices // mesh.model, MODEL: mesh.model})
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e6:.3g} µs" if seconds < 1e-3 else f"{seconds * 1e3:.3g} ms"
 
 
 def _residual_bytes(forward: Forward, state: TrainState, x: jax.ShapeDtypeStruct) -> int:
