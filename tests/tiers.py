@@ -117,8 +117,10 @@ SLOW = {
         "test_what_was_not_written_or_held_out",
     },
     "run/test_distributed.py": {
-        "test_a_killed_process_ends_the_other_with_a_message",
+        "test_a_process_reads_its_own_rows_only",
+        "test_a_run_goes_on_in_fewer_and_in_more_processes",
         "test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too",
+        "test_what_slurm_says_is_told_where_its_coordinator_does_not_answer",
     },
     "run/test_live_curvature.py": {
         "test_a_resumed_run_measures_as_one_that_never_stopped",
@@ -136,6 +138,11 @@ SLOW = {
         "test_lengths_and_patience_are_traced_too",
         "test_mapped_and_vectorized_agree",
         "test_waves_that_fit_the_memory_change_nothing",
+    },
+    "run/test_together.py": {
+        "test_one_that_is_gone_ends_all_within_a_minute_and_is_named",
+        "test_one_that_lives_and_is_stuck_ends_all_and_is_named",
+        "test_what_one_refuses_ends_all_with_its_message",
     },
     "run/test_train.py": {
         "test_a_diverging_run_keeps_its_best[12]",
