@@ -119,6 +119,7 @@ SLOW = {
     "run/test_distributed.py": {
         "test_a_process_reads_its_own_rows_only",
         "test_a_run_goes_on_in_fewer_and_in_more_processes",
+        "test_processes_that_would_not_train_the_same_are_refused",
         "test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too",
         "test_what_slurm_says_is_told_where_its_coordinator_does_not_answer",
     },

@@ -231,6 +231,18 @@ def record_rows(folder, process, port):
     (folder / f"{process}.json").write_text(json.dumps(pairs[1:]))
 
 
+def test_processes_that_would_not_train_the_same_are_refused(path, tmp_path):
+    """101 rows in one process and 100 in another: they would take other numbers of steps."""
+    sizes = [("--set", f"data.train_size={n}", "--set", "data.batch_size=20") for n in (101, 100)]
+    given = (path, "--run-dir", tmp_path / "run")
+    processes = processes_of_a_run("train", *given, count=2, extra=sizes)
+    for out, process in zip(outputs(processes), processes, strict=True):
+        assert process.returncode == 2, out
+        assert "process 0 has 101 training samples" in out
+        assert "process 1 has 100 training samples" in out
+    assert not (tmp_path / "run" / "config.toml").exists()
+
+
 def test_says_what_is_wrong(monkeypatch):
     with pytest.raises(InputError, match="give --coordinator, --process-id and --process-count"):
         distributed.join("127.0.0.1:1", None, 2)

@@ -72,6 +72,12 @@ def train(
         if session.resumes and session.folder:
             session.folder.require_data(source.signature)
         experiment = assemble(config, source)
+        # Processes that took other numbers of steps would wait for each other for ever.
+        distributed.require_equal(
+            f"{source.signature.samples:,} training samples (mean of x "
+            f"{source.signature.mean.mean():.6g}) for {experiment.total_steps:,} steps of the "
+            f"configuration {identity[:12]}"
+        )
         program = OneRun(experiment, mesh=_data_mesh(config, devices))
         with session.terminal.waiting("compiling ..."), Stopwatch() as compiling:
             start, state = _first_state(session, program, identity, from_step)

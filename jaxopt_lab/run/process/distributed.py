@@ -130,6 +130,26 @@ def from_first(make: Callable[[], str | os.PathLike[str]]) -> pathlib.Path:
     return pathlib.Path(text)
 
 
+def require_equal(text: str) -> None:
+    """Make sure that all processes are about to train the same; every one of them must ask.
+
+    Args:
+      text: what they train, in words.
+
+    Raises:
+      InputError: in all of them, with what differs, where they are not.
+    """
+    if jax.process_count() == 1:
+        return
+    texts = _texts(text)
+    for i, other in enumerate(texts):
+        if other != texts[0]:
+            raise InputError(
+                f"the processes do not train the same: process 0 has {texts[0]}, process {i} has "
+                f"{other}; give all of them the same CONFIG, --set and --data-dir"
+            )
+
+
 def _texts(text: str) -> list[str]:
     """The text of each process, in order, up to its first 4,096 bytes."""
     sent = np.zeros(4096, np.uint8)
