@@ -141,8 +141,10 @@ SLOW = {
         "test_waves_that_fit_the_memory_change_nothing",
     },
     "run/test_together.py": {
+        "test_a_host_that_is_gone_with_its_companion_is_named_by_its_silence",
         "test_one_that_is_gone_ends_all_within_a_minute_and_is_named",
         "test_one_that_lives_and_is_stuck_ends_all_and_is_named",
+        "test_sigterm_before_there_is_anything_to_save_ends_all",
         "test_what_one_refuses_ends_all_with_its_message",
     },
     "run/test_train.py": {

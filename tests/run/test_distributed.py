@@ -124,20 +124,21 @@ def test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too
 
 
 def test_a_run_goes_on_in_fewer_and_in_more_processes(path, tmp_path):
-    """In 4 until one is asked to stop, in 2 until one is killed, in 4 again, to the end in 1."""
+    """In 4 until one is to stop, in 2 until one is killed, in 4 until all are, to the end in 1."""
     # An eps that keeps rounding from being magnified, where gradients are next to nothing.
     adam = CONFIG.replace("momentum", "adam").replace("0.05", "0.001\neps = 0.01")
     path.write_text(adam.replace("steps = 20", f"steps = {LONG}"))
     folder = tmp_path / "run"
     given, saved = (path, "--run-dir", folder), 0
-    for count, victim, number in (
-        (4, 2, signal.SIGTERM),
-        (2, 1, signal.SIGKILL),
-        (4, 0, signal.SIGTERM),
+    for count, victims, number in (
+        (4, [2], signal.SIGTERM),
+        (2, [1], signal.SIGKILL),
+        (4, [0, 1, 2, 3], signal.SIGTERM),
     ):
         processes = processes_of_a_run("train", *given, count=count)
         wait_for_checkpoint(folder, processes, after=saved)
-        processes[victim].send_signal(number)
+        for victim in victims:
+            processes[victim].send_signal(number)
         out = outputs(processes)
         before, saved, given = saved, max(checkpoint_steps(folder)), ("--resume", folder)
         assert before < saved < LONG and len(checkpoint_steps(folder)) <= 2

@@ -1,7 +1,10 @@
 """The processes of one run end together: one is killed, stopped, stuck or refused."""
 
 import json
+import os
+import pathlib
 import signal
+import socket
 import time
 
 import pytest
@@ -147,6 +150,31 @@ def test_one_that_is_gone_ends_all_within_a_minute_and_is_named(
     manifests = list(folder.glob("checkpoints/*.json"))
     assert all(json.loads(path.read_bytes())["step"] % 16 == 0 for path in manifests)
     assert not (folder / ".processes").exists()
+
+
+def test_a_host_that_is_gone_with_its_companion_is_named_by_its_silence(started):
+    _, processes = started(2)
+    pid = processes[0].pid
+    (own,) = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    began = time.monotonic()
+    for gone in (int(own), pid):
+        os.kill(gone, signal.SIGKILL)
+    out = outputs(processes)
+    assert time.monotonic() - began < 60
+    assert f"process 0 of 2 ({socket.gethostname()}, pid {pid}) has been silent" in out[1]
+
+
+def test_sigterm_before_there_is_anything_to_save_ends_all(tmp_path):
+    (tmp_path / "config.toml").write_text(CONFIG)
+    given = ("train", tmp_path / "config.toml", "--run-dir", tmp_path / "run")
+    processes = processes_of_a_run(*given, count=2)
+    while "compiling" not in processes[0].stdout.readline():
+        assert processes[0].poll() is None
+    processes[1].send_signal(signal.SIGTERM)
+    first, second = outputs(processes)
+    assert [process.returncode for process in processes] == [130, 130], first + second
+    assert f"pid {processes[1].pid}) was interrupted and has not saved" in first
+    assert "aborted" in second
 
 
 STUCK = "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: time.sleep(1e6));"
