@@ -256,16 +256,16 @@ def _train(options: argparse.Namespace) -> int:
 
     from jaxopt_lab.run.commands.train import train
     from jaxopt_lab.run.process import distributed
-    from jaxopt_lab.run.process.together import together
+    from jaxopt_lab.run.process.together import stuck_seconds, together
 
-    devices = options.devices
+    devices, stuck = options.devices, stuck_seconds()
     if options.distributed:
         distributed.join(*place)
         devices = None  # each process has as many as --devices says, and all of them are used
     resume = options.resume is not None
     with contextlib.ExitStack() as stack:
         run_dir = distributed.from_first(lambda: stack.enter_context(_run_dir(options)))
-        stack.enter_context(together(run_dir))
+        stack.enter_context(together(run_dir, stuck))
         result = train(
             config,
             run_dir,

@@ -141,6 +141,7 @@ SLOW = {
         "test_waves_that_fit_the_memory_change_nothing",
     },
     "run/test_together.py": {
+        "test_a_folder_that_not_all_see_is_refused",
         "test_a_host_that_is_gone_with_its_companion_is_named_by_its_silence",
         "test_one_that_is_gone_ends_all_within_a_minute_and_is_named",
         "test_one_that_lives_and_is_stuck_ends_all_and_is_named",

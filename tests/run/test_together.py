@@ -101,11 +101,11 @@ def test_where_a_thread_is():
 
 def test_the_time_that_a_run_may_be_stuck_is_a_number(monkeypatch):
     monkeypatch.setenv(together.ENVIRONMENT_VARIABLE, "2.5")
-    assert together._stuck_seconds() == 2.5
+    assert together.stuck_seconds() == 2.5
     for text in ("soon", "0", "nan"):
         monkeypatch.setenv(together.ENVIRONMENT_VARIABLE, text)
         with pytest.raises(InputError, match=f"JAXOPT_LAB_STUCK_SECONDS must be .* got '{text}'"):
-            together._stuck_seconds()
+            together.stuck_seconds()
 
 
 @pytest.fixture(name="started")
@@ -162,6 +162,25 @@ def test_a_host_that_is_gone_with_its_companion_is_named_by_its_silence(started)
     out = outputs(processes)
     assert time.monotonic() - began < 60
     assert f"process 0 of 2 ({socket.gethostname()}, pid {pid}) has been silent" in out[1]
+
+
+# Process 1 has the run's folder elsewhere, as on a host without the file system of the others.
+ELSEWHERE = """
+import os, sys
+from jaxopt_lab.run.process import distributed
+first = distributed.from_first
+distributed.from_first = lambda make: first(make) / ("mine" if "1" in sys.argv[-5:] else "")
+"""
+
+
+def test_a_folder_that_not_all_see_is_refused(tmp_path):
+    (tmp_path / "config.toml").write_text(CONFIG)
+    given = ("train", tmp_path / "config.toml", "--run-dir", tmp_path / "run")
+    processes = processes_of_a_run(*given, count=2, before=ELSEWHERE)
+    for text, process in zip(outputs(processes), processes, strict=True):
+        assert process.returncode == 2, text
+        assert "--run-dir must be on a file system that all processes of the run see" in text
+        assert "compiling" not in text and "killed" not in text
 
 
 def test_sigterm_before_there_is_anything_to_save_ends_all(tmp_path):

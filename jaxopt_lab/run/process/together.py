@@ -34,25 +34,26 @@ _AROUND = ("jax", "jaxlib", "orbax")
 
 
 @contextlib.contextmanager
-def together(run_dir: pathlib.Path) -> Iterator[None]:
+def together(run_dir: pathlib.Path, stuck: float = STUCK_SECONDS) -> Iterator[None]:
     """While it is entered, this process and the others of the run end where one of them ends.
 
     Every process of the run enters it. One that is killed ends the others within seconds, one that
-    is silent (stopped, or its host gone) within a minute, and one that hangs after
-    `STUCK_SECONDS`, or as many as the environment variable says, without a step of any process. All
-    say which process it was.
+    is silent (stopped, or its host gone) within a minute, and one that hangs after `stuck` seconds.
+    All say which process it was.
 
     Args:
       run_dir: of the run, on a file system that all processes see.
+      stuck: how long the run may last without a chunk of steps; that of process 0 counts.
 
     Raises:
-      InputError: where they do not.
+      InputError: in all processes, where not all of them see that folder.
     """
     if jax.process_count() == 1:
         yield
         return
-    member = _Member(run_dir)
+    member = _Member(run_dir, stuck)
     try:
+        member.begin()
         yield
     except jax.errors.JaxRuntimeError as error:
         # Mostly because another process is gone, and who that is will be known.
@@ -76,22 +77,40 @@ def together(run_dir: pathlib.Path) -> Iterator[None]:
 class _Member:
     """This process as one of a run's: its companion, and the thread that speaks with it."""
 
-    def __init__(self, run_dir: pathlib.Path):
-        process, count = jax.process_index(), jax.process_count()
+    def __init__(self, run_dir: pathlib.Path, stuck: float):
+        self._process, self._count = jax.process_index(), jax.process_count()
         # A new name each time: another run, or an earlier one, may have files there.
-        place = distributed.from_first(lambda: run_dir / ".processes" / secrets.token_hex(4))
-        with contextlib.suppress(OSError):  # where it is not there, all are told below
-            place.mkdir(parents=True, exist_ok=True)
-        given = [str(place), str(process), str(count), str(_stuck_seconds()), str(run_dir)]
+        self._place = distributed.from_first(lambda: run_dir / ".processes" / secrets.token_hex(4))
+        with contextlib.suppress(OSError):  # where it cannot be made, `begin` tells
+            self._place.mkdir(parents=True, exist_ok=True)
+        given = (self._place, self._process, self._count, stuck, run_dir)
         self._companion = subprocess.Popen(
-            [sys.executable, "-I", "-S", companion.__file__, *given],
+            [sys.executable, "-I", "-S", companion.__file__, *map(str, given)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        self._main, self._began = threading.main_thread().ident, distributed.meetings()
+        self._main, self._began = threading.main_thread().ident, 0
         self._speaking = threading.Lock()
         self._left = False
-        _require_files(place, process, count)
+
+    def begin(self) -> None:
+        """Speak with the companion, once there are the files of all.
+
+        Raises:
+          InputError: in all processes, where one does not see the files.
+        """
+        own = self._place / f"{self._process}.json"
+        until = time.monotonic() + companion.SILENT
+        while not own.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        distributed.any_process(False)  # all have written theirs
+        there = [(self._place / f"{i}.json").exists() for i in range(self._count)]
+        if distributed.any_process(not all(there)):
+            raise InputError(
+                f"not every process sees {self._place.parent.parent}: --run-dir must be on a file "
+                "system that all processes of the run see"
+            )
+        self._began = distributed.meetings()
         threading.Thread(target=self._live, name="together", daemon=True).start()
 
     def leave(self, *, why: str | None = None, code: int = 0) -> None:
@@ -106,7 +125,7 @@ class _Member:
             atexit.register(self._leave_at_once, code)
 
     def _leave_at_once(self, code: int) -> None:
-        if jax.process_index() == 0:
+        if self._process == 0:
             # JAX's service goes with process 0, and then JAX ends those that have yet to tell why.
             self._companion.wait()
         _exit(code)
@@ -137,7 +156,12 @@ class _Member:
             self._companion.stdin.flush()
 
 
-def _stuck_seconds() -> float:
+def stuck_seconds() -> float:
+    """How long a run may be stuck, by the environment; to be read before other processes wait.
+
+    Raises:
+      InputError: where it is no number of seconds.
+    """
     text = os.environ.get(ENVIRONMENT_VARIABLE) or str(STUCK_SECONDS)
     try:
         seconds = float(text)
@@ -146,20 +170,6 @@ def _stuck_seconds() -> float:
     if not seconds > 0:
         raise InputError(f"{ENVIRONMENT_VARIABLE} must be a number of seconds > 0, got {text!r}")
     return seconds
-
-
-def _require_files(place: pathlib.Path, process: int, count: int) -> None:
-    """Wait for the files of all companions."""
-    own, until = place / f"{process}.json", time.monotonic() + companion.SILENT
-    while not own.exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    distributed.any_process(False)  # all have written theirs
-    missing = [i for i in range(count) if not (place / f"{i}.json").exists()]
-    if distributed.any_process(bool(missing)):
-        raise InputError(
-            f"not every process sees {place.parent.parent}: --run-dir must be on a file system "
-            "that all processes of the run see"
-        )
 
 
 def _where(thread: int | None) -> dict[str, Any]:
