@@ -271,17 +271,16 @@ def _train(options: argparse.Namespace) -> int:
 
     from jaxopt_lab.run.commands.train import train
     from jaxopt_lab.run.process import distributed
+    from jaxopt_lab.run.process.together import stuck_seconds, together
 
-    devices = options.devices
+    devices, stuck = options.devices, stuck_seconds()
     if options.distributed:
         distributed.join(*place)
         devices = None  # each process has as many as --devices says, and all of them are used
     resume = options.resume is not None
     with contextlib.ExitStack() as stack:
-        run_dir = stack.enter_context(_run_dir(options)) if distributed.is_first() else None
-        if options.distributed:
-            run_dir = distributed.shared_path(run_dir)
-            stack.enter_context(distributed.leaves_with_the_others(run_dir))
+        run_dir = distributed.from_first(lambda: stack.enter_context(_run_dir(options)))
+        stack.enter_context(together(run_dir, stuck))
         if distributed.is_first():
             stack.enter_context(_backup(options, run_dir))
         result = train(

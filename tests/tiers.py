@@ -139,8 +139,11 @@ SLOW = {
         "test_what_was_not_written_or_held_out",
     },
     "run/test_distributed.py": {
-        "test_a_killed_process_ends_the_other_with_a_message",
+        "test_a_process_reads_its_own_rows_only",
+        "test_a_run_goes_on_in_fewer_and_in_more_processes",
+        "test_processes_that_would_not_train_the_same_are_refused",
         "test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too",
+        "test_what_slurm_says_is_told_where_its_coordinator_does_not_answer",
     },
     "run/test_live_curvature.py": {
         "test_a_resumed_run_measures_as_one_that_never_stopped",
@@ -160,6 +163,14 @@ SLOW = {
         "test_mapped_and_vectorized_agree",
         "test_runs_that_are_trained_are_not_lost_before_they_are_written_down",
         "test_waves_that_fit_the_memory_change_nothing",
+    },
+    "run/test_together.py": {
+        "test_a_folder_that_not_all_see_is_refused",
+        "test_a_host_that_is_gone_with_its_companion_is_named_by_its_silence",
+        "test_one_that_is_gone_ends_all_within_a_minute_and_is_named",
+        "test_one_that_lives_and_is_stuck_ends_all_and_is_named",
+        "test_sigterm_before_there_is_anything_to_save_ends_all",
+        "test_what_one_refuses_ends_all_with_its_message",
     },
     "run/test_train.py": {
         "test_a_diverging_run_keeps_its_best[12]",

@@ -80,6 +80,12 @@ def train(
             session.folder.require_data(source.signature)
         layout = build_layout(config.mesh if mesh is None else parse_mesh(mesh), devices)
         experiment = assemble(config, source, layout=layout)
+        # Processes that took other numbers of steps would wait for each other for ever.
+        distributed.require_equal(
+            f"{source.signature.samples:,} training samples (mean of x "
+            f"{source.signature.mean.mean():.6g}) for {experiment.total_steps:,} steps of the "
+            f"configuration {identity[:12]}"
+        )
         program = OneRun(experiment, layout=layout)
         with session.terminal.waiting("compiling ..."), Stopwatch() as compiling:
             start, state = _first_state(session, program, identity, from_step)

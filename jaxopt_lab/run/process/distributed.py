@@ -3,9 +3,12 @@
 import contextlib
 import os
 import pathlib
+import signal
 import socket
+import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
@@ -13,9 +16,20 @@ from jax.experimental import multihost_utils
 
 from jaxopt_lab.core.errors import InputError
 
-# A run waits this long for its processes, and for one that has gone silent.
+# A run waits this long for its processes.
 PATIENCE_SECONDS = 60
-HEARTBEAT_SECONDS = 30
+# JAX itself ends the others where one is silent for so long; companions say it sooner, and which.
+HEARTBEAT_SECONDS = 60
+
+# The environment variables by which JAX finds the processes of a run, besides a TPU's metadata.
+ENVIRONMENT = (
+    *("JAX_COORDINATOR_ADDRESS", "JAX_COORDINATOR_PORT", "JAX_COORDINATOR_BIND_ADDRESS"),
+    *("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID"),
+    *("OMPI_MCA_orte_hnp_uri", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    *("TPU_WORKER_HOSTNAMES", "TPU_PROCESS_ADDRESSES", "TPU_WORKER_ID"),
+)
+
+WRONG_INPUT = 2  # the command line's exit code
 
 # Between two looks of the processes of one run at each other: whether one is to be interrupted.
 STEPS_PER_CHUNK = 32
@@ -47,22 +61,25 @@ def join(coordinator: str | None, process_id: int | None, process_count: int | N
         if process_id:
             _reach(coordinator)
         else:
-            _parsed(coordinator)
+            _require_free(coordinator)
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
-        jax.distributed.initialize(
-            coordinator,
-            process_count,
-            process_id,
-            initialization_timeout=PATIENCE_SECONDS,
-            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
-        )
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"--distributed: the processes did not find each other within {PATIENCE_SECONDS} s: "
-            f"{reason}; start every one of them, each with its own --process-id"
-        ) from None
+        with _patience(_place(coordinator, process_id, process_count)):
+            jax.distributed.initialize(
+                coordinator,
+                process_count,
+                process_id,
+                initialization_timeout=2 * PATIENCE_SECONDS,
+                heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            )
+    except (RuntimeError, ValueError, KeyError) as error:
+        missing = isinstance(error, KeyError)  # of a cluster's environment, a part
+        reason = f"{error.args[0]} is not set" if missing else str(error).splitlines()[0]
+        place = _place(coordinator, process_id, process_count)
+        raise InputError(f"--distributed: JAX could not begin {place}: {reason}") from None
+    if threading.current_thread() is threading.main_thread():
+        # JAX's preemption service has put a handler of its own under Python's, which swallows it.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def is_first() -> bool:
@@ -79,7 +96,10 @@ def any_process(flag: bool) -> bool:
     """Whether the flag is set in any process of the run; every one of them must ask."""
     if jax.process_count() == 1:
         return flag
-    return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+    global _meetings
+    answer = bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+    _meetings += 1
+    return answer
 
 
 def first_says(flag: bool) -> bool:
@@ -87,13 +107,61 @@ def first_says(flag: bool) -> bool:
     return any_process(flag and is_first())
 
 
-def shared_path(path: str | os.PathLike[str] | None) -> pathlib.Path:
-    """The path that process 0 gives, in every process; every one of them must ask."""
-    own = os.path.abspath(path).encode() if path is not None else b""
+_meetings = 0
+
+
+def meetings() -> int:
+    """How often all processes of the run have met in `any_process`: how far this one is."""
+    return _meetings
+
+
+def from_first(make: Callable[[], str | os.PathLike[str]]) -> pathlib.Path:
+    """A path that process 0 makes, in every process; every one of them must ask.
+
+    Raises:
+      InputError: in all of them, where process 0 cannot make it.
+    """
+    if jax.process_count() == 1:
+        return pathlib.Path(make())
+    text, failure = "", None
+    if is_first():
+        try:
+            text = f"made {os.path.abspath(make())}"
+        except InputError as error:
+            text, failure = f"failed {error}", error
+    what, _, text = _texts(text)[0].partition(" ")
+    if what == "failed":
+        raise failure or InputError(f"process 0: {text}")
+    return pathlib.Path(text)
+
+
+def require_equal(text: str) -> None:
+    """Make sure that all processes are about to train the same; every one of them must ask.
+
+    Args:
+      text: what they train, in words.
+
+    Raises:
+      InputError: in all of them, with what differs, where they are not.
+    """
+    if jax.process_count() == 1:
+        return
+    texts = _texts(text)
+    for i, other in enumerate(texts):
+        if other != texts[0]:
+            raise InputError(
+                f"the processes do not train the same: process 0 has {texts[0]}, process {i} has "
+                f"{other}; give all of them the same CONFIG, --set and --data-dir"
+            )
+
+
+def _texts(text: str) -> list[str]:
+    """The text of each process, in order, up to its first 4,096 bytes."""
     sent = np.zeros(4096, np.uint8)
+    own = text.encode()[: len(sent)]
     sent[: len(own)] = np.frombuffer(own, np.uint8)
-    found = multihost_utils.broadcast_one_to_all(sent)
-    return pathlib.Path(bytes(np.asarray(found, np.uint8)).rstrip(b"\0").decode())
+    found = np.asarray(multihost_utils.process_allgather(sent), np.uint8)
+    return [bytes(row).rstrip(b"\0").decode(errors="replace") for row in found]
 
 
 def require_same(value: int, text: str) -> None:
@@ -121,21 +189,40 @@ def require_seen(path: pathlib.Path) -> None:
     require_same(path.exists(), f"not every process sees {path}")
 
 
+def _place(coordinator: str | None, process_id: int | None, process_count: int | None) -> str:
+    """What this process is, as far as it was told or JAX will read it."""
+    if coordinator is not None:
+        return f"as process {process_id} of {process_count} with process 0 at {coordinator}"
+    told = [f"{name}={os.environ[name]}" for name in ENVIRONMENT if name in os.environ]
+    return (
+        f"with {' '.join(told)}" if told else "without --coordinator, outside SLURM and a TPU pod"
+    )
+
+
 @contextlib.contextmanager
-def leaves_with_the_others(run_dir: pathlib.Path) -> Iterator[None]:
-    """End this process with a message where another one of the run has ended."""
-    try:
-        yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
-            raise
-        reason = str(error).splitlines()[0]
+def _patience(place: str) -> Iterator[None]:
+    """End this process with a message where the block takes too long.
+
+    JAX has a limit of its own, but ends a process from C++ there, without a word of what to do.
+    """
+
+    def give_up():
         print(
-            f"another process of the run has ended or does not answer ({reason}); what was saved "
-            f"is kept: go on with --resume {run_dir}",
+            f"--distributed: the processes did not find each other within {PATIENCE_SECONDS} s, "
+            f"this one {place}: start every one of them, each with its own --process-id and all "
+            "with one --coordinator, whose port no firewall may close",
+            file=sys.stderr,
             flush=True,
         )
-        os._exit(1)  # JAX's own farewell would wait for the others
+        os._exit(WRONG_INPUT)
+
+    timer = threading.Timer(PATIENCE_SECONDS, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _parsed(address: str) -> tuple[str, int]:
@@ -143,6 +230,18 @@ def _parsed(address: str) -> tuple[str, int]:
     if not host or not port.isdigit():
         raise InputError(f"--coordinator must be host:port, 10.0.0.1:1234 for one, got {address!r}")
     return host, int(port)
+
+
+def _require_free(address: str) -> None:
+    """Make sure that process 0 can listen: JAX would end it without a word."""
+    _, port = _parsed(address)
+    try:
+        socket.create_server(("", port)).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"--coordinator {address}: process 0 cannot listen on port {port} "
+            f"({getattr(error, 'strerror', None) or error}): give another port"
+        ) from None
 
 
 def _reach(address: str) -> None:
