@@ -1,6 +1,6 @@
 """The tables of a configuration. Field names are the file's keys; annotations are their checks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -84,7 +84,7 @@ class MeshRule:
     """
 
     match: str
-    axes: tuple[Literal["data", "model", "all", "none"], ...]
+    axes: Sequence[Literal["data", "model", "all", "none"]]
 
 
 @dataclass(frozen=True)

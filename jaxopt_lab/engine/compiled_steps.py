@@ -95,8 +95,14 @@ def _slow(step, probe, state, data, batch_size) -> bool:
     return any(slow_in_loop(jax.make_jaxpr(function)(state, batch)) for function in looped)
 
 
+def _places(state: Any) -> Any:
+    """Where each array of a state is."""
+    return jax.tree.map(lambda x: x.sharding, state)
+
+
 def _looped(run_steps, state, data):
-    run_steps = jax.jit(run_steps, donate_argnums=0)
+    # The next call wants the state where it was: the compiler would leave it where it likes.
+    run_steps = jax.jit(run_steps, donate_argnums=0, out_shardings=(_places(state), None))
     compiled = run_steps.lower(state, data, np.int32(0), np.int32(0)).compile()
 
     def advance(state, start, count):
@@ -143,12 +149,11 @@ def _one_by_one(step, probe, state, data, batch_size, feed, bootstrap):
         compiled = jax.jit(on_device, **how).lower(state, data, order, np.int32(0)).compile()
         return lambda state, order, k: compiled(state, data, order, np.int32(k))
 
-    one, nothing = dispatched(step, donate_argnums=0), {}
+    one = dispatched(step, donate_argnums=0, out_shardings=(_places(state), None))
+    nothing = {}
     if probe is not None:
         nothing = jax.device_get(nothing_measured(probe, state, batch_shapes(data, batch_size)))
-        # Where the step wants it.
-        places = jax.tree.map(lambda x: x.sharding, state.probe)
-        measure = dispatched(probe.measure, out_shardings=(places, None))
+        measure = dispatched(probe.measure, out_shardings=(_places(state.probe), None))
 
     # The order of the epoch in progress, kept between calls.
     cache: dict[int, Any] = {}

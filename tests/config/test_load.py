@@ -1,5 +1,7 @@
 """Configurations: what a file means, and every fault of it at once."""
 
+import tomllib
+
 import pytest
 
 from jaxopt_lab.config.dump import config_hash, to_toml
@@ -216,3 +218,45 @@ def test_a_length_of_nothing_is_a_fault(write):
 def test_a_rate_that_is_no_rate(write, number):
     with pytest.raises(ConfigError, match=r"optimizer\.learning_rate: must be > 0"):
         load_config(write(GOOD), [f"optimizer.learning_rate={number}"])
+
+
+MESH = {"data": 4, "model": 2, "rule": [{"match": "Dense_0/kernel", "axes": ["all", "none"]}]}
+A_RUN = {
+    "data": {"name": "digits"},
+    "model": {"name": "mlp"},
+    "optimizer": {"name": "sgd", "learning_rate": 0.1},
+    "train": {"epochs": 1},
+}
+
+
+def test_a_mesh_is_read_and_written_and_is_no_part_of_the_hash():
+    with_mesh, without = parse_config(A_RUN | {"mesh": MESH}), parse_config(A_RUN)
+    assert with_mesh.mesh.rule[0].axes == ("all", "none")
+    assert with_mesh.mesh.devices == 8
+    assert without.mesh.devices == 1
+    assert parse_config(tomllib.loads(to_toml(with_mesh))).mesh == with_mesh.mesh
+    assert config_hash(with_mesh) == config_hash(without)
+    assert parse_config(A_RUN | {"mesh": {"shard": "full"}}).mesh.devices is None
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"data": 0}, "mesh.data: must be"),
+        ({"shard": "half"}, "mesh.shard: .*none.*full.*half"),
+        ({"date": 4}, "mesh.date: unknown, did you mean 'data'"),
+        ({"rule": [{"match": "("}]}, "mesh.rule.0.axes: missing"),
+        ({"rule": [{"match": "(", "axes": []}]}, "mesh.rule.0.match: is no regular expression"),
+        ({"rule": [{"match": "a", "axes": ["rows"]}]}, "mesh.rule.0.axes: holds a value that"),
+        ({"rule": 3}, "mesh.rule.0: must be a table"),
+    ],
+)
+def test_a_mesh_that_is_wrong_is_named(table, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config(A_RUN | {"mesh": table})
+
+
+def test_an_old_key_is_told_its_new_place():
+    train = {"epochs": 1, "data_parallel": True}
+    with pytest.raises(ConfigError, match=r'data_parallel: was renamed \[mesh\] data = "all"'):
+        parse_config(A_RUN | {"train": train})

@@ -184,7 +184,7 @@ def equal():
             found, _ = _trained(_first_order(), dtype, layout)
             for name in alone:
                 pairs = (jax.tree.leaves(run[name][0]) for run in (found, alone))
-                worst = max(np.abs(a - b).max() for a, b in zip(*pairs, strict=True))
+                worst = max(np.abs(np.asarray(a) - b).max() for a, b in zip(*pairs, strict=True))
                 assert worst <= tolerance, (dtype, kind, name, worst)
 
 
@@ -216,7 +216,7 @@ def by_curvature():
             table = table | {"rule": [rule]}
             found = jaxopt_lab.train(_config(optimizer, model=model, mesh=table), progress=False)
             pairs = (jax.tree.leaves(run.params) for run in (found, alone))
-            worst = max(np.abs(a - b).max() for a, b in zip(*pairs, strict=True))
+            worst = max(np.abs(np.asarray(a) - b).max() for a, b in zip(*pairs, strict=True))
             print(name, kind, worst, flush=True)
 
 
