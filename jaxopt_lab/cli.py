@@ -31,6 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = "aborted; a run with a checkpoint goes on with: jaxopt-lab train --resume RUN"
         print(text, file=sys.stderr)
         return INTERRUPTED
+    except (RuntimeError, AssertionError):
+        from jaxopt_lab.run.process.cores import why_no_devices
+
+        why = why_no_devices()
+        if why is None:
+            raise
+        print(why, file=sys.stderr)
+        return WRONG_INPUT
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         kept = ": what was saved before is kept" if options.command in (_train, _sweep) else ""

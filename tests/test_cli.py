@@ -249,3 +249,39 @@ def test_plot_schedule_draws_before_training(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
     assert run("plot-schedule", "config.toml", "--output", "none/a.png") == 2
     assert "is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("platform", ["tpu", "cuda"])
+def test_devices_that_are_asked_for_and_not_there(platform, tmp_path):
+    command = [*COMMAND, "train", "config.toml", "--run-dir", "run"]
+    given = ENVIRONMENT | {"JAX_PLATFORMS": platform}
+    done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        pytest.skip(f"there is a {platform} here")
+    assert done.returncode == 2
+    assert f"JAX_PLATFORMS={platform} asks for devices that JAX does not find" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_of_a_mesh_that_is_not_here(capsys):
+    run_it = ("train", "config.toml", "--dry-run", "--set", "data.batch_size=256")
+    assert run(*run_it, "--mesh", "data=256,shard=full") == 0
+    out = capsys.readouterr().out
+    assert "a device of 256, data = 256, model = 1" in out
+    assert "TPU v5e" in out
+    assert "yes, of 16 GB" in out
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("data", "--mesh must be NAME=VALUE"),
+        ("data=3", "data.batch_size = 64 is not a multiple of the 3 devices: make it 63"),
+        ("date=4", "mesh.date: unknown, did you mean 'data'"),
+        ("shard=full", "says no number of devices: give one"),
+    ],
+)
+def test_a_mesh_that_is_wrong_is_named(given, message, capsys):
+    assert run("train", "config.toml", "--dry-run", "--mesh", given) == 2
+    assert message in capsys.readouterr().err

@@ -29,6 +29,22 @@ def use_cpu_cores(devices: int | None) -> None:
         os.environ["XLA_FLAGS"] = flags.strip()
 
 
+def why_no_devices() -> str | None:
+    """What to say where JAX lacks the devices that JAX_PLATFORMS asks for; None where it has them."""
+    import jax
+
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the second, of CUDA without its plugin
+        reason = f" ({error})" if str(error) else ""
+        return (
+            f"JAX_PLATFORMS={asked} asks for devices that JAX does not find here{reason}: install "
+            "the JAX that goes with them, or unset it for those that are there"
+        )
+    return None
+
+
 def use_compilation_cache() -> None:
     """Keep compiled programs between runs, unless the user has said where, or not to."""
     import jax  # not above: `use_cpu_cores` comes before it
