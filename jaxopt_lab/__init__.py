@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.config.sweep import load_sweep
+    from jaxopt_lab.engine import init_sharded
     from jaxopt_lab.run.commands.backup import backup, restore
     from jaxopt_lab.run.commands.diagnose import diagnose
     from jaxopt_lab.run.commands.sweep import sweep
@@ -25,6 +26,7 @@ __all__ = [
     "SweepResult",
     "backup",
     "diagnose",
+    "init_sharded",
     "load_config",
     "load_run",
     "load_sweep",
@@ -43,6 +45,7 @@ _HOMES = {
     "backup": "jaxopt_lab.run.commands.backup",
     "restore": "jaxopt_lab.run.commands.backup",
     "diagnose": "jaxopt_lab.run.commands.diagnose",
+    "init_sharded": "jaxopt_lab.engine",
     "load_sweep": "jaxopt_lab.config.sweep",
     "sweep": "jaxopt_lab.run.commands.sweep",
     "SweepResult": "jaxopt_lab.run.records.sweep_records",

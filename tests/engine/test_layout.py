@@ -203,6 +203,9 @@ def by_curvature():
 
     import jaxopt_lab
 
+    # Two divide by a curvature that is next to nothing where pixels are blank, which magnifies
+    # rounding; all others are as near as those of first order.
+    tolerances = {"natural_gradient": 1e-3, "diagonal_hessian": 1e-3}
     for name, given in cases.SECOND_ORDER.items():
         optimizer = {"name": name, **given, "learning_rate": 0.01}
         # Some invert a matrix of all parameters: few, and split by a rule.
@@ -210,14 +213,11 @@ def by_curvature():
         alone = jaxopt_lab.train(_config(optimizer, model=model), progress=False)
         for kind, (table, _) in _layouts().items():
             axis = {"copied": "none", "split": "all", "mesh 4x2": "model"}[kind]
-            rule = {"match": "kernel", "axes": [axis, "none"]}
-            if kind != "copied":
-                rule["match"] = "Dense_0/kernel"
-            table = table | {"rule": [rule]}
-            found = jaxopt_lab.train(_config(optimizer, model=model, mesh=table), progress=False)
+            mesh = table | {"rule": [{"match": "Dense_0/kernel", "axes": [axis, "none"]}]}
+            found = jaxopt_lab.train(_config(optimizer, model=model, mesh=mesh), progress=False)
             pairs = (jax.tree.leaves(run.params) for run in (found, alone))
             worst = max(np.abs(np.asarray(a) - b).max() for a, b in zip(*pairs, strict=True))
-            print(name, kind, worst, flush=True)
+            assert worst <= tolerances.get(name, 1e-5), (name, kind, worst)
 
 
 def parts():

@@ -30,7 +30,7 @@ def use_cpu_cores(devices: int | None) -> None:
 
 
 def why_no_devices() -> str | None:
-    """What to say where JAX lacks the devices that JAX_PLATFORMS asks for; None where it has them."""
+    """What to say where JAX lacks the devices that JAX_PLATFORMS names; None where it has them."""
     import jax
 
     asked = os.environ.get("JAX_PLATFORMS", "")
