@@ -102,6 +102,8 @@ SLOW = {
         "test_both_ends_and_the_middle_are_the_objectives_own[cnn-float64]",
     },
     "engine/test_data_parallel.py": {"test_eight_devices"},
+    "sweeps/test_split_runs.py": {"test_eight_devices_as_four_runs_of_two"},
+    "engine/test_scale.py": {"test_the_bytes_are_those_of_the_compiled_step"},
     "engine/test_layout.py": {
         "test_a_device_holds_its_part_and_no_state_is_gathered",
         "test_checkpoints_go_from_eight_devices_to_two_and_one_and_back",

@@ -35,6 +35,7 @@ from jaxopt_lab.engine import (
     make_prepare,
     make_step,
 )
+from jaxopt_lab.engine.devices import RUN
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import METRICS
 from jaxopt_lab.nn import lsuv, refuse_lone_values
@@ -92,6 +93,8 @@ def assemble(
     if schedule is None:
         schedule = build_schedule(config.schedule, length, total)
     mesh = layout.mesh if layout and isinstance(layout.mesh, Mesh) else None
+    if mesh is not None and mesh.shape[RUN] > 1:
+        mesh = None  # which one run alone can share
     chain = build_chain(config, schedule, length, [*watched, *held_out_names], mesh)
     check_images(config, source)
     model = _model_for(config, source, outputs)

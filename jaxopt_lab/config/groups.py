@@ -12,6 +12,7 @@ from jaxopt_lab.config.leaves import Path, leaves, replaced
 from jaxopt_lab.config.optimizer import lengths_in_steps
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.source import RunData, length_of
+from jaxopt_lab.engine import Layout
 
 SEED: Path = ("seed",)
 # What these tables say decides shapes and lengths.
@@ -31,6 +32,7 @@ class Group(NamedTuple):
       members: indices of its runs.
       traced: the values that are arguments of the program.
       values: of each of `traced` one number a run, (R,).
+      layout: how the devices of a run share it; None for one device a run.
     """
 
     config: Config
@@ -38,15 +40,16 @@ class Group(NamedTuple):
     members: tuple[int, ...]
     traced: tuple[Path, ...]
     values: Values
+    layout: Layout | None = None
 
     def first(self) -> Experiment:
         """What the first run trains."""
-        return assemble(self.config, self.source)
+        return assemble(self.config, self.source, layout=self.layout)
 
     def experiment(self, values: Values) -> Experiment:
         """What one run trains, its values perhaps traced."""
         own = dict(zip(self.traced, values, strict=True))
-        return assemble(replaced(self.config, own), self.source)
+        return assemble(replaced(self.config, own), self.source, layout=self.layout)
 
     def init(self, values: Values) -> Any:
         """The first state of one run."""

@@ -1,11 +1,12 @@
 """`[mesh]` as the devices that there are, and what lies where."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 from jax.sharding import Mesh
 
 from jaxopt_lab.config.schema import MeshConfig
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import Layout, Rule, device_mesh, some_devices
 from jaxopt_lab.engine.devices import DATA, MODEL
 
@@ -33,6 +34,32 @@ def build_layout(mesh: MeshConfig, devices: int | None = None) -> Layout | None:
     every = device_mesh(found, data=max(1, count // mesh.model), model=mesh.model)
     here = Mesh(every.devices[:1], every.axis_names, axis_types=every.axis_types)
     return layout_on(mesh, here)
+
+
+def mesh_of_runs(
+    meshes: Sequence[MeshConfig], devices: int | None = None
+) -> tuple[Mesh, Layout | None]:
+    """The devices of a sweep: its runs on one axis of a mesh, each run shared on the others.
+
+    Args:
+      meshes: `[mesh]` of each run.
+      devices: how many to use; None for all.
+
+    Returns:
+      The mesh, and the layout of a run; None for one device a run.
+
+    Raises:
+      InputError: where the runs have not all the same mesh, or it does not fit the devices.
+    """
+    mesh = meshes[0]
+    if any(other != mesh for other in meshes):
+        raise InputError("[mesh] must be the same for all runs of a sweep: take it out of the axes")
+    found = some_devices(devices)
+    if mesh.devices == 1:
+        return device_mesh(found), None
+    data = (mesh.devices or len(found)) // mesh.model
+    dealt = device_mesh(found, data=max(1, data), model=mesh.model)
+    return dealt, layout_on(mesh, dealt)
 
 
 def layout_on(mesh: MeshConfig, devices: Mesh | Mapping[str, int]) -> Layout:

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
 from jaxopt_lab.core.tree import all_finite, on_host, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
@@ -14,6 +14,7 @@ from jaxopt_lab.engine import (
     CAPACITY,
     Experiment,
     Finish,
+    Layout,
     TrainState,
     batch_shapes,
     candidates,
@@ -22,6 +23,8 @@ from jaxopt_lab.engine import (
     statistics_of,
     with_evaluation,
 )
+from jaxopt_lab.engine.devices import DATA, RUN
+from jaxopt_lab.engine.layout import laid_out, require_even
 from jaxopt_lab.sweeps._runs_at_once import runs_at_once
 from jaxopt_lab.sweeps.placement import over_runs, run_bytes, spread
 
@@ -72,8 +75,25 @@ class Population:
     Its state is a `Wave`. Each function is compiled when it is first called with so many runs.
     """
 
-    def __init__(self, variants: Variants, mesh: Mesh, vectorize: Literal["auto", "vmap", "map"]):
-        self.variants, self.mesh = variants, mesh
+    def __init__(
+        self,
+        variants: Variants,
+        mesh: Mesh,
+        vectorize: Literal["auto", "vmap", "map"],
+        layout: Layout | None = None,
+    ):
+        """Place the data and prepare to train.
+
+        Args:
+          variants: the runs.
+          mesh: from `engine.device_mesh`, with an axis of runs.
+          vectorize: of `runs_at_once`; where a run has several devices all go at once.
+          layout: how the devices of a run share it, on the same mesh; None for one device a run.
+
+        Raises:
+          InputError: where the layout does not fit the batch or the parameters.
+        """
+        self.variants, self.mesh, self._layout = variants, mesh, layout
         self.experiment = experiment = variants.first()
         self.shapes = jax.eval_shape(experiment.init, jax.random.key(0))
         self._batch = batch_shapes(experiment.train, experiment.batch_size)
@@ -82,8 +102,16 @@ class Population:
         self._data = replicated(experiment.train, mesh)
         evaluated = experiment.evaluated()
         self._evaluated = evaluated and replicated(evaluated, mesh)
-        self._init = self._over(lambda values: (values, variants.init(values)), once=True)
-        self._run_steps = self._over(self._steps_of_one, donate=True)
+        state = whole = PartitionSpec()
+        if layout is not None:
+            require_even(experiment.batch_size, layout.sizes[DATA])
+            state = layout.state_specs(self.shapes, self.shapes.params)
+            self._state_places = layout.place(state)
+        self._init = self._over(
+            lambda values: (values, variants.init(values)), once=True, places=(whole, state)
+        )
+        places = ((whole, state), whole, whole, whole)
+        self._run_steps = self._over(self._steps_of_one, donate=True, places=places)
         self._evaluate = self._over(self._evaluation_of_one)
         self._kept = self._over(self._kept_of_one, once=True)
         self._test = self._over(self._test_of_one, once=True)
@@ -91,6 +119,8 @@ class Population:
     @property
     def how(self) -> str:
         """What a device does with its runs, in words."""
+        if self._layout is not None:
+            return f"{self.mesh.size // self.mesh.shape[RUN]} devices a run"
         words = {None: "vmap", 1: "one after another"}
         return words.get(self.at_once, f"vmap of {self.at_once}")
 
@@ -158,14 +188,17 @@ class Population:
             for i in range(count)
         ]
 
-    def _over(self, function: Callable[..., Any], **how: bool) -> Callable[..., Any]:
+    def _over(self, function: Callable[..., Any], **how: Any) -> Callable[..., Any]:
         return over_runs(function, self.mesh, self.at_once, **how)
 
     def _steps_of_one(self, run, data, start, count):
         values, state = run
         experiment = self.variants.experiment(values)
+        step = experiment.step
+        if self._layout is not None:
+            step = laid_out(step, self._layout, self._state_places)
         run_steps = make_run_steps(
-            experiment.step,
+            step,
             experiment.batch_size,
             self.most,
             bootstrap=experiment.bootstrap,

@@ -38,10 +38,12 @@ def over_runs(
     *,
     donate: bool = False,
     once: bool = False,
+    places: Any = None,
 ) -> Callable[..., Any]:
     """`function(own, *shared)` of one run as a jitted `(stacked, *shared)` of many.
 
-    No run sees another, and no device waits for another: there are no collectives.
+    No run sees another, and no device waits for another run's. Where a run has several devices, by
+    the mesh's axes "data" and "model", these share it as its own constraints say.
 
     Args:
       function: pure; `own` is what belongs to the run, `shared` is the same for all.
@@ -52,11 +54,23 @@ def over_runs(
       donate: whether `function` gives `(own, ...)`, of which the new `own` takes the memory of the
         old one.
       once: whether it is called once, so that what its compilation takes counts.
+      places: the `PartitionSpec`s of the results of one run, a tree that begins as they do, where
+        runs have several devices; None for copies on all of a run's.
 
     Returns:
       The function; results have the leading axis of runs.
     """
+    jit = jit_once if once else jax.jit
+    donated = (0,) if donate else ()
     by_run = PartitionSpec(RUN)
+    if mesh.shape[RUN] < mesh.size:
+
+        def vectorized(stacked, *shared):
+            axes = (0, *(None for _ in shared))
+            return jax.vmap(function, axes, spmd_axis_name=RUN)(stacked, *shared)
+
+        out = _of_runs(PartitionSpec() if places is None else places, mesh)
+        return jit(vectorized, out_shardings=out, donate_argnums=donated)
 
     def local(stacked, *shared):
         return in_blocks(lambda own: function(own, *shared), stacked, at_once, in_place=donate)
@@ -68,9 +82,15 @@ def over_runs(
         dealt = partial(jax.shard_map, mesh=mesh, in_specs=specs, out_specs=by_run)
         return dealt(local, check_vma=False)(stacked, *shared)
 
-    jit = jit_once if once else jax.jit
-    donated = (0,) if donate else ()
     return jit(many, out_shardings=NamedSharding(mesh, by_run), donate_argnums=donated)
+
+
+def _of_runs(specs: Any, mesh: Mesh) -> Any:
+    """Shardings of what has a leading axis of runs, from the specs of one run's."""
+    is_spec = lambda x: isinstance(x, PartitionSpec)  # noqa: E731
+    return jax.tree.map(
+        lambda spec: NamedSharding(mesh, PartitionSpec(RUN, *spec)), specs, is_leaf=is_spec
+    )
 
 
 def free_bytes(device: Any) -> int:

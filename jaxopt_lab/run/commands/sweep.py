@@ -9,12 +9,12 @@ import jax
 
 from jaxopt_lab.config.chain import unmeasured
 from jaxopt_lab.config.groups import group_runs
+from jaxopt_lab.config.layout import mesh_of_runs
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import Sweep, load_sweep
 from jaxopt_lab.core.metrics import held_out
 from jaxopt_lab.core.types import Model
-from jaxopt_lab.engine import device_mesh, some_devices
 from jaxopt_lab.run.commands.rungs import Rungs
 from jaxopt_lab.run.records.standings import Standings
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
@@ -61,8 +61,11 @@ def sweep(
             groups = group_runs(
                 [run.config for run in plan.runs], partial(read, data_dir=data_dir, model=model)
             )
-            mesh = device_mesh(some_devices(devices))
-            populations = [Population(group, mesh, plan.settings.vectorize) for group in groups]
+            mesh, layout = mesh_of_runs([run.config.mesh for run in plan.runs], devices)
+            groups = [group._replace(layout=layout) for group in groups]
+            populations = [
+                Population(group, mesh, plan.settings.vectorize, layout) for group in groups
+            ]
         standings = Standings(plan, _monitor(plan.settings.monitor, populations), folder)
         rungs = Rungs(session, standings, list(zip(groups, populations, strict=True)))
         session.begin(plan)
