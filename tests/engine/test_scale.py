@@ -35,6 +35,7 @@ def check():
     import collections
 
     import jax
+    from jax.sharding import PartitionSpec
 
     from jaxopt_lab.config.build import assemble
     from jaxopt_lab.config.layout import build_layout
@@ -63,11 +64,14 @@ def check():
         state = jax.eval_shape(experiment.init, jax.random.key(0))
         batch = batch_shapes(experiment.train, experiment.batch_size)
         places = layout.place(layout.state_specs(state, state.params))
-        placed = jax.tree.map(
-            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), state, places
-        )
+
+        def at(x, sharding):
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+        placed = jax.tree.map(at, state, places)
+        rows = {name: at(x, layout.place(PartitionSpec("data"))) for name, x in batch.items()}
         step = jax.jit(laid_out(experiment.step, layout, places), out_shardings=(places, None))
-        compiled = step.lower(placed, batch).compile()
+        compiled = step.lower(placed, rows).compile()
         found = collections.Counter()
         for kind, size in collectives(compiled.as_text()):
             found[kind] += size
@@ -79,8 +83,8 @@ def check():
         for kind in {*found, *reckoned}:
             assert abs(found[kind] - reckoned.get(kind, 0)) <= 0.05 * max(found[kind], 1), case
         held = compiled.memory_analysis().argument_size_in_bytes
-        sizes = sum(x.size * x.dtype.itemsize for x in batch.values())
-        assert abs(cost.state + sizes - held) <= 0.05 * held, (case, cost.state, held)
+        own = sum(x.size * x.dtype.itemsize for x in batch.values()) / 8  # rows of the batch
+        assert abs(cost.state + own - held) <= 0.05 * held, (case, cost.state, held)
 
 
 if __name__ == "__main__":
