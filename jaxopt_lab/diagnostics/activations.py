@@ -261,6 +261,10 @@ class _Walk:
         inner = _inside(equation)
         if inner is not None and any(v.data for v in operands):
             return self.run(inner.jaxpr, inner.consts, operands)
+        if equation.params.get("branches_platforms") is not None:
+            # Of `lax.platform_dependent`, whose branches compute the same: that of no platform.
+            inner = equation.params["branches"][-1]
+            return self.run(inner.jaxpr, inner.consts, operands[1:])
         for value in operands:
             self.leave(value)
             if value.parameter is not None and any(v.data for v in operands):
