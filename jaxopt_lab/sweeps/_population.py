@@ -97,7 +97,8 @@ class Population:
         self.experiment = experiment = variants.first()
         self.shapes = jax.eval_shape(experiment.init, jax.random.key(0))
         self._batch = batch_shapes(experiment.train, experiment.batch_size)
-        self.at_once = runs_at_once(vectorize, experiment.step, self.shapes, self._batch)
+        platform = mesh.devices.flat[0].platform
+        self.at_once = runs_at_once(vectorize, experiment.step, self.shapes, self._batch, platform)
         self.most = min(CAPACITY, experiment.evaluate_every, experiment.total_steps)
         self._data = replicated(experiment.train, mesh)
         evaluated = experiment.evaluated()

@@ -13,7 +13,7 @@ BLOCK_BYTES = 6 * 2**20
 
 
 def runs_at_once(
-    vectorize: Literal["auto", "vmap", "map"], step: Step, state: Any, batch: Any
+    vectorize: Literal["auto", "vmap", "map"], step: Step, state: Any, batch: Any, platform: str
 ) -> int | None:
     """How many of its runs a device vectorizes, block after block; None for all that it has.
 
@@ -23,13 +23,14 @@ def runs_at_once(
         which is slow there; else as many as the caches hold.
       step: of one run.
       state, batch: of one run, or their shapes.
+      platform: of the devices, "cpu" for one.
 
     Returns:
       A count for `over_runs`.
     """
     if vectorize != "auto":
         return None if vectorize == "vmap" else 1
-    if jax.default_backend() != "cpu":
+    if platform != "cpu":
         return None
     if has_convolution(jax.make_jaxpr(step)(state, batch)):
         return 1

@@ -15,6 +15,7 @@ from jax.sharding import PartitionSpec
 from processes import run_file
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.engine import device_mesh
 from jaxopt_lab.engine.layout import Layout, Rule, init_sharded, like_parameters
 
 P = PartitionSpec
@@ -61,6 +62,16 @@ def test_a_rule_says_otherwise_and_the_first_that_matches_counts():
 def test_a_rule_that_does_not_fit_is_named(rule, message):
     with pytest.raises(InputError, match=message):
         Layout(SIZES, BOTH, (rule,)).specs({"a": shapes(kernel=(9, 6))})
+
+
+def test_a_mesh_that_does_not_divide_the_devices_is_named():
+    eight = [*range(8)]
+    with pytest.raises(
+        InputError, match=r"3 devices a run \(data = 3, model = 1\).* 8 .*: 2 would"
+    ):
+        device_mesh(eight, data=3)
+    with pytest.raises(InputError, match=r"16 devices a run .* do not divide the 8 .*: 8 would"):
+        device_mesh(eight, data=4, model=4)
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,12 @@ def test_a_cpu_takes_convolutions_one_by_one_and_else_what_its_caches_hold():
     image = jnp.zeros((2, 8, 8, 1))
     step = lambda kernel, x: jax.lax.conv(x.transpose(0, 3, 1, 2), kernel.T, (1, 1), "SAME")  # noqa: E731
     dense = lambda kernel, x: kernel.sum() * x  # noqa: E731
-    assert runs_at_once("auto", step, kernel, image) == 1
+    assert runs_at_once("auto", step, kernel, image, "cpu") == 1
     large = jnp.zeros((2, 2**22))
-    assert runs_at_once("auto", dense, kernel, image) > runs_at_once("auto", dense, large, image)
-    assert runs_at_once("auto", dense, large, image) == 2
-    assert runs_at_once("vmap", step, kernel, image) is None
-    assert runs_at_once("map", dense, kernel, image) == 1
+    assert runs_at_once("auto", dense, kernel, image, "cpu") > runs_at_once(
+        "auto", dense, large, image, "cpu"
+    )
+    assert runs_at_once("auto", dense, large, image, "cpu") == 2
+    assert runs_at_once("vmap", step, kernel, image, "cpu") is None
+    assert runs_at_once("map", dense, kernel, image, "cpu") == 1
+    assert runs_at_once("auto", step, kernel, image, "tpu") is None
