@@ -113,14 +113,14 @@ def test_finite_at_extreme_outputs(name, dtype):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_gradient_is_the_slope(name):
+def test_the_gradient_is_the_slope(name, x64):
     loss = functools.partial(LOSSES[name], **cases.LOSSES[name])
-    direction = RNG.normal(size=Z.shape).astype(np.float32)
+    z, direction = np.float64(Z), np.random.default_rng(1).normal(size=Z.shape)
     for labels in (jnp.asarray(Y), jnp.asarray(HOT)):
-        total = jax.jit(lambda t, y=labels: loss(jnp.asarray(Z) + t * direction, y).sum())
-        # Central difference at step h: h^2 and eps/h of values of about 100.
-        slope = (total(1e-2) - total(-1e-2)) / 2e-2
-        np.testing.assert_allclose(jax.grad(total)(0.0), slope, rtol=2e-3)
+        total = jax.jit(lambda t, y=labels: loss(jnp.asarray(z) + t * direction, y).sum())
+        # Central difference at step h: h^2, and eps/h of values of about 100, which is 1e-9.
+        slope = (total(1e-5) - total(-1e-5)) / 2e-5
+        np.testing.assert_allclose(jax.grad(total)(0.0), slope, rtol=1e-7, atol=1e-8)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])

@@ -220,8 +220,8 @@ def record_rows(folder, process, port):
                 rows.append(index.tolist())
             return np.asarray(self)[index]
 
-    def assembled(config, source):
-        experiment = assemble(config, source)
+    def assembled(config, source, **how):
+        experiment = assemble(config, source, **how)
         recorded = experiment.train | {"x": experiment.train["x"].view(Recorded)}
         return experiment._replace(train=recorded)
 
