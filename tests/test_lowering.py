@@ -16,10 +16,14 @@ import jax.numpy as jnp
 import pytest
 
 from jaxopt_lab.config.build import build
+from jaxopt_lab.config.groups import group_runs
 from jaxopt_lab.config.parse import parse_config
+from jaxopt_lab.config.source import read
+from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.config.tables import FAMILIES
-from jaxopt_lab.engine import batch_shapes
+from jaxopt_lab.engine import batch_shapes, device_mesh
 from jaxopt_lab.engine.loop import make_run_steps
+from jaxopt_lab.sweeps import Population
 
 PLATFORMS = ("tpu", "cuda")
 COUNTS = pathlib.Path(__file__).parent / "references" / "lowered.json"
@@ -82,6 +86,23 @@ def counted(text):
     return [found["gather"], found["sort"]]
 
 
+def _runs_alone(text):
+    found = {what: re.search(pattern, text) for what, pattern in FORBIDDEN.items()}
+    assert not any(found.values()), found
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_sweep_runs_on_its_devices_alone(platform):
+    sweep = {"optimizer.learning_rate": [0.1, 0.2], "seeds": 2}
+    plan = parse_sweep(CASES["optimizer adam"] | {"sweep": sweep})
+    (group,) = group_runs([run.config for run in plan.runs], read)
+    population = Population(group, device_mesh(), "vmap")
+    runs = population.start(range(4)).stacked
+    count = jax.ShapeDtypeStruct((), jnp.int32)
+    traced = population._run_steps.trace(runs, population._data, count, count)
+    _runs_alone(traced.lower(lowering_platforms=(platform,)).as_text())
+
+
 # By default one of each kind; all others are slow.
 FEW = ("optimizer adam", "optimizer kfac", "control early_stopping", "augment random_crop")
 
@@ -92,8 +113,7 @@ FEW = ("optimizer adam", "optimizer kfac", "control early_stopping", "augment ra
 )
 def test_runs_on_the_device_alone(name, platform):
     text, state = lowered(name, platform)
-    found = {what: re.search(pattern, text) for what, pattern in FORBIDDEN.items()}
-    assert not any(found.values()), found
+    _runs_alone(text)
     assert "stablehlo.while" in text
     given_away = re.findall(r"tf\.aliasing_output|jax\.buffer_donor", text)
     assert len(given_away) == len(jax.tree.leaves(state))
