@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, Positive, Range, checked
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.diagnostics.ritz import ritz, widened
@@ -29,6 +30,7 @@ class Spectrum(NamedTuple):
 
 
 @checked
+@full_precision
 def hessian_spectrum(
     product: Product,
     like: Params,
@@ -77,14 +79,12 @@ def hessian_spectrum(
     product, like = widened("hessian_spectrum", product, like)
 
     def of_probe(key):
-        with jax.default_matmul_precision("highest"):
-            values, vectors, real = ritz(lanczos(product, signs(key, like), steps))
+        values, vectors, real = ritz(lanczos(product, signs(key, like), steps))
         # A node of weight 0 lies among the others, where it moves no end of the grid.
         return jnp.where(real, values, values[0]), jnp.where(real, vectors[0] ** 2, 0)
 
     nodes, weights = jax.lax.map(of_probe, jax.random.split(key, probes))
-    with jax.default_matmul_precision("highest"):
-        return _broadened(nodes, weights / weights.sum(), points, width)
+    return _broadened(nodes, weights / weights.sum(), points, width)
 
 
 @partial(jax.jit, static_argnums=2)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.norm import norm
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, Positive, checked
 from jaxopt_lab.core.tree import widen
 from jaxopt_lab.core.types import Params
@@ -24,6 +25,7 @@ class KeskarSharpness(NamedTuple):
 
 
 @checked
+@full_precision
 def keskar_sharpness(
     objective: Callable[[Params], jax.Array],
     params: Params,
@@ -100,11 +102,10 @@ def keskar_sharpness(
             bounds,
         )
     )
-    with jax.default_matmul_precision("highest"):
-        loss = objective(params)
-        carry = (start, loss, optax.tree.zeros_like(wide))
-        (z, best, best_z), _ = jax.lax.scan(step, carry, length=steps)
-        best, best_z = _better(at(z), z, best, best_z)
+    loss = objective(params)
+    carry = (start, loss, optax.tree.zeros_like(wide))
+    (z, best, best_z), _ = jax.lax.scan(step, carry, length=steps)
+    best, best_z = _better(at(z), z, best, best_z)
     rise = best - loss
     return KeskarSharpness(rise, 100 * rise / (1 + loss), best_z)
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import NonNegative, Range, checked
 from jaxopt_lab.core.tree import is_trained, take, widen
 from jaxopt_lab.core.types import Params
@@ -29,6 +30,7 @@ class PCAPlane(NamedTuple):
 
 
 @checked
+@full_precision
 def pca_plane(
     iterates: Params, *, steps: Annotated[int, Range(3)] = 41, margin: NonNegative = 0.3
 ) -> PCAPlane:
@@ -71,12 +73,11 @@ def pca_plane(
     x = jnp.concatenate([wide[i].reshape(len(wide[i]), -1) for i in trained], 1)
     _, s, rows = jnp.linalg.svd(x - x.mean(0, keepdims=True), full_matrices=False)
     rows, moved = rows[:2], x - x[-1:]
-    with jax.default_matmul_precision("highest"):
-        path = moved @ rows.T
-        # The sign of a singular vector is arbitrary: the path comes from the positive side.
-        sign = jnp.where(path[0] < 0, -1, 1).astype(path.dtype)
-        rows, path = rows * sign[:, None], path * sign[None]
-        distance = jnp.linalg.norm(moved - path @ rows, axis=1)
+    path = moved @ rows.T
+    # The sign of a singular vector is arbitrary: the path comes from the positive side.
+    sign = jnp.where(path[0] < 0, -1, 1).astype(path.dtype)
+    rows, path = rows * sign[:, None], path * sign[None]
+    distance = jnp.linalg.norm(moved - path @ rows, axis=1)
     variance = s**2 / jnp.where(s.sum() > 0, (s**2).sum(), 1)
 
     def direction(row):

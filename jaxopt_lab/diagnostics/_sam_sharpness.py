@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 
 from jaxopt_lab.core.norm import norm
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import NonNegative, checked
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.diagnostics.displaced import displaced
@@ -12,6 +13,7 @@ from jaxopt_lab.diagnostics.objective import scalar
 
 
 @checked
+@full_precision
 def sam_sharpness(
     objective: Callable[[Params], jax.Array], params: Params, *, rho: NonNegative = 0.05
 ) -> jax.Array:
@@ -40,8 +42,7 @@ def sam_sharpness(
     Reference: Foret et al., 2021, https://arxiv.org/abs/2010.01412
     """
     objective = scalar("sam_sharpness", objective)
-    with jax.default_matmul_precision("highest"):
-        loss, grads = jax.value_and_grad(objective)(params)
-        share = norm(grads).reciprocal  # where the gradient is 0 nothing moves
-        uphill = jax.tree.map(lambda g: g * share.astype(g.dtype), grads)
-        return objective(displaced(params, (uphill,), (rho,))) - loss
+    loss, grads = jax.value_and_grad(objective)(params)
+    share = norm(grads).reciprocal  # where the gradient is 0 nothing moves
+    uphill = jax.tree.map(lambda g: g * share.astype(g.dtype), grads)
+    return objective(displaced(params, (uphill,), (rho,))) - loss

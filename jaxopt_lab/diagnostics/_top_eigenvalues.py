@@ -9,6 +9,7 @@ import optax
 
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.norm import norm
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.diagnostics.ritz import ritz, widened
@@ -31,6 +32,7 @@ class TopEigenvalues(NamedTuple):
 
 
 @checked
+@full_precision
 def top_eigenvalues(
     product: Product, like: Params, key: jax.Array, k: Count = 5, *, iterations: Count = 55
 ) -> TopEigenvalues:
@@ -77,9 +79,8 @@ def top_eigenvalues(
     start_key, restart_key = jax.random.split(key)
     k = min(k, sum(leaf.size for leaf in jax.tree.leaves(like)))
     start = optax.tree.random_like(start_key, like)
-    with jax.default_matmul_precision("highest"):
-        found = lanczos(product, start, iterations, restart_key)
-        values, vectors, least, greatest = _chosen(found, k)
+    found = lanczos(product, start, iterations, restart_key)
+    values, vectors, least, greatest = _chosen(found, k)
 
     def residual(pair):
         value, v = pair

@@ -45,8 +45,7 @@ def trace(
     Reference: Hutchinson, 1990, https://doi.org/10.1080/03610919008812866
     """
     product, like = widened("trace", product, like)
-    with jax.default_matmul_precision("highest"):
-        each = jax.lax.map(
-            lambda key: hutchinson_trace(product, like, key), jax.random.split(key, samples)
-        )
+    each = jax.lax.map(
+        lambda key: hutchinson_trace(product, like, key), jax.random.split(key, samples)
+    )
     return Trace(each.mean(), each.std(ddof=1) / jnp.sqrt(jnp.asarray(samples, each.dtype)))

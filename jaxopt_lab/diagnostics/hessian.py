@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.tree import accumulator_dtype, cast_like, stack_trees, widen, zeros_accumulator
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg import Product, hessian_operator
@@ -83,8 +84,7 @@ def mean_hessian(loss_fn: LossFn, params: Params, batches: Sequence[Any]) -> Pro
         return hessian_operator(lambda p: _total("mean_hessian", loss_fn, p, batch), params)
 
     if len(batches) == 1:
-        with jax.default_matmul_precision("highest"):
-            once = linearized(batches[0])
+        once = full_precision(linearized)(batches[0])
 
         def total(v):
             return widen(once(v))
@@ -100,9 +100,9 @@ def mean_hessian(loss_fn: LossFn, params: Params, batches: Sequence[Any]) -> Pro
                 sums, _ = jax.lax.scan(add, sums, group)
             return sums
 
+    @full_precision
     def product(v):
-        with jax.default_matmul_precision("highest"):
-            return cast_like(jax.tree.map(lambda x: x / count, total(v)), params)
+        return cast_like(jax.tree.map(lambda x: x / count, total(v)), params)
 
     return product
 

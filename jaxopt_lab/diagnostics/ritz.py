@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.norm import largest, power_of_two
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.tree import cast_like, is_trained, widen
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg import LanczosResult, Product
@@ -57,8 +58,8 @@ def widened(method: str, product: Product, like: Params) -> tuple[Product, Param
         )
     narrow = jax.tree.map(jnp.asarray, like)
 
+    @full_precision
     def wide_product(v):
-        with jax.default_matmul_precision("highest"):
-            return widen(product(cast_like(v, narrow)))
+        return widen(product(cast_like(v, narrow)))
 
     return wide_product, widen(narrow)

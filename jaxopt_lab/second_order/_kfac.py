@@ -22,13 +22,13 @@ from typing import Annotated, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax import lax
 from jax.sharding import Mesh
 
 from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.averages import moving_average
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.norm import largest, power_of_two
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import (
     Count,
     Decay,
@@ -332,6 +332,7 @@ def _if_finite(new: jax.Array, old: jax.Array) -> jax.Array:
     return jnp.where(jnp.isfinite(new).all(), new, old)
 
 
+@full_precision
 def _preconditioned(grads, inverses, diagonal):
     """Each layer's gradient between its inverses, each other leaf's over its diagonal."""
     leaves = flatten_with_names(grads)
@@ -341,9 +342,8 @@ def _preconditioned(grads, inverses, diagonal):
         rows = kernel.reshape(-1, kernel.shape[-1])  # (I, O)
         if bias is not None:
             rows = jnp.concatenate([rows, bias[None]])  # (I + 1, O)
-        high = lax.Precision.HIGHEST
         # (I, I) (I, O) (O, O) -> (I, O), each I one more with a bias.
-        u = jnp.matmul(jnp.matmul(a, rows, precision=high), g, precision=high)
+        u = a @ rows @ g
         updates[name] = u[: len(u) - (bias is not None)].reshape(kernel.shape)
         if bias is not None:
             updates[_bias_of(name)] = u[-1]

@@ -14,8 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.tree import accumulator_dtype, flatten_with_names, widen
 from jaxopt_lab.second_order.capture import Layer, find_layers, forward
@@ -116,9 +116,10 @@ def kron_factors(
     return KronFactors(factors, {name: widen(g) ** 2 / batch for name, g in sums.items()})
 
 
+@full_precision  # the factors are inverted
 def _square(rows):
-    """X^T X in full precision: the factors are inverted."""
-    return jnp.matmul(rows.T, rows, precision=lax.Precision.HIGHEST)
+    """X^T X."""
+    return rows.T @ rows
 
 
 def _inputs_factor(layer: Layer, x, batch):

@@ -13,7 +13,6 @@ from jaxopt_lab.core.ranges import Count, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.types import ScalarOrSchedule
 from jaxopt_lab.linalg import dense
-from jaxopt_lab.second_order.fisher_solve import precise
 from jaxopt_lab.second_order.transformation import by_curvature, need_small, with_learning_rate
 
 Safeguard = Literal["absolute", "shift"]
@@ -106,7 +105,7 @@ def scale_by_newton(
             h = h + jnp.maximum(0, least - h.min())
         h = h + value_at(damping, state.count)
         # Where H is zero there is nothing to divide by: the gradient itself.
-        solution = precise(vectors, precise(vectors.T, flat) / jnp.where(h > 0, h, 1))
+        solution = vectors @ ((vectors.T @ flat) / jnp.where(h > 0, h, 1))
         return unravel(solution.astype(flat.dtype)), NewtonState(optax.safe_increment(state.count))
 
     return by_curvature("newton", init, direction)

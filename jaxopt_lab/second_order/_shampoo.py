@@ -209,10 +209,9 @@ def scale_by_shampoo(
         mean = step_toward(state.mean, direction, weight)
         return cast_like(mean, grads), ShampooState(count, mean, square, statistics, roots)
 
-    return transformation(init, update)
+    return transformation(init, full_precision(update))
 
 
-@full_precision
 def _inverse_root(matrices: jax.Array, root: int, eps: jax.Array) -> jax.Array:
     """(M + e max(l) I)^(-1/root) of each of (blocks, m, m); the identity where M is zero."""
     values, vectors = jnp.linalg.eigh(matrices)

@@ -187,7 +187,7 @@ def scale_by_soap(
         direction = finite_direction(jax.tree.structure(g).unflatten(parts), g)
         return cast_like(direction, grads), SoapState(count, mean, square, statistics, bases)
 
-    return transformation(init, update)
+    return transformation(init, full_precision(update))
 
 
 def _eigenbasis(matrices: jax.Array) -> jax.Array:
@@ -195,7 +195,6 @@ def _eigenbasis(matrices: jax.Array) -> jax.Array:
     return jnp.flip(jnp.linalg.eigh(matrices)[1], -1)
 
 
-@full_precision
 def _power_iteration(matrices: jax.Array, basis: jax.Array) -> jax.Array:
     """One step of the power iteration from a basis near the eigenvectors."""
     return jnp.linalg.qr(jnp.matmul(matrices, basis))[0]

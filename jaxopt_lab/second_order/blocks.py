@@ -6,14 +6,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxopt_lab.core.mask import BatchAxes, full_batch_axes
 from jaxopt_lab.core.norm import squared
 from jaxopt_lab.core.tree import flatten_with_names, widen
 from jaxopt_lab.core.types import Params
-
-_HIGH = lax.Precision.HIGHEST
 
 
 @dataclass(frozen=True)
@@ -84,13 +81,13 @@ class Blocks:
     def squares(self, g: jax.Array) -> tuple[jax.Array, ...]:
         """G G^T for the rows and G^T G for the columns of all blocks (blocks, m, n)."""
         formulas = ("bij,bkj->bik", "bji,bjk->bik")
-        return tuple(jnp.einsum(formulas[i], g, g, precision=_HIGH) for i in self.sides)
+        return tuple(jnp.einsum(formulas[i], g, g) for i in self.sides)
 
     def times(self, g: jax.Array, matrices: tuple[jax.Array, ...]) -> jax.Array:
         """P G for the rows, then G P^T for the columns, of the sides that have a P."""
         formulas = ("bik,bkj->bij", "bjk,bik->bij")
         for side, matrix in zip(self.sides, matrices, strict=True):
-            g = jnp.einsum(formulas[side], matrix, g, precision=_HIGH)
+            g = jnp.einsum(formulas[side], matrix, g)
         return g
 
 
