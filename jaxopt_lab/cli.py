@@ -5,7 +5,6 @@ import contextlib
 import io
 import pathlib
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -252,15 +251,18 @@ def _add_data_option(command: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    import signal
+    from jaxopt_lab.run.process.interrupt import ending_at_once
 
+    # While nothing can be saved, as in compiling, SIGTERM ends the run as Ctrl-C does.
+    with ending_at_once():
+        return _train_until_told(options)
+
+
+def _train_until_told(options: argparse.Namespace) -> int:
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.core.errors import InputError
     from jaxopt_lab.run.process.cores import use_compilation_cache, use_cpu_cores
 
-    # While nothing can be saved, as in compiling, SIGTERM ends the run as Ctrl-C does.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     place = (options.coordinator, options.process_id, options.process_count)
     if not options.distributed and any(value is not None for value in place):
         raise InputError("train: --coordinator and --process-... go with --distributed")

@@ -4,8 +4,51 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from jaxopt_lab.run.process import distributed
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class EndsAtOnce:
+    """A handler of SIGINT and SIGTERM while nothing can be saved: they end the command.
+
+    Attributes:
+      asked: whether one came. Python drops what is raised in a callback of its garbage collector.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, number: int, frame: Any) -> None:
+        del number, frame
+        self.asked = True
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def ending_at_once() -> Iterator[None]:
+    """While it is entered SIGINT and SIGTERM end the command; in `catch_interrupts` they do not.
+
+    Outside the main thread, where Python takes no signals, nothing changes.
+    """
+    with _handled_by(EndsAtOnce()):
+        yield
+
+
+@contextlib.contextmanager
+def _handled_by(handle: Callable[[int, Any], None]) -> Iterator[dict[Any, Any]]:
+    """Handle both signals in the main thread; gives what handled them before, and will again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield {}
+        return
+    before = {number: signal.signal(number, handle) for number in NUMBERS}
+    try:
+        yield before
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 class Interrupts:
@@ -21,7 +64,7 @@ class Interrupts:
 
 @contextlib.contextmanager
 def catch_interrupts(tell: Callable[[str], None]) -> Iterator[Interrupts]:
-    """Catch the first SIGINT or SIGTERM; a second one aborts at once.
+    """Catch the first SIGINT or SIGTERM; a second one aborts at once, as does one before.
 
     Outside the main thread, where Python takes no signals, none is caught.
     """
@@ -34,12 +77,7 @@ def catch_interrupts(tell: Callable[[str], None]) -> Iterator[Interrupts]:
         interrupts.asked_here = True
         tell(f"{signal.Signals(number).name}: saving after the current steps; again to abort")
 
-    if threading.current_thread() is not threading.main_thread():
+    with _handled_by(handle) as before:
+        if any(isinstance(old, EndsAtOnce) and old.asked for old in before.values()):
+            raise KeyboardInterrupt
         yield interrupts
-        return
-    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupts
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
