@@ -92,10 +92,7 @@ def assemble(
     total = length("100%")
     if schedule is None:
         schedule = build_schedule(config.schedule, length, total)
-    mesh = layout.mesh if layout and isinstance(layout.mesh, Mesh) else None
-    if mesh is not None and mesh.shape[RUN] > 1:
-        mesh = None  # which one run alone can share
-    chain = build_chain(config, schedule, length, [*watched, *held_out_names], mesh)
+    chain = build_chain(config, schedule, length, [*watched, *held_out_names], _own_mesh(layout))
     check_images(config, source)
     model = _model_for(config, source, outputs)
     forward = Forward(
@@ -103,7 +100,7 @@ def assemble(
         make_normalize(signature.mean, signature.std),
         jnp.dtype(config.train.dtype),
         refuse_lone_values,
-        **({} if layout is None else {"place": layout.gathered}),
+        place=None if layout is None else layout.gathered,
     )
     attack = build_attack(config.adversary)
     adjust = _lsuv(forward, source) if config.train.lsuv else None
@@ -174,6 +171,13 @@ def assemble(
         evaluate_every=length(config.train.evaluate_every),
         checkpoint_every=length(config.train.checkpoint_every),
     )
+
+
+def _own_mesh(layout: Layout | None) -> Mesh | None:
+    """The devices that one run has for itself."""
+    if layout is None or not isinstance(layout.mesh, Mesh) or layout.mesh.shape[RUN] > 1:
+        return None
+    return layout.mesh
 
 
 def _mean(outputs: jax.Array) -> jax.Array:

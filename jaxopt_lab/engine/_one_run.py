@@ -15,7 +15,7 @@ from jaxopt_lab.engine.compiled_steps import (
     fits_on_device,
 )
 from jaxopt_lab.engine.data_parallel import deal_rows
-from jaxopt_lab.engine.devices import DATA, MODEL, init_placed, replicated
+from jaxopt_lab.engine.devices import DATA, init_placed, replicated
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.finishing import Finish, finish
 from jaxopt_lab.engine.layout import Layout, laid_out, require_even
@@ -85,7 +85,7 @@ class OneRun:
         words = "compiled loop" if self.in_loop else "one step a dispatch"
         if self._layout is None:
             return words
-        devices = self._layout.sizes[DATA] * self._layout.sizes[MODEL]
+        devices = self._layout.devices
         return f"{words} on {devices} device{'s' if devices > 1 else ''}"
 
     def advance(

@@ -1,5 +1,6 @@
 """What the devices of a compiled program send each other."""
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -27,9 +28,7 @@ def collectives(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _bytes(dtype: str, shape: str) -> int:
-    size = 1
-    for side in filter(None, shape.split(",")):
-        size *= int(side)
+    size = math.prod(map(int, filter(None, shape.split(","))))
     if dtype == "pred":
         return size
     letters = dtype.rstrip("0123456789")

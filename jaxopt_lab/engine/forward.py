@@ -11,7 +11,7 @@ from jaxopt_lab.core.tree import cast_floating
 from jaxopt_lab.core.types import Model, ModelState, Params
 
 
-def _unchanged(x: Any) -> Any:
+def _unchanged(x: jax.Array) -> jax.Array:
     return x
 
 
@@ -26,14 +26,15 @@ class Forward(NamedTuple):
       normalize: raw inputs to the model's, float32.
       dtype: of the computation; parameters and the other collections stay float32.
       guard: a context manager around the model's training pass, to look at its layers.
-      place: where the parameters are to be while the model is applied, of `Layout.gathered`.
+      place: brings parameters to where they are to be while the model is applied, as
+        `Layout.gathered`; None to leave them.
     """
 
     model: Model
     normalize: Callable[[jax.Array], jax.Array] = _unchanged
     dtype: Any = jnp.float32
     guard: Callable[[], AbstractContextManager[Any]] = nullcontext
-    place: Callable[[Params], Params] = _unchanged
+    place: Callable[[Params], Params] | None = None
 
     def init(self, key: jax.Array, x: jax.Array) -> tuple[Params, ModelState]:
         """The first parameters and the other collections, for normalized inputs such as `x`."""
@@ -69,7 +70,8 @@ class Forward(NamedTuple):
         return self.model.apply(self._variables(params, model_state), self._inputs(x), train=False)
 
     def _variables(self, params: Params, model_state: ModelState) -> dict[str, Any]:
-        return {"params": self.place(cast_floating(params, self.dtype)), **model_state}
+        params = cast_floating(params, self.dtype)
+        return {"params": self.place(params) if self.place else params, **model_state}
 
     def _inputs(self, x: jax.Array) -> jax.Array:
         return self.normalize(x).astype(self.dtype)

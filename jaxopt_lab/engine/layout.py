@@ -16,9 +16,9 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.tree import flatten_with_names
+from jaxopt_lab.core.tree import flatten_with_names, size_bytes
 from jaxopt_lab.core.types import Batch, Optimizer, Params
-from jaxopt_lab.engine.devices import DATA
+from jaxopt_lab.engine.devices import DATA, MODEL
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
 
@@ -57,6 +57,11 @@ class Layout(NamedTuple):
         """Devices by the mesh's axes."""
         return dict(self.mesh.shape if isinstance(self.mesh, Mesh) else self.mesh)
 
+    @property
+    def devices(self) -> int:
+        """How many share a run."""
+        return self.sizes[DATA] * self.sizes[MODEL]
+
     def specs(self, params: Params) -> Any:
         """The `PartitionSpec` of each parameter.
 
@@ -84,11 +89,9 @@ class Layout(NamedTuple):
         """
         return like_parameters(state, params, self.specs(params), PartitionSpec())
 
-    def bytes_each(self, tree: Any, specs: Any) -> int:
-        """What a device holds of a tree, in bytes."""
-        leaves = jax.tree.leaves(specs, is_leaf=lambda x: isinstance(x, PartitionSpec))
-        arrays = zip(jax.tree.leaves(tree), leaves, strict=True)
-        return sum(x.size * x.dtype.itemsize // self.parts(spec) for x, spec in arrays)
+    def bytes_of(self, tree: Any, specs: Any) -> Any:
+        """What a device holds of each array of a tree, in bytes."""
+        return jax.tree.map(lambda x, spec: size_bytes(x) // self.parts(spec), tree, specs)
 
     def parts(self, spec: PartitionSpec) -> int:
         """Into how many parts an array is split."""
@@ -98,8 +101,7 @@ class Layout(NamedTuple):
         """The specs as `NamedSharding`s, of a mesh that is here."""
         assert isinstance(self.mesh, Mesh), "a mesh of devices"
         mesh = self.mesh
-        is_spec = lambda x: isinstance(x, PartitionSpec)  # noqa: E731
-        return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs, is_leaf=is_spec)
+        return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs)
 
     def gathered(self, params: Params) -> Params:
         """Parameters as the model is applied to them: those split over "data" are brought together.
@@ -110,9 +112,7 @@ class Layout(NamedTuple):
         """
         if DATA not in self.split and not any(DATA in axes for r in self.rules for axes in r.axes):
             return params
-        specs = jax.tree.map(
-            without_data, self.specs(params), is_leaf=lambda x: isinstance(x, PartitionSpec)
-        )
+        specs = jax.tree.map(without_data, self.specs(params))
         return jax.lax.with_sharding_constraint(params, self.place(specs))
 
     def _spec(self, name: str, shape: tuple[int, ...]) -> PartitionSpec:

@@ -4,15 +4,15 @@ Every device does its part of the operations, reads and writes what it holds, an
 mesh shares. None of it needs the devices to be there.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-from jax.sharding import PartitionSpec
 
 from jaxopt_lab.core.tree import size_bytes
 from jaxopt_lab.core.types import Batch
-from jaxopt_lab.engine.devices import DATA, MODEL
+from jaxopt_lab.engine.devices import DATA
 from jaxopt_lab.engine.layout import Layout, without_data
 from jaxopt_lab.engine.state import TrainState
 
@@ -90,23 +90,19 @@ def cost_on(
     Returns:
       A `Cost`.
     """
-    specs = jax.tree.leaves(
-        layout.specs(state.params), is_leaf=lambda x: isinstance(x, PartitionSpec)
-    )
     # What a device has of each parameter while the model is applied, and so of its gradient.
-    applied = [
-        (size_bytes(x) // layout.parts(without_data(spec)), without_data(spec) != spec)
-        for x, spec in zip(jax.tree.leaves(state.params), specs, strict=True)
-    ]
+    specs = layout.specs(state.params)
+    applied = jax.tree.map(without_data, specs)
+    split = [a != b for a, b in zip(*map(jax.tree.leaves, (applied, specs)), strict=True)]
+    sizes = jax.tree.leaves(layout.bytes_of(state.params, applied))
     analysis = jax.jit(step).lower(state, batch).cost_analysis() or {}
-    devices = layout.sizes[DATA] * layout.sizes[MODEL]
     together = layout.sizes[DATA] > 1
     return Cost(
-        state=layout.bytes_each(state, layout.state_specs(state, state.params)),
-        summed=(sum(size for size, _ in applied) + factors) * together,
-        gathered=sum(size for size, split in applied if split),
-        operations=float(analysis.get("flops", 0.0)) / devices,
-        kept=(kept + size_bytes(batch)) / devices,
+        state=sum(jax.tree.leaves(layout.bytes_of(state, layout.state_specs(state, state.params)))),
+        summed=(sum(sizes) + factors) * together,
+        gathered=sum(itertools.compress(sizes, split)),
+        operations=float(analysis.get("flops", 0.0)) / layout.devices,
+        kept=(kept + size_bytes(batch)) / layout.devices,
     )
 
 

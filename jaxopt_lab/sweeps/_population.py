@@ -23,7 +23,7 @@ from jaxopt_lab.engine import (
     statistics_of,
     with_evaluation,
 )
-from jaxopt_lab.engine.devices import DATA, RUN
+from jaxopt_lab.engine.devices import DATA
 from jaxopt_lab.engine.layout import laid_out, require_even
 from jaxopt_lab.sweeps._runs_at_once import runs_at_once
 from jaxopt_lab.sweeps.placement import over_runs, run_bytes, spread
@@ -121,7 +121,7 @@ class Population:
     def how(self) -> str:
         """What a device does with its runs, in words."""
         if self._layout is not None:
-            return f"{self.mesh.size // self.mesh.shape[RUN]} devices a run"
+            return f"{self._layout.devices} devices a run"
         words = {None: "vmap", 1: "one after another"}
         return words.get(self.at_once, f"vmap of {self.at_once}")
 

@@ -87,10 +87,7 @@ def over_runs(
 
 def _of_runs(specs: Any, mesh: Mesh) -> Any:
     """Shardings of what has a leading axis of runs, from the specs of one run's."""
-    is_spec = lambda x: isinstance(x, PartitionSpec)  # noqa: E731
-    return jax.tree.map(
-        lambda spec: NamedSharding(mesh, PartitionSpec(RUN, *spec)), specs, is_leaf=is_spec
-    )
+    return jax.tree.map(lambda spec: NamedSharding(mesh, PartitionSpec(RUN, *spec)), specs)
 
 
 def free_bytes(device: Any) -> int:

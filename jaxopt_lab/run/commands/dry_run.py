@@ -3,14 +3,14 @@
 import jax
 
 from jaxopt_lab.config.layout import layout_on
-from jaxopt_lab.config.schema import Config, MeshConfig
+from jaxopt_lab.config.schema import Choice, Config, MeshConfig
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import flatten_with_names, size_bytes
 from jaxopt_lab.engine import Experiment, Forward, Layout, TrainState, batch_shapes
 from jaxopt_lab.engine.devices import DATA, MODEL
 from jaxopt_lab.engine.layout import require_even
-from jaxopt_lab.engine.scale import CHIPS, cost_on, step_seconds
+from jaxopt_lab.engine.scale import CHIPS, Cost, cost_on, step_seconds
 from jaxopt_lab.run.terminal.progress import Progress
 
 
@@ -60,7 +60,11 @@ def dry_run(
         footer=("total", _size(total)),
     )
     if mesh is not None:
-        _on_mesh(config, experiment, mesh, state, _residual_bytes(forward, state, x), terminal)
+        layout, kept = _counted(mesh), memory["kept for the backward pass"]
+        require_even(experiment.batch_size, layout.sizes[DATA])
+        factors = _shared_bytes(config.optimizer, state)
+        cost = cost_on(layout, experiment.step, state, batch, kept=kept, factors=factors)
+        _show_cost(cost, layout, config.train.dtype, terminal)
     held = len(experiment.validation["y"]) if experiment.validation else 0
     terminal.say(
         f"{len(experiment.train['y']):,} training samples, {held:,} validation, "
@@ -69,26 +73,20 @@ def dry_run(
     )
 
 
-def _on_mesh(
-    config: Config,
-    experiment: Experiment,
-    mesh: MeshConfig,
-    state: TrainState,
-    kept: int,
-    terminal: Progress,
-) -> None:
+def _shared_bytes(optimizer: Choice, state: TrainState) -> float:
+    """What an optimizer's devices sum in a step beside the gradients."""
+    shares = declared_by("optimizer", optimizer).shares
+    if shares is None:
+        return 0.0
+    known = FAMILIES["optimizer"].arguments(optimizer.name)
+    defaults = {key: argument.default for key, argument in known.items()}
+    return shares(state.opt_state, defaults | dict(optimizer.arguments))
+
+
+def _show_cost(cost: Cost, layout: Layout, dtype: str, terminal: Progress) -> None:
     """What a device of the mesh holds, does and moves, and the least time of a step."""
-    layout = _counted(mesh)
-    devices = layout.sizes[DATA] * layout.sizes[MODEL]
-    require_even(experiment.batch_size, layout.sizes[DATA])
-    name, shares = config.optimizer.name, declared_by("optimizer", config.optimizer).shares
-    known = FAMILIES["optimizer"].arguments(name)
-    arguments = {key: argument.default for key, argument in known.items()}
-    factors = shares(state.opt_state, arguments | dict(config.optimizer.arguments)) if shares else 0
-    batch = batch_shapes(experiment.train, experiment.batch_size)
-    cost = cost_on(layout, experiment.step, state, batch, kept=kept, factors=factors)
     terminal.columns(
-        f"a device of {devices}, data = {layout.sizes[DATA]}, model = {layout.sizes[MODEL]}",
+        f"a device of {layout.devices}, data = {layout.sizes[DATA]}, model = {layout.sizes[MODEL]}",
         ("what, in a step", "size"),
         [
             ("holds of the state", _size(cost.state)),
@@ -100,7 +98,7 @@ def _on_mesh(
     )
     rows = []
     for chip in CHIPS.values():
-        time = step_seconds(cost, chip, devices, config.train.dtype)
+        time = step_seconds(cost, chip, layout.devices, dtype)
         fits = "yes" if cost.memory <= chip.memory else "no"
         numbers = (_time(time[bound]) for bound in ("compute", "memory", "links", "step"))
         rows.append((chip.name, f"{fits}, of {chip.memory / 1e9:.0f} GB", *numbers))
