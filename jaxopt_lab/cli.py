@@ -271,13 +271,13 @@ def _train_until_told(options: argparse.Namespace) -> int:
         raise InputError("train: --from-step goes with --resume RUN")
     use_compilation_cache()
     config = None if options.config is None else load_config(options.config, **_changes(options))
-    mesh = None if options.mesh is None else _mesh_table(options.mesh)
+    mesh = None if options.mesh is None else _mesh_of(options.mesh)
     if not options.dry_run:
-        asked = _devices_of(options, config)
+        asked = _devices_of(options, config, mesh)
         if asked != 1:
             use_cpu_cores(asked)
     if options.print_config or options.dry_run:
-        return _look(options, config)
+        return _look(options, config, mesh)
 
     from jaxopt_lab.run.commands.train import train
     from jaxopt_lab.run.process import distributed
@@ -306,37 +306,32 @@ def _train_until_told(options: argparse.Namespace) -> int:
     return codes.get(result.stopped_by, FAILED)
 
 
-def _parsed_mesh(text: str) -> Any:
+def _mesh_of(text: str) -> Any:
     """`data=4,shard=full` as the `MeshConfig` of a file's `[mesh]`."""
     from jaxopt_lab.config.parse import parse_mesh
-
-    return parse_mesh(_mesh_table(text), source="--mesh")
-
-
-def _mesh_table(text: str) -> dict[str, Any]:
-    """`data=4,shard=full` as the table `[mesh]` of a file."""
     from jaxopt_lab.core.errors import InputError
 
     pairs = [item.partition("=") for item in text.split(",")]
     if any(not value for _, _, value in pairs):
         raise InputError(f"--mesh must be NAME=VALUE,..., data=4,model=2 for one, got {text!r}")
-    return {
+    table = {
         key.strip(): int(value) if value.strip().isdecimal() else value.strip()
         for key, _, value in pairs
     }
+    return parse_mesh(table, source="--mesh")
 
 
-def _devices_of(options: argparse.Namespace, config: Any) -> int | None:
+def _devices_of(options: argparse.Namespace, config: Any, mesh: Any) -> int | None:
     """How many devices a run is to have; None for all that there are."""
     from jaxopt_lab.run.records.folder import RunFolder
 
     if options.devices is not None:
         return options.devices
-    if options.mesh is not None:
-        return _parsed_mesh(options.mesh).devices
+    if mesh is not None:
+        return mesh.devices
+    if config is None and options.distributed:
+        return 1  # of each process, unless --devices says so
     if config is None:
-        if options.distributed:
-            return 1  # of each process, unless --devices says so
         _bring_back(options)
         config = RunFolder(options.resume).own_config()
     return config.mesh.devices
@@ -423,7 +418,7 @@ def _bring_back(options: argparse.Namespace) -> None:
         restore(options.resume, options.backup)
 
 
-def _look(options: argparse.Namespace, config) -> int:
+def _look(options: argparse.Namespace, config: Any, mesh: Any) -> int:
     """`--print-config` and `--dry-run`."""
     from jaxopt_lab.config.build import build
     from jaxopt_lab.config.dump import to_toml
@@ -436,9 +431,8 @@ def _look(options: argparse.Namespace, config) -> int:
     if options.print_config:
         print(to_toml(config), end="")
     if options.dry_run:
-        mesh = config.mesh if options.mesh is None else _parsed_mesh(options.mesh)
-        asked = None if mesh.devices == 1 else mesh
-        dry_run(config, build(config, data_dir=options.data_dir), Progress(), asked)
+        own = None if config.mesh.devices in (1, None) else config.mesh
+        dry_run(config, build(config, data_dir=options.data_dir), Progress(), mesh or own)
     return DONE
 
 

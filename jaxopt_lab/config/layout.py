@@ -1,6 +1,7 @@
 """`[mesh]` as the devices that there are, and what lies where."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
@@ -29,9 +30,8 @@ def build_layout(mesh: MeshConfig, devices: int | None = None) -> Layout | None:
     if mesh.devices == 1 and devices is None and not several:
         return None
     found = some_devices(devices)
-    count = len(found) if several or devices is not None else mesh.devices or len(found)
-    some_devices(count)
-    every = device_mesh(found, data=max(1, count // mesh.model), model=mesh.model)
+    whole = several or devices is not None
+    every = _dealt(mesh, found, len(found) if whole else mesh.devices)
     here = Mesh(every.devices[:1], every.axis_names, axis_types=every.axis_types)
     return layout_on(mesh, here)
 
@@ -54,12 +54,15 @@ def mesh_of_runs(
     mesh = meshes[0]
     if any(other != mesh for other in meshes):
         raise InputError("[mesh] must be the same for all runs of a sweep: take it out of the axes")
-    found = some_devices(devices)
-    if mesh.devices == 1:
-        return device_mesh(found), None
-    data = (mesh.devices or len(found)) // mesh.model
-    dealt = device_mesh(found, data=max(1, data), model=mesh.model)
-    return dealt, layout_on(mesh, dealt)
+    dealt = _dealt(mesh, some_devices(devices), mesh.devices)
+    return dealt, None if mesh.devices == 1 else layout_on(mesh, dealt)
+
+
+def _dealt(mesh: MeshConfig, found: Sequence[Any], each: int | None) -> Mesh:
+    """The devices in parts of `each`, None for all, which share a run as `[mesh]` says."""
+    some_devices(each)  # tells where there are fewer
+    data = (each or len(found)) // mesh.model
+    return device_mesh(found, data=max(1, data), model=mesh.model)
 
 
 def layout_on(mesh: MeshConfig, devices: Mesh | Mapping[str, int]) -> Layout:

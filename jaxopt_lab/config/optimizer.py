@@ -44,7 +44,8 @@ def build_optimizer(
     """The optimizer with its rate on the schedule, and that rate as a function of the step."""
     known = FAMILIES["optimizer"].arguments(chosen.name)
     arguments = resolve("optimizer", "optimizer", chosen, length)
-    arguments |= dict.fromkeys(declared_by("optimizer", chosen).given, mesh)
+    given = declared_by("optimizer", chosen).given
+    arguments |= {name: {"mesh": mesh}[what] for name, what in given.items()}
     if "learning_rate" not in known:
         if schedule is not None:
             raise InputError(f"{chosen.name} takes no learning rate: remove [schedule]")

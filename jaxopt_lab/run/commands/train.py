@@ -11,7 +11,7 @@ from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.layout import build_layout
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.parse import parse_mesh
-from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.schema import Config, MeshConfig
 from jaxopt_lab.config.source import read
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Model
@@ -40,7 +40,7 @@ def train(
     data_dir: str | os.PathLike[str] | None = None,
     model: Model | None = None,
     devices: int | None = None,
-    mesh: Mapping[str, Any] | None = None,
+    mesh: MeshConfig | Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> Result:
     """Train from a configuration.
@@ -73,12 +73,14 @@ def train(
         raise InputError(f"train: from_step={from_step} goes on with a run: give resume=True")
     if isinstance(config, str | os.PathLike):
         config = load_config(config)
+    if mesh is not None and not isinstance(mesh, MeshConfig):
+        mesh = parse_mesh(mesh)
     with open_session(RunFolder, config, run_dir, resume=resume, show=progress) as session:
         config, identity = session.config, identity_of(session.config, model)
         source = read(config, data_dir=data_dir, model=model)
         if session.resumes and session.folder:
             session.folder.require_data(source.signature)
-        layout = build_layout(config.mesh if mesh is None else parse_mesh(mesh), devices)
+        layout = build_layout(mesh or config.mesh, devices)
         experiment = assemble(config, source, layout=layout)
         # Processes that took other numbers of steps would wait for each other for ever.
         distributed.require_equal(
