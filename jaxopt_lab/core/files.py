@@ -1,8 +1,15 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and the SHA-256 by which a reader knows."""
 
 import contextlib
+import hashlib
 import os
 import pathlib
+
+
+def sha256_of(path: pathlib.Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: pathlib.Path, content: bytes) -> None:

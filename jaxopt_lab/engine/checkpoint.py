@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError, require
-from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.files import sha256_of, write_atomically
 from jaxopt_lab.core.tree import flatten_with_names
 
 FORMAT = 1
@@ -185,8 +185,7 @@ def _archive(path: pathlib.Path) -> pathlib.Path:
 def _digest(archive: pathlib.Path) -> str:
     """The SHA-256 of a file; of a folder that of its files' names and their SHA-256."""
     if not archive.is_dir():
-        with open(archive, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(archive)
     files = sorted(path for path in archive.rglob("*") if path.is_file())
     lines = [f"{path.relative_to(archive).as_posix()} {_digest(path)}" for path in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

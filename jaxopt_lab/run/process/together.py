@@ -23,11 +23,10 @@ import jax
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.process import companion, distributed
+from jaxopt_lab.run.process.exit_codes import FAILED, INTERRUPTED, WRONG_INPUT
 
 ENVIRONMENT_VARIABLE = "JAXOPT_LAB_STUCK_SECONDS"
 STUCK_SECONDS = 1200.0
-
-INTERRUPTED = 130  # the command line's exit code
 
 # A process that waits for the others, or for its device, waits in these.
 _AROUND = ("jax", "jaxlib", "orbax")
@@ -58,17 +57,17 @@ def together(run_dir: pathlib.Path, stuck: float = STUCK_SECONDS) -> Iterator[No
     except jax.errors.JaxRuntimeError as error:
         # Mostly because another process is gone, and who that is will be known.
         time.sleep(companion.SILENT + companion.BEAT + 3 * companion.GRACE)
-        member.leave(why=f"failed: {_first_line(error)}", code=companion.FAILED)
+        member.leave(why=f"failed: {_first_line(error)}", code=FAILED)
         raise
     except KeyboardInterrupt:
         member.leave(why="was interrupted and has not saved", code=INTERRUPTED)
         raise
     except InputError as error:
-        member.leave(why=f"refused: {error}", code=distributed.WRONG_INPUT)
+        member.leave(why=f"refused: {error}", code=WRONG_INPUT)
         raise
     except BaseException as error:
         why = f"failed: {type(error).__name__}: {_first_line(error)}"
-        member.leave(why=why, code=companion.FAILED)
+        member.leave(why=why, code=FAILED)
         raise
     else:
         member.leave()
@@ -147,7 +146,7 @@ class _Member:
                         return
                 if not order:
                     print("the companion of this process has been ended", file=sys.stderr)
-                _exit(int(order or companion.FAILED))
+                _exit(int(order or FAILED))
 
     def _say(self, line: dict[str, Any]) -> None:
         assert self._companion.stdin is not None

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.files import sha256_of, write_atomically
 
 KEEP = 2
 TRIES = 10
@@ -69,7 +69,7 @@ def write_archive(folder: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
     path, temporary = place / f"{name}-{number:06d}.tar", place / f".{name}.tar.tmp"
     try:
         written = _copy(folder, name, temporary)
-        if _digest(temporary) != written:
+        if sha256_of(temporary) != written:
             raise OSError(f"{path} reads back other than it was written")
         os.replace(temporary, path)
     finally:
@@ -133,14 +133,9 @@ def _hash_of(path: pathlib.Path) -> pathlib.Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def _digest(path: pathlib.Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _verified(path: pathlib.Path) -> bool:
     try:
-        return _hash_of(path).read_text().split()[:1] == [_digest(path)]
+        return _hash_of(path).read_text().split()[:1] == [sha256_of(path)]
     except (OSError, ValueError):
         return False
 
