@@ -138,9 +138,23 @@ LOSSES = {
     "squared_error": {},
     "logistic": {},
     "hinge": {"multiclass": "weston_watkins", "squared": True},
+    "binary_cross_entropy": {"positive_weight": 3.0, "label_smoothing": 0.1},
+    "focal": {"gamma": 1.5, "alpha": 0.3},
+    "absolute_error": {},
+    "huber": {"delta": 0.5},
+    "poisson_nll": {},
 }
 METRICS = {
     "accuracy": {},
+    "top_k_accuracy": {"k": 2},
+    "error": {},
+    "subset_accuracy": {},
+    "f1": {"average": "weighted"},
+    "auc": {},
+    "confusion": {},
+    "mae": {},
+    "rmse": {},
+    "r2": {},
 }
 PENALTIES = {
     "l1": {"weight": 0.1},

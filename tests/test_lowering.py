@@ -21,7 +21,7 @@ from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.config.tables import FAMILIES
-from jaxopt_lab.engine import batch_shapes, device_mesh
+from jaxopt_lab.engine import Batches, device_mesh
 from jaxopt_lab.engine.loop import make_run_steps
 from jaxopt_lab.sweeps import Population
 
@@ -73,9 +73,9 @@ CASES = dict(_tables())
 def lowered(name, platform):
     """The loop of training steps of a case, as StableHLO for a platform, and its state."""
     experiment = build(parse_config(CASES[name]))
-    run_steps = make_run_steps(experiment.step, experiment.batch_size, 4)
+    run_steps = make_run_steps(experiment.step, experiment.drawn, 4)
     state = jax.eval_shape(experiment.init, jax.random.key(0))
-    data = batch_shapes(experiment.train, len(experiment.train["y"]))
+    data = Batches(len(experiment.train["y"])).shapes(experiment.train)
     count = jax.ShapeDtypeStruct((), jnp.int32)
     traced = jax.jit(run_steps, donate_argnums=0).trace(state, data, count, count)
     return traced.lower(lowering_platforms=(platform,)).as_text(), state

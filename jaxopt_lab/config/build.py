@@ -13,16 +13,18 @@ from jax.sharding import Mesh
 from jaxopt_lab.config.augmentation import build_attack, build_augment, build_consistency
 from jaxopt_lab.config.chain import build_chain
 from jaxopt_lab.config.curvature import build_curvature
+from jaxopt_lab.config.measures import build_loss, build_measures, outputs_for
 from jaxopt_lab.config.optimizer import build_schedule
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.probe import build_probe
 from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.source import IMAGE_RANK, RunData, length_of, read
-from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
+from jaxopt_lab.config.tables import FAMILIES, declared_by
+from jaxopt_lab.config.weights import build_weights
 from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.metrics import ROBUST, held_out
-from jaxopt_lab.core.types import Loss, Model, Params, Schedule
+from jaxopt_lab.core.types import Model, Params, Schedule
 from jaxopt_lab.engine import (
     Experiment,
     Forward,
@@ -37,7 +39,6 @@ from jaxopt_lab.engine import (
 )
 from jaxopt_lab.engine.devices import RUN
 from jaxopt_lab.engine.keys import Stream, stream_key
-from jaxopt_lab.losses import METRICS
 from jaxopt_lab.nn import lsuv, refuse_lone_values
 
 LSUV_IMAGES = 256
@@ -78,15 +79,22 @@ def assemble(
     many configurations.
     """
     signature = source.signature
-    kind = "numbers" if config.data.reconstruct else "classes"
-    outputs = signature.y_shape[0] if config.data.reconstruct else len(signature.classes)
-    loss = _loss_for(kind, config.loss)
-    measures = {name: f for name, f in METRICS.items() if kind in declared(f).targets}
-    watched = ["loss", *measures]
+    outputs = outputs_for(signature)
+    loss = build_loss(config, signature, outputs)
+    measures = build_measures(config, signature, outputs)
+    objective = Objective(
+        loss,
+        weigh=build_weights(config, signature),
+        consistency=build_consistency(config.consistency),
+        penalty=build_penalty(config.penalty),
+        measures=measures.each,
+    )
+    watched = ["loss", *measures.each]
     held_out_names: list[str] = []
     if config.data.validation:
-        robust = [ROBUST + name for name in measures] if config.adversary else []
-        held_out_names = held_out([*watched, *robust])
+        names = [*measures.each, *measures.whole]
+        robust = [ROBUST + name for name in names] if config.adversary else []
+        held_out_names = held_out(["loss", *names, *robust])
 
     length = length_of(config, source)
     total = length("100%")
@@ -105,7 +113,8 @@ def assemble(
     attack = build_attack(config.adversary)
     adjust = _lsuv(forward, source) if config.train.lsuv else None
     dispatch = config.train.steps_per_dispatch
-    curvature, probe = build_curvature(config, forward, loss), build_probe(config, forward, loss)
+    curvature = build_curvature(config, forward, objective)
+    probe = build_probe(config, forward, objective)
 
     def init(key: jax.Array) -> TrainState:
         x = jnp.zeros((1, *signature.x_shape), jnp.float32)
@@ -116,11 +125,12 @@ def assemble(
             state = state._replace(probe=probe.start(state, stream_key(key, Stream.PROBE)))
         return state
 
-    def evaluator(in_loop: bool, forward: Forward, attacked: bool = True):
+    def evaluator(in_loop: bool, forward: Forward, attacked: bool = True, final: bool = False):
         key = stream_key(jax.random.key(config.seed), Stream.ADVERSARY)
         return make_evaluate(
             forward,
-            {"loss": loss, **measures},
+            objective,
+            whole={**measures.whole, **measures.final} if final else measures.whole,
             in_loop=in_loop,
             attack=attack if attacked else None,
             attack_key=key,
@@ -138,33 +148,28 @@ def assemble(
         optimizer=chain.optimizer,
         eval_params=chain.eval_params,
         learning_rate=chain.learning_rate,
-        loss=loss,
-        measures=measures,
+        objective=objective,
+        whole={**measures.whole, **measures.final},
         curvature=curvature,
         init=init,
         step=make_step(
             forward,
-            Objective(
-                loss,
-                consistency=build_consistency(config.consistency),
-                penalty=build_penalty(config.penalty),
-                measures=measures,
-            ),
+            objective,
             chain.optimizer,
             prepare=make_prepare(forward, loss, augment=augment, attack=attack),
             curvature=curvature,
             learning_rate=chain.applied_rate,
             stopped=chain.stopped,
+            microbatches=config.train.microbatches,
         ),
         probe=probe,
         evaluator=evaluator,
         robust=attack is not None,
         keeps=chain.keeps,
         members=chain.members,
-        pool=declared_by("loss", config.loss).pool or _mean,
-        batch_size=source.batch_size,
+        pool=declared(objective.loss).pool or _mean,
+        drawn=source.drawn,
         evaluation_batch_size=config.train.evaluation_batch_size,
-        bootstrap=config.data.bootstrap,
         steps_per_dispatch=dispatch if isinstance(dispatch, int) else None,
         steps_per_epoch=source.steps_per_epoch,
         total_steps=total,
@@ -182,11 +187,6 @@ def _own_mesh(layout: Layout | None) -> Mesh | None:
 
 def _mean(outputs: jax.Array) -> jax.Array:
     return outputs.mean(0)
-
-
-def build_loss(chosen: Choice) -> Loss:
-    """The loss of a file, `(outputs, labels) -> (B,)`."""
-    return functools.partial(FAMILIES["loss"].functions[chosen.name], **chosen.arguments)
 
 
 def build_penalty(chosen: Sequence[Choice]) -> Callable[[Params], jax.Array] | None:
@@ -243,18 +243,6 @@ def check_images(config: Config, source: RunData) -> None:
         text = f"the samples of {config.data.source.name} {source.no_images}"
         faults = [(path, f"{name} needs images (H, W, C), {text}") for path, name in wanting]
         raise ConfigError("configuration", faults)
-
-
-def _loss_for(kind: str, chosen: Choice) -> Loss:
-    """The loss of a file, for targets that are classes or numbers."""
-    targets = declared_by("loss", chosen).targets
-    if kind not in targets:
-        able = ", ".join(sorted(names_with("loss", lambda d: kind in d.targets)))
-        fault = (
-            f"{chosen.name} is for {' or '.join(targets)}, the targets are {kind}: one of {able}"
-        )
-        raise ConfigError("configuration", [("loss.name", fault)])
-    return build_loss(chosen)
 
 
 def _model_for(config: Config, source: RunData, outputs: int) -> Model:

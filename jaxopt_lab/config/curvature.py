@@ -7,14 +7,14 @@ import jax
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.tables import declared_by, names_with
+from jaxopt_lab.core.declare import declared, name_of
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.types import Loss
-from jaxopt_lab.engine import Forward, make_curvature
+from jaxopt_lab.engine import Forward, Objective, make_curvature
 from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.second_order import Curvature
 
 
-def build_curvature(config: Config, forward: Forward, loss: Loss) -> CurvatureOf | None:
+def build_curvature(config: Config, forward: Forward, objective: Objective) -> CurvatureOf | None:
     """`(state, batch) -> Curvature`; None for an optimizer that needs none.
 
     Raises:
@@ -25,9 +25,9 @@ def build_curvature(config: Config, forward: Forward, loss: Loss) -> CurvatureOf
     if config.consistency:
         fault = f"has views of each sample, of which {config.optimizer.name} knows no curvature"
         raise ConfigError("configuration", [("loss.consistency", fault)])
-    sampler = declared_by("loss", config.loss).sampler
-    sampler = sampler or functools.partial(_refuse, config.loss.name)
-    return make_curvature(forward, loss, functools.partial(Curvature, sample_label=sampler))
+    sampler = declared(objective.loss).sampler
+    sampler = sampler or functools.partial(_refuse, name_of(objective.loss))
+    return make_curvature(forward, objective, Curvature, sampler)
 
 
 def _refuse(name: str, key: jax.Array, outputs: jax.Array) -> jax.Array:

@@ -87,7 +87,12 @@ def to_tables(config: Config | LinearConfig) -> dict[str, Any]:
             tables["features"] = choice("features", config.features)
         return tables
     tables["model"] = choice("model", config.model)
-    tables["loss"] = choice("loss", config.loss) | {"consistency": config.consistency}
+    named = {} if config.loss is None else choice("loss", config.loss)
+    tables["loss"] = named | {"consistency": config.consistency}
+    if config.class_weights is not None:
+        weights = config.class_weights
+        tables["loss"]["class_weights"] = weights if isinstance(weights, str) else dict(weights)
+    tables["metric"] = [choice("metric", c) for c in config.metric]
     tables["penalty"] = [choice("penalty", c) for c in config.penalty]
     tables["augment"] = [choice("augment", c) for c in config.augment]
     if config.adversary is not None:

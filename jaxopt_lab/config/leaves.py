@@ -29,6 +29,9 @@ def _walk(path: Path, value: Any):
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             yield from _walk((*path, field.name), getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _walk((*path, key), item)
     elif isinstance(value, tuple) and any(isinstance(item, Choice) for item in value):
         for i, item in enumerate(value):
             yield from _walk((*path, i), item)
@@ -44,6 +47,8 @@ def _put(place: Any, path: Path, value: Any) -> Any:
     if isinstance(place, Choice):
         within = _put(place.arguments.get(key), rest, value)
         return dataclasses.replace(place, arguments={**place.arguments, key: within})
+    if isinstance(place, Mapping):
+        return {**place, key: _put(place[key], rest, value)}
     if isinstance(place, tuple):
         return tuple(_put(item, rest, value) if i == key else item for i, item in enumerate(place))
     return dataclasses.replace(place, **{key: _put(getattr(place, key), rest, value)})

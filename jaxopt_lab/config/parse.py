@@ -10,7 +10,9 @@ from typing import Any
 
 from jaxopt_lab.config.axes import axis_values
 from jaxopt_lab.config.schema import (
+    BALANCED,
     LISTS,
+    WITHIN_LOSS,
     Choice,
     Config,
     DataConfig,
@@ -20,9 +22,10 @@ from jaxopt_lab.config.schema import (
     MeshRule,
     TrainConfig,
 )
-from jaxopt_lab.config.tables import FAMILIES, Argument, Family
+from jaxopt_lab.config.tables import FAMILIES, Argument, Family, better, names_with
 from jaxopt_lab.config.values import conform, expected, varies
 from jaxopt_lab.core.errors import ArgumentError, InputError
+from jaxopt_lab.core.ranges import NonNegative
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.renames import renames_of
 
@@ -90,7 +93,7 @@ class _Parser:
         self.faults: list[tuple[str, str]] = []
 
     def config(self, tables: Mapping[str, Any]) -> Config:
-        known = [f.name for f in dataclasses.fields(Config) if f.name != "consistency"]
+        known = [f.name for f in dataclasses.fields(Config) if f.name not in WITHIN_LOSS]
         if not tables:
             raise InputError(f"{self.source}: empty; a run needs {_listed(REQUIRED)}")
         if "linear" in tables:
@@ -204,12 +207,29 @@ class _Parser:
         return MeshConfig(**self.values("mesh", MeshConfig, own), rule=tuple(found))
 
     def loss(self, table: dict[str, Any]) -> dict[str, Any]:
-        """`[loss]`, whose `consistency` is no argument of the function."""
-        own = {k: v for k, v in table.items() if k == "consistency"}
-        rest = {k: v for k, v in table.items() if k != "consistency"}
+        """`[loss]`, with what is no argument of the function."""
+        own = {k: v for k, v in table.items() if k in WITHIN_LOSS}
+        weights = own.pop("class_weights", None)
+        rest = {k: v for k, v in table.items() if k not in WITHIN_LOSS}
         found = self.values("loss", Config, own)
-        rest = {"name": Config.loss.name} | rest
-        return found | {"loss": self.choice("loss", "loss", rest, beside=("consistency",))}
+        if weights is not None:
+            found["class_weights"] = self.class_weights(weights)
+        if not rest:  # the targets will say which
+            return found
+        (default,) = names_with("loss", lambda d: "classes" in d.unasked)
+        rest = {"name": default} | rest
+        return found | {"loss": self.choice("loss", "loss", rest, beside=WITHIN_LOSS)}
+
+    def class_weights(self, value: Any) -> Any:
+        """`class_weights`, by name or in a word."""
+        path = "loss.class_weights"
+        if isinstance(value, dict) and value:
+            known = {name: Argument(NonNegative, None, True) for name in value}
+            return self.conformed(path, known, value)
+        if value != BALANCED:
+            text = f'must be "{BALANCED}", or numbers by class, {{ cat = 9.0 }}, got {value!r}'
+            self.faults.append((path, text))
+        return value
 
     def choices(self, name: str, value: Any) -> tuple[Choice, ...]:
         if isinstance(value, dict):
@@ -244,6 +264,10 @@ class _Parser:
                 self.faults.append((f"{path}.{key}", text))
         before = len(self.faults)
         arguments = self.conformed(path, known, given)
+        if family_name == "control" and {"monitor", "mode"} <= known.keys():
+            # A metric says itself whether high is better.
+            watched = arguments.get("monitor", known["monitor"].default)
+            arguments.setdefault("mode", better(str(watched)))
         if len(self.faults) == before and family_name in ("model", "augment", "adversary"):
             self.constructible(path, family, name, arguments)
         return Choice(name, arguments)

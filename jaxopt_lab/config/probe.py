@@ -10,8 +10,8 @@ import optax
 
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.core.norm import norm
-from jaxopt_lab.core.types import Batch, Loss, Params
-from jaxopt_lab.engine import Forward, Probe, TrainState
+from jaxopt_lab.core.types import Batch, Params
+from jaxopt_lab.engine import Forward, Objective, Probe, TrainState
 from jaxopt_lab.linalg import hessian_operator
 from jaxopt_lab.second_order import noise_scale
 
@@ -20,7 +20,7 @@ PARTS = 8
 """Of a batch, whose gradients' spread is the noise: as many as divide it, and no more."""
 
 
-def build_probe(config: Config, forward: Forward, loss: Loss) -> Probe | None:
+def build_probe(config: Config, forward: Forward, objective: Objective) -> Probe | None:
     """The probe of a file; None where it asks for none.
 
     On the batch of the step, without augmentation, in evaluation mode and without penalties:
@@ -38,7 +38,7 @@ def build_probe(config: Config, forward: Forward, loss: Loss) -> Probe | None:
     def measure(state: TrainState, batch: Batch) -> tuple[Params, dict[str, jax.Array]]:
         def mean_loss(params: Params, batch: Batch) -> jax.Array:
             outputs = forward.evaluate(params, state.model_state, batch["x"])
-            return loss(outputs, batch["y"]).mean()
+            return objective.terms(outputs, batch)["loss"]
 
         product = hessian_operator(lambda params: mean_loss(params, batch), state.params)
         vector, value = _power(product, state.probe)

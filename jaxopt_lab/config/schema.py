@@ -6,9 +6,13 @@ from typing import Annotated, Any, Literal
 
 from jaxopt_lab.core.ranges import Count, Duration, NonNegative, Positive, Range
 
+BALANCED = "balanced"
 MOST_SEED = 2**32 - 1
 
-LISTS = ("penalty", "augment", "schedule", "control")
+WITHIN_LOSS = ("consistency", "class_weights")
+"""Of a `Config`, what a file has in `[loss]`."""
+
+LISTS = ("metric", "penalty", "augment", "schedule", "control")
 """[[tables]]; a single one may be written as [table]."""
 
 Length = Annotated[int | str, Range(1), Duration()]
@@ -51,6 +55,10 @@ class TrainConfig:
     Attributes:
       epochs: passes over the training split; either this or `steps`.
       steps: training steps.
+      microbatches: in how many parts a batch goes through the model, one after another, so that
+        its activations take less memory; its gradient stays the same but for batch statistics.
+      last_batch: what is left of an epoch after its last full batch: "drop" for the next epoch, in
+        another order, or "pad" to a batch of which only these samples count.
       lsuv: start from `nn.lsuv`: every layer's output has variance 1 on the first images.
       dtype: of the computation; parameters and optimizer state are float32 in any case.
       steps_per_dispatch: most steps of one compiled call; "auto" lets the engine choose.
@@ -64,6 +72,8 @@ class TrainConfig:
 
     epochs: Positive | None = None
     steps: Count | None = None
+    microbatches: Count = 1
+    last_batch: Literal["drop", "pad"] = "drop"
     lsuv: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
     steps_per_dispatch: Count | Literal["auto"] = "auto"
@@ -150,6 +160,10 @@ class Config:
     """A whole configuration, checked; `load.load_config` makes it, `build` uses it.
 
     Attributes:
+      loss: where a file names none, what suits its targets.
+      metric: what is measured beside the loss; where a file has none, what suits its targets.
+      class_weights: how much a sample of a class counts in the loss, by its name, 1 where it is not
+        named; or "balanced" for the same sum of every class. A file has it in `[loss]`.
       consistency: weight of the Jensen-Shannon divergence between a sample's views, which `augmix`
         gives; a file has it in `[loss]`.
     """
@@ -158,8 +172,10 @@ class Config:
     model: Choice
     optimizer: Choice
     train: TrainConfig
-    loss: Choice = Choice("softmax_cross_entropy")
+    loss: Choice | None = None
+    class_weights: Mapping[str, float] | str | None = None
     consistency: NonNegative = 0.0
+    metric: tuple[Choice, ...] = ()
     penalty: tuple[Choice, ...] = ()
     augment: tuple[Choice, ...] = ()
     adversary: Choice | None = None

@@ -9,6 +9,7 @@ import numpy as np
 
 import jaxopt_lab
 from jaxopt_lab.core.arrays import is_concrete
+from jaxopt_lab.core.declare import Targets
 from jaxopt_lab.core.errors import InputError
 
 FORMAT = 2
@@ -42,9 +43,10 @@ class Signature(NamedTuple):
     Attributes:
       x_shape, y_shape: of one sample.
       x_dtype, y_dtype: names of NumPy's dtypes.
-      classes: names of the classes; empty where the targets are numbers.
+      classes: names of the classes, or of the labels; empty where the targets are numbers.
       mean, std: of the training split's channels, (C,) float32, of x in [0, 1] where it is bytes.
       samples: how many the run trains on.
+      class_counts: sums of their weights by class, (K,); empty where the targets are none.
     """
 
     x_shape: tuple[int, ...]
@@ -55,6 +57,15 @@ class Signature(NamedTuple):
     mean: np.ndarray
     std: np.ndarray
     samples: int
+    class_counts: tuple[float, ...] = ()
+
+    @property
+    def targets(self) -> Targets:
+        """What y is: a class, or a distribution over them; a 0 or a 1 a label; or numbers."""
+        if not self.classes:
+            return "numbers"
+        floating = np.issubdtype(np.dtype(self.y_dtype), np.floating)
+        return "labels" if self.y_shape and not floating else "classes"
 
     def inputs(self, x: jax.typing.ArrayLike) -> jax.Array:
         """Raw samples (B, ...) in the dtype that normalization expects.
@@ -99,6 +110,7 @@ class Signature(NamedTuple):
             # A float32 as the double that it is, which reads back to the bit.
             "normalization": {"mean": self.mean.tolist(), "std": self.std.tolist()},
             "samples": self.samples,
+            "class_counts": list(self.class_counts),
         }
 
     @classmethod
@@ -119,6 +131,7 @@ class Signature(NamedTuple):
                 mean=np.asarray(values["normalization"]["mean"], np.float32),
                 std=np.asarray(values["normalization"]["std"], np.float32),
                 samples=int(values["samples"]),
+                class_counts=tuple(values["class_counts"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{source}: damaged, {error!r}: restore it from a copy") from None

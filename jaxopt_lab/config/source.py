@@ -17,7 +17,7 @@ from jaxopt_lab.config.values import in_steps
 from jaxopt_lab.core.ranges import MOST_COUNT
 from jaxopt_lab.core.types import Model, Split
 from jaxopt_lab.data import Dataset
-from jaxopt_lab.engine import channel_statistics
+from jaxopt_lab.engine import Batches, channel_statistics
 
 # The held-out samples are a property of the data set, the same for every seed of a run.
 SPLIT_SEED = 0
@@ -31,14 +31,14 @@ class RunData:
 
     Attributes:
       signature: of the data.
-      batch_size: rows a step.
+      drawn: how batches are.
       model: given in place of the configuration's; None for that one.
       train, validation, test: raw splits on the host; `validation` may be None, and all of them
         where a run is read without its data.
     """
 
     signature: Signature
-    batch_size: int
+    drawn: Batches
     model: Model | None = None
     train: Split | None = None
     validation: Split | None = None
@@ -46,8 +46,13 @@ class RunData:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches of the training split."""
-        return self.signature.samples // self.batch_size
+        """Batches of the training split."""
+        return self.drawn.steps(self.signature.samples)
+
+    @property
+    def batch_size(self) -> int:
+        """Rows a step."""
+        return self.drawn.size
 
     @functools.cached_property
     def train_sample(self) -> Split | None:
@@ -81,9 +86,6 @@ def read(
 ) -> RunData:
     """The first half of `build.build`: the data, split and sized."""
     dataset = load_dataset(config.data.source, data_dir)
-    if not dataset.classes and not config.data.reconstruct:
-        text = "has no classes to train a network on; solve it with: jaxopt-lab linear CONFIG"
-        raise ConfigError("configuration", [("data.name", f"{config.data.source.name} {text}")])
     train, validation = split_off(dataset.train, config.data.validation)
     train, batch_size = sized(train, config)
     test = dataset.test
@@ -91,22 +93,36 @@ def read(
         train, test = with_own_targets(train), with_own_targets(test)
         validation = validation and with_own_targets(validation)
     mean, std = channel_statistics(train["x"])
+    classes = () if config.data.reconstruct else dataset.classes
     signature = Signature(
         x_shape=train["x"].shape[1:],
         x_dtype=train["x"].dtype.name,
         y_shape=train["y"].shape[1:],
         y_dtype=train["y"].dtype.name,
-        classes=dataset.classes,
+        classes=classes,
         mean=mean,
         std=std,
         samples=len(train["y"]),
+        class_counts=_class_counts(train, len(classes)),
     )
-    return RunData(signature, batch_size, model, train, validation, test)
+    return RunData(signature, _drawn(config, batch_size), model, train, validation, test)
+
+
+def _class_counts(train: Split, classes: int) -> tuple[float, ...]:
+    """The sums of the weights of each class; of labels how many samples have each."""
+    labels, weight = train["y"], train.get("weight")
+    if not classes:
+        return ()
+    if labels.ndim == 1:
+        counts = np.bincount(labels, weight, classes)
+    else:
+        counts = labels.sum(0) if weight is None else weight @ labels
+    return tuple(float(count) for count in counts)
 
 
 def without_data(config: Config, signature: Signature, model: Model | None = None) -> RunData:
     """The source of a run whose data is not read: all that its objects need, and no splits."""
-    return RunData(signature, _batch_size(config, signature.samples), model)
+    return RunData(signature, _drawn(config, _batch_size(config, signature.samples)), model)
 
 
 def length_of(config: Config, source: RunData) -> Length:
@@ -163,6 +179,10 @@ def sized(train: Split, config: Config) -> tuple[Split, int]:
         fault = f"{size} is more than the {n} training samples that there are"
         raise ConfigError("configuration", [("data.train_size", fault)])
     return {k: v[:size] for k, v in train.items()}, _batch_size(config, size)
+
+
+def _drawn(config: Config, batch_size: int) -> Batches:
+    return Batches(batch_size, config.data.bootstrap, config.train.last_batch == "pad")
 
 
 def _batch_size(config: Config, samples: int) -> int:

@@ -73,6 +73,7 @@ FAMILIES = {
     "data": Family(DATASETS, given=frozenset({"data_dir"})),
     "model": Family(MODELS, given=frozenset({"outputs"})),
     "loss": Family(LOSSES, leading=2),
+    "metric": Family(METRICS, given=frozenset({"weight"}), leading=2),
     "penalty": Family(PENALTIES, leading=1),
     "augment": Family(ChainMap(MIXERS, AUGMENTATIONS)),
     "adversary": Family(ATTACKS),
@@ -98,5 +99,5 @@ def names_with(family: str, wanted: Callable[[Declaration], Any]) -> list[str]:
 
 def better(metric: str) -> Better:
     """Whether a metric, "val_accuracy" for one, is better low or high."""
-    measure = METRICS.get(measure_of(metric))
+    measure = FAMILIES["metric"].functions.get(measure_of(metric))
     return "min" if measure is None else declared(measure).better

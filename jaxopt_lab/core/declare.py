@@ -7,6 +7,7 @@
 An entry of a family's table that declares nothing is what most of its family are.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
@@ -27,7 +28,8 @@ learning rate, and `step -> bool` of the schedule's cycles; to an optimizer: the
 devices."""
 
 Better = Literal["min", "max"]
-Targets = Literal["classes", "numbers"]
+Targets = Literal["classes", "labels", "numbers"]
+"""What a y is: one of several classes, a set of labels (of each a 0 or a 1), or numbers."""
 
 
 class Keeps(NamedTuple):
@@ -74,7 +76,12 @@ class Declaration:
         that are trained.
       cycle_end: of a schedule: a function of its arguments that gives `step -> bool`.
       better: of a metric: whether it is better low or high.
-      targets: of a loss or a metric: which y it is for, "classes" or "numbers".
+      targets: of a loss or a metric: which y it is for.
+      unasked: of a loss or a metric: the targets for which it is taken where a file names none.
+      whole: of a metric: it is one value of a whole split, `(outputs (N, ...), labels, weight of
+        the samples (N,)) -> scalar`, and no mean of one value a sample.
+      scalar: of a metric: it is one number, that can be logged, drawn and watched; of another one
+        each run has that of the test split.
       sampler: of a loss: `(key, outputs) -> labels`, drawn from the distribution that it is the
         negative logarithm of.
       pool: of a loss: the outputs (M, B, K) of an ensemble's members as its own, (B, K); None for
@@ -102,6 +109,9 @@ class Declaration:
     cycle_end: Callable[..., Callable[[jax.typing.ArrayLike], jax.Array]] | None = None
     better: Better = "min"
     targets: tuple[Targets, ...] = ("classes",)
+    unasked: tuple[Targets, ...] = ()
+    whole: bool = False
+    scalar: bool = True
     sampler: Callable[[jax.Array, jax.Array], jax.Array] | None = None
     pool: Callable[[jax.Array], jax.Array] | None = None
     any_shape: bool = False
@@ -130,8 +140,19 @@ def declare(**what: Any) -> Callable[[F], F]:
 
 
 def declared(function: Callable[..., Any]) -> Declaration:
-    """What a function declares."""
-    return function.__dict__.get("declared", Declaration())
+    """What a function declares; of a partial application, what its function does."""
+    return _whole(function).__dict__.get("declared", Declaration())
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """The name of a function, of which this may be a partial application."""
+    return _whole(function).__name__
+
+
+def _whole(function: Callable[..., Any]) -> Callable[..., Any]:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
 
 
 def reads(kind: type, field: str) -> Callable[[Any], Any]:

@@ -58,11 +58,23 @@ class Loss(Protocol):
 class Measure(Protocol):
     """What computes a metric: its mean over a split is the metric.
 
-    `core.declare` says whether it is better high, and which targets it is for.
+    `core.declare` says whether it is better high, which targets it is for, and where it is `whole`:
+    then it is a `Whole`.
     """
 
     def __call__(self, outputs: jax.Array, labels: jax.Array, /) -> jax.Array:
         """One value a sample, (B,), float32 or wider."""
+        ...
+
+
+class Whole(Protocol):
+    """What computes a metric that is no mean over samples, such as the area under a curve."""
+
+    def __call__(self, outputs: jax.Array, labels: jax.Array, weight: jax.Array, /) -> jax.Array:
+        """One value, or one array, of all samples of a split.
+
+        `weight`, (N,), is how much each counts: 0 for one that is to be left out, whatever it is.
+        """
         ...
 
 

@@ -8,6 +8,7 @@ from jaxopt_lab.engine._fit import Chunk, fit
 from jaxopt_lab.engine._gradient_moments import gradient_moments
 from jaxopt_lab.engine._one_run import OneRun
 from jaxopt_lab.engine._read_controls import read_controls
+from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.compilation import jit_once
 from jaxopt_lab.engine.compiled_steps import (
     CAPACITY,
@@ -24,7 +25,7 @@ from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.finishing import Finish, candidates, finish, statistics_of
 from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.layout import Layout, Rule, init_sharded
-from jaxopt_lab.engine.loop import batch_shapes, make_run_steps
+from jaxopt_lab.engine.loop import make_run_steps
 from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
 from jaxopt_lab.engine.objective import Objective
 from jaxopt_lab.engine.probe import Probe
@@ -34,6 +35,7 @@ from jaxopt_lab.engine.step import Step, make_prepare, make_step
 
 __all__ = [
     "CAPACITY",
+    "Batches",
     "Chunk",
     "CompiledSteps",
     "Ensemble",
@@ -47,7 +49,6 @@ __all__ = [
     "Rule",
     "Step",
     "TrainState",
-    "batch_shapes",
     "candidates",
     "channel_statistics",
     "compile_steps",

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.core.types import Loss, ModelState, Params, Split
+from jaxopt_lab.core.types import ModelState, Params, Split
 from jaxopt_lab.engine.forward import Forward
+from jaxopt_lab.engine.objective import Objective
 
 # Samples that are looked at, and how many of them at a time.
 SAMPLES, CHUNK = 8192, 32
@@ -16,7 +17,7 @@ Moments = tuple[Params, jax.Array, int]
 
 
 def gradient_moments(
-    forward: Forward, loss: Loss, split: Split
+    forward: Forward, objective: Objective, split: Split
 ) -> Callable[[Params, ModelState], Moments]:
     """`(params, model_state) -> (mean of g_i, sum of |g_i - mean|^2, how many)`, for a noise scale.
 
@@ -26,7 +27,7 @@ def gradient_moments(
 
     Args:
       forward: the model.
-      loss: `(outputs, labels) -> (B,)`.
+      objective: its loss.
       split: at most the first 8,192 samples of it are looked at.
 
     Returns:
@@ -38,15 +39,17 @@ def gradient_moments(
 
     @jax.jit
     def moments(params, model_state):
-        def gradient(x, y):
+        def gradient(sample):
+            one = {name: value[None] for name, value in sample.items()}
+
             def loss_of(params):
-                return loss(forward.evaluate(params, model_state, x[None]), y[None])[0]
+                return objective.each(forward.evaluate(params, model_state, one["x"]), one)[0]
 
             return jax.grad(loss_of)(params)
 
         def add(carry, chunk):
             mean, spread, seen = carry
-            grads = jax.vmap(gradient)(chunk["x"], chunk["y"])
+            grads = jax.vmap(gradient)(chunk)
             here = jax.tree.map(lambda g: g.mean(0), grads)
             around = jax.tree.map(lambda g, m: g - m[None], grads, here)
             apart = jax.tree.map(jnp.subtract, here, mean)

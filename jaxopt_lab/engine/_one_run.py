@@ -64,9 +64,8 @@ class OneRun:
             step,
             state,
             data,
-            experiment.batch_size,
+            experiment.drawn,
             experiment.steps_per_dispatch,
-            bootstrap=experiment.bootstrap,
             probe=probe,
             feed=None if mesh is None else functools.partial(deal_rows, mesh=mesh),
         )

@@ -7,13 +7,15 @@ import jax
 import numpy as np
 
 from jaxopt_lab.core.types import Batch
+from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.convolutions import slow_in_loop
-from jaxopt_lab.engine.loop import batch_shapes, epoch_order, make_run_steps, take_batch
+from jaxopt_lab.engine.loop import make_run_steps
+from jaxopt_lab.engine.objective import MASK
 from jaxopt_lab.engine.probe import Probe, nothing_measured
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
 
-Feed = Callable[[dict[str, np.ndarray], np.ndarray], Batch]
+Feed = Callable[[dict[str, np.ndarray], np.ndarray, np.ndarray | None], Batch]
 
 # Rows of metrics a dispatch can return, and so its longest length; a few KiB.
 CAPACITY = 4096
@@ -50,10 +52,9 @@ def compile_steps(
     step: Step,
     state: TrainState,
     data: dict[str, Any],
-    batch_size: int,
+    batches: Batches,
     steps_per_dispatch: int | None = None,
     *,
-    bootstrap: bool = False,
     feed: Feed | None = None,
     probe: Probe | None = None,
 ) -> CompiledSteps:
@@ -64,34 +65,33 @@ def compile_steps(
       state: a state of the run, for its shapes.
       data: the training split; JAX arrays stay where they are, NumPy arrays stay on the host and
         each batch travels.
-      batch_size: rows a batch, 1 to the split's size.
+      batches: how they are drawn, of 1 row to the split's size.
       steps_per_dispatch: the most steps of one dispatch; None for as many as are asked for, or
         one where the data is on the host, or where the step holds a convolution that the CPU
         backend would run slowly inside a loop.
-      bootstrap: whether the run trains on its own resample of the split.
-      feed: `(data, rows) -> batch`, of data on the host; None for the rows as they are.
+      feed: `(data, rows, mask) -> batch`, of data on the host; None for the rows as they are.
       probe: what else is measured, every so many steps.
 
     Returns:
       A `CompiledSteps`.
     """
     on_host = any(isinstance(v, np.ndarray) for v in data.values())
-    if steps_per_dispatch is None and (on_host or _slow(step, probe, state, data, batch_size)):
+    if steps_per_dispatch is None and (on_host or _slow(step, probe, state, data, batches)):
         steps_per_dispatch = 1
     if on_host or steps_per_dispatch == 1:
         feed = (feed or rows_of) if on_host else None
-        advance = _one_by_one(step, probe, state, data, batch_size, feed, bootstrap)
+        advance = _one_by_one(step, probe, state, data, batches, feed)
         return CompiledSteps(advance, CAPACITY, False)
     most = steps_per_dispatch or CAPACITY
-    run_steps = make_run_steps(step, batch_size, most, bootstrap=bootstrap, probe=probe)
+    run_steps = make_run_steps(step, batches, most, probe=probe)
     return CompiledSteps(_looped(run_steps, state, data), most, True)
 
 
-def _slow(step, probe, state, data, batch_size) -> bool:
+def _slow(step, probe, state, data, batches) -> bool:
     if jax.default_backend() != "cpu":
         return False
     looped = [step] if probe is None else [step, probe.measure]
-    batch = batch_shapes(data, batch_size)
+    batch = batches.shapes(data)
     return any(slow_in_loop(jax.make_jaxpr(function)(state, batch)) for function in looped)
 
 
@@ -112,38 +112,42 @@ def _looped(run_steps, state, data):
     return advance
 
 
-def rows_of(data: dict[str, np.ndarray], rows: np.ndarray) -> Any:
+def rows_of(data: dict[str, np.ndarray], rows: np.ndarray, mask: np.ndarray | None) -> Any:
     """The rows of a split on the host as a batch."""
-    return {name: v[rows] for name, v in data.items()}
+    batch = {name: v[rows] for name, v in data.items()}
+    return batch if mask is None else batch | {MASK: mask}
 
 
-def _one_by_one(step, probe, state, data, batch_size, feed, bootstrap):
+def _one_by_one(step, probe, state, data, batches, feed):
     """`advance` with a dispatch a step: of data on the device, or with `feed` on the host.
 
     The order of an epoch is drawn when its first step is taken. With a feed it is brought to the
     host, where the rows of each batch are read; without one the batch is taken within the step.
     """
     examples = len(data["y"])
-    steps_per_epoch = examples // batch_size
+    steps_per_epoch = batches.steps(examples)
 
     @jax.jit
     def order_of(key, epoch):
-        return epoch_order(key, epoch, examples, batch_size, bootstrap=bootstrap)
+        return batches.order(key, epoch, examples)
 
     def dispatched(function, **how):
         """`(state, order, k) -> function(state, batch of step k)`, compiled."""
         if feed is not None:
-            first = feed(data, np.arange(batch_size))
-            compiled = jax.jit(function, **how).lower(state, first).compile()
+
+            def fed(order, k):
+                places, mask = batches.places(examples, k)
+                return feed(data, order[places], mask)
+
+            compiled = jax.jit(function, **how).lower(state, fed(np.arange(examples), 0)).compile()
 
             def one(state, order, k):
-                place = (k % steps_per_epoch) * batch_size
-                return compiled(state, feed(data, order[place : place + batch_size]))
+                return compiled(state, fed(order, k))
 
             return one
 
         def on_device(state, data, order, k):
-            return function(state, take_batch(data, order, k, batch_size))
+            return function(state, batches.take(data, order, k))
 
         order = jax.eval_shape(order_of, state.key, 0)
         compiled = jax.jit(on_device, **how).lower(state, data, order, np.int32(0)).compile()
@@ -152,7 +156,7 @@ def _one_by_one(step, probe, state, data, batch_size, feed, bootstrap):
     one = dispatched(step, donate_argnums=0, out_shardings=(_places(state), None))
     nothing = {}
     if probe is not None:
-        nothing = jax.device_get(nothing_measured(probe, state, batch_shapes(data, batch_size)))
+        nothing = jax.device_get(nothing_measured(probe, state, batches.shapes(data)))
         measure = dispatched(probe.measure, out_shardings=(_places(state.probe), None))
 
     # The order of the epoch in progress, kept between calls.

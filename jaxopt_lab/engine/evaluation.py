@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.core.metrics import ROBUST
-from jaxopt_lab.core.types import Batch, Measure, ModelState, Params
+from jaxopt_lab.core.types import Batch, ModelState, Params, Whole
 from jaxopt_lab.engine.forward import Forward
+from jaxopt_lab.engine.objective import MASK, Objective, counted, sum_counted
 from jaxopt_lab.engine.step import Attack
 
 Evaluate = Callable[[Params, ModelState, Batch], dict[str, Any]]
@@ -30,13 +31,14 @@ def in_batches(data: dict[str, np.ndarray], batch_size: int) -> dict[str, np.nda
     rows = np.minimum(np.arange(batches * batch_size), n - 1)
     mask = (np.arange(batches * batch_size) < n).astype(np.float32)
     shaped = {k: v[rows].reshape(batches, batch_size, *v.shape[1:]) for k, v in data.items()}
-    return shaped | {"mask": mask.reshape(batches, batch_size)}
+    return shaped | {MASK: mask.reshape(batches, batch_size)}
 
 
 def make_evaluate(
     forward: Forward,
-    measures: Mapping[str, Measure],
+    objective: Objective,
     *,
+    whole: Mapping[str, Whole] | None = None,
     in_loop: bool = True,
     attack: Attack | None = None,
     attack_key: jax.Array | None = None,
@@ -45,7 +47,8 @@ def make_evaluate(
 
     Args:
       forward: the model.
-      measures: `{name: (outputs, labels) -> (B,)}`; with an `attack` "loss" is one of them.
+      objective: its loss, over the sum of the weights of the split, and its measures.
+      whole: metrics of all samples at once; their outputs are held until the last is there.
       in_loop: one compiled loop over the batches, pure; False for a host loop over a compiled
         batch, for data that does not fit on the device or a model that is slow inside a loop.
       attack: `(key, batch, loss_fn) -> batch`; each metric but the loss is measured on its images
@@ -55,36 +58,59 @@ def make_evaluate(
     Returns:
       The function; its means are float32 scalars.
     """
+    of_all = whole or {}
 
     def sums(params, model_state, batch, number):
+        """Sums over a batch, what they are to be divided by, and the outputs if they are needed."""
+        weight = counted(batch)
+        assert weight is not None, "in_batches gives a mask"
+        own = objective.weights(batch)
+        of_loss = batch[MASK] if own is None else batch[MASK] * own
+
         def measured(x):
             outputs = forward.evaluate(params, model_state, x)
-            return {name: measure(outputs, batch["y"]) for name, measure in measures.items()}
+            values = objective.values(outputs, batch)
+            return outputs, {name: sum_counted(v, weight) for name, v in values.items()}
 
-        values = measured(batch["x"])
+        outputs, values = measured(batch["x"])
+        losses = objective.loss(outputs, batch["y"])
+        total, kept = {"loss": sum_counted(losses, of_loss), **values}, {"": outputs}
         if attack is not None and attack_key is not None:
+
+            def loss_fn(x):
+                return objective.loss(forward.evaluate(params, model_state, x), batch["y"])
+
             key = jax.random.fold_in(attack_key, number)
-            attacked = attack(key, batch, lambda x: measured(x)["loss"])["x"]
-            values |= {f"{ROBUST}{k}": v for k, v in measured(attacked).items() if k != "loss"}
-        # Where the mask is 0 the value is left out, whatever it is: NaN * 0 would stay NaN.
-        mask = batch["mask"] > 0
-        return {name: jnp.where(mask, v, 0).sum() for name, v in values.items()}
+            kept[ROBUST], values = measured(attack(key, batch, loss_fn)["x"])
+            total |= {ROBUST + name: value for name, value in values.items()}
+        by = {"loss": of_loss.sum(), "": weight.sum()}
+        return total, by, kept if of_all else {}
+
+    def means(rows, batches):
+        """Of what `sums` gave, batch by batch on a leading axis."""
+        total, by, kept = rows
+        total, by = jax.tree.map(lambda v: v.sum(), (total, by))
+        found = {name: value / by.get(name, by[""]) for name, value in total.items()}
+        flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in batches.items() if k != "x"}
+        for prefix, outputs in kept.items():
+            outputs = outputs.reshape(-1, *outputs.shape[2:])
+            given = (outputs, flat["y"], counted(flat))
+            found |= {prefix + name: measure(*given) for name, measure in of_all.items()}
+        return found
 
     def looped(params, model_state, batches):
         body = lambda _, item: (None, sums(params, model_state, *item))  # noqa: E731
-        numbers = jnp.arange(len(batches["mask"]))
-        _, rows = jax.lax.scan(body, None, (batches, numbers))
-        count = batches["mask"].sum()
-        return jax.tree.map(lambda v: v.sum() / count, rows)
+        numbers = jnp.arange(len(batches[MASK]))
+        return means(jax.lax.scan(body, None, (batches, numbers))[1], batches)
 
-    jitted_sums = jax.jit(sums)
+    jitted_sums, jitted_means = jax.jit(sums), jax.jit(means)
 
     def dispatched(params, model_state, batches):
         rows = [
             jitted_sums(params, model_state, {k: v[i] for k, v in batches.items()}, i)
-            for i in range(len(batches["mask"]))
+            for i in range(len(batches[MASK]))
         ]
-        count = float(batches["mask"].sum())
-        return {name: sum(row[name] for row in rows) / count for name in rows[0]}
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
+        return jitted_means(stacked, {k: v for k, v in batches.items() if k != "x"})
 
     return jax.jit(looped) if in_loop else dispatched

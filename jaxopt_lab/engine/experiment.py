@@ -4,14 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.declare import Keeps
 from jaxopt_lab.core.metrics import as_held_out, as_trained
-from jaxopt_lab.core.types import Loss, Measure, Params, Schedule, Split
+from jaxopt_lab.core.types import Batch, Params, Schedule, Split, Whole
+from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.evaluation import Evaluate, in_batches
 from jaxopt_lab.engine.forward import Forward
+from jaxopt_lab.engine.objective import MASK, Objective, counted, sum_counted
 from jaxopt_lab.engine.probe import Probe
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
@@ -31,21 +34,21 @@ class Experiment(NamedTuple):
       eval_params: `(opt_state, params) -> params` to evaluate: not those of training with some
         optimizers.
       learning_rate: `step -> scalar` of the schedule; None where the optimizer takes no rate.
-      loss: `(outputs, labels) -> (B,)`, without penalties.
-      measures: what is measured beside it, `{"accuracy": (outputs, labels) -> (B,), ...}`.
+      objective: what is minimized, and `{"accuracy": (outputs, labels) -> (B,), ...}` beside it.
+      whole: metrics of a whole split, those that are arrays too.
       curvature: `(state, batch) -> Curvature`, where the optimizer asks for it.
       init: `key -> TrainState`, pure.
       step: `(state, batch) -> (state, metrics)`, pure.
       probe: what else is measured, every so many steps; None for nothing.
-      evaluator: `(in_loop, forward, attacked=True) -> evaluate(params, model_state, batches)`;
-        whether robust metrics are measured too, where the configuration has an adversary.
+      evaluator: `(in_loop, forward, attacked=True, final=False) -> evaluate(params, model_state,
+        batches)`; whether robust metrics are measured too, where the configuration has an
+        adversary, and whether metrics that are arrays are.
       robust: whether the configuration has an adversary.
       keeps: what the controls keep; the last of them is what the run ends with.
       members: `opt_state -> (stacked params, how many)` of an ensemble; None where there is none.
       pool: the members' outputs (M, B, K) as those of their ensemble, (B, K).
-      batch_size: rows a step.
+      drawn: how batches are.
       evaluation_batch_size: rows of a batch of evaluation, at most.
-      bootstrap: whether the run trains on its own resample of the training split.
       steps_per_dispatch: the most steps of one dispatch; None for the engine to choose.
       steps_per_epoch, total_steps, evaluate_every, checkpoint_every: in steps.
     """
@@ -60,8 +63,8 @@ class Experiment(NamedTuple):
     optimizer: optax.GradientTransformationExtraArgs
     eval_params: Callable[[Any, Params], Params]
     learning_rate: Schedule | None
-    loss: Loss
-    measures: Mapping[str, Measure]
+    objective: Objective
+    whole: Mapping[str, Whole]
     curvature: CurvatureOf | None
     init: Callable[[jax.Array], TrainState]
     step: Step
@@ -71,14 +74,18 @@ class Experiment(NamedTuple):
     keeps: tuple[Keeps, ...]
     members: Callable[[Any], tuple[Params, jax.Array]] | None
     pool: Callable[[jax.Array], jax.Array]
-    batch_size: int
+    drawn: Batches
     evaluation_batch_size: int
-    bootstrap: bool
     steps_per_dispatch: int | None
     steps_per_epoch: int
     total_steps: int
     evaluate_every: int
     checkpoint_every: int
+
+    @property
+    def batch_size(self) -> int:
+        """Rows a step."""
+        return self.drawn.size
 
     def batches(self, split: Split) -> Split:
         """A split as its evaluation wants it."""
@@ -114,6 +121,23 @@ class Experiment(NamedTuple):
             )
 
         return evaluate
+
+    def scores(self, outputs: jax.Array, split: Batch) -> dict[str, jax.Array]:
+        """The loss and all metrics of outputs (N, ...) that are there, as the evaluator has them.
+
+        Args:
+          outputs: in evaluation mode.
+          split: what they are of: `y`, and perhaps `weight`.
+        """
+        whole = split | {MASK: jnp.ones(len(outputs))}
+        weight, own = counted(whole), self.objective.weights(whole)
+        assert weight is not None
+        of_loss = whole[MASK] if own is None else own
+        values = self.objective.values(outputs, whole)
+        found = {k: sum_counted(v, weight) / weight.sum() for k, v in values.items()}
+        loss = self.objective.loss(outputs, whole["y"])
+        measured = {k: metric(outputs, whole["y"], weight) for k, metric in self.whole.items()}
+        return {"loss": sum_counted(loss, of_loss) / of_loss.sum()} | found | measured
 
     @property
     def kept(self) -> str:

@@ -46,7 +46,7 @@ class Finish(NamedTuple):
       judged: whether an evaluation chose them and they are finite: of a run that has diverged
         nothing else is worth keeping.
       tests: `{"last": {"loss": ..., "accuracy": ...}, "best": ..., "ensemble": ...}`, those that
-        there are.
+        there are; metrics that are arrays as lists.
     """
 
     params: Params
@@ -54,7 +54,7 @@ class Finish(NamedTuple):
     kept: str
     step: int
     judged: bool
-    tests: dict[str, dict[str, float]]
+    tests: dict[str, dict[str, Any]]
 
 
 def finish(experiment: Experiment, state: TrainState, in_loop: bool) -> Finish:
@@ -73,13 +73,13 @@ def finish(experiment: Experiment, state: TrainState, in_loop: bool) -> Finish:
         name: (params, statistics_of(experiment, state, params))
         for name, (params, _, _) in found.items()
     }
-    evaluate = experiment.evaluator(in_loop, experiment.forward)
+    evaluate = experiment.evaluator(in_loop, experiment.forward, final=True)
     tests = {name: _numbers(evaluate(*v, test)) for name, v in variables.items()}
     members = _members(experiment, state)
     if members is not None:
         model = Ensemble(experiment.forward.model, experiment.pool)
         ensemble = experiment.forward._replace(model=model)
-        evaluate = experiment.evaluator(in_loop, ensemble)
+        evaluate = experiment.evaluator(in_loop, ensemble, final=True)
         tests["ensemble"] = _numbers(evaluate(*members, test))
     kept = experiment.kept
     tests = {k: v for k, v in tests.items() if k == kept or math.isfinite(v["loss"])}
@@ -120,8 +120,8 @@ def _any_curvature(experiment: Experiment, state: TrainState) -> dict[str, Any]:
     """The curvature of some batch, for an `update` whose result nobody reads."""
     if experiment.curvature is None:
         return {}
-    shapes = {k: (experiment.batch_size, *v.shape[1:]) for k, v in experiment.train.items()}
-    batch = {k: jnp.zeros(shapes[k], v.dtype) for k, v in experiment.train.items()}
+    shapes = experiment.drawn.shapes(experiment.train)
+    batch = {k: jnp.zeros(v.shape, v.dtype) for k, v in shapes.items()}
     return {"curvature": experiment.curvature(state, batch)}
 
 
@@ -136,6 +136,10 @@ def _members(experiment: Experiment, state: TrainState) -> tuple[Params, ModelSt
     return stack_trees([(p, statistics_of(experiment, state, p)) for p in members])
 
 
-def _numbers(values: dict[str, jax.Array]) -> dict[str, float]:
-    """Scalars as the shortest decimals that read back as them, in their own dtype."""
-    return {name: float(str(np.asarray(value)[()])) for name, value in values.items()}
+def _numbers(values: dict[str, jax.Array]) -> dict[str, Any]:
+    """Numbers as the shortest decimals that read back as them, in their own dtype."""
+
+    def shortest(value: np.ndarray) -> Any:
+        return [shortest(v) for v in value] if value.ndim else float(str(value[()]))
+
+    return {name: shortest(np.asarray(value)) for name, value in values.items()}

@@ -1,19 +1,12 @@
-"""Many steps in one dispatch, and the order in which a run sees its data.
-
-Batches are a function of (key, step) alone: epoch e shuffles with its own key, and step k takes the
-k-th slice of that order. So the data's place in a run is one integer, and a chunk of steps may
-begin and end anywhere.
-"""
+"""Many steps in one dispatch."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.types import Batch
-from jaxopt_lab.engine.keys import Stream, stream_key
-from jaxopt_lab.engine.permutation import permutation
+from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.probe import Probe, nothing_measured
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
@@ -22,46 +15,11 @@ Rows = dict[str, jax.Array]
 RunSteps = Callable[[TrainState, Batch, jax.Array, jax.Array], tuple[TrainState, Rows]]
 
 
-def epoch_order(
-    key: jax.Array, epoch: jax.Array, examples: int, batch_size: int, *, bootstrap: bool = False
-) -> jax.Array | None:
-    """The order of the training split in an epoch, (examples,) int32.
-
-    A permutation; where a batch is the whole split None, for the split as it is. With `bootstrap`
-    it is of the run's resample, which is drawn with replacement and the same in every epoch.
-    """
-    full = batch_size == examples
-    order = None if full else permutation(stream_key(key, Stream.ORDER, epoch), examples)
-    if not bootstrap:
-        return order
-    resample = jax.random.randint(stream_key(key, Stream.BOOTSTRAP), (examples,), 0, examples)
-    return resample if order is None else resample[order]
-
-
-def take_batch(data: Batch, order: jax.Array | None, step: jax.Array, batch_size: int) -> Batch:
-    """The rows of `data` that a step of this epoch's order sees.
-
-    What is left of an epoch after its last full batch is not seen in that epoch; the next order
-    is another.
-    """
-    if order is None:
-        return data
-    first = (step % (len(order) // batch_size)) * batch_size
-    rows = jax.lax.dynamic_slice_in_dim(order, first, batch_size)
-    return {name: jnp.take(array, rows, axis=0, mode="clip") for name, array in data.items()}
-
-
-def batch_shapes(data: dict[str, Any], batch_size: int) -> dict[str, Any]:
-    """What a batch of a split is, as `jax.ShapeDtypeStruct`s."""
-    return {k: jax.ShapeDtypeStruct((batch_size, *v.shape[1:]), v.dtype) for k, v in data.items()}
-
-
 def make_run_steps(
     step: Step,
-    batch_size: int,
+    batches: Batches,
     capacity: int,
     *,
-    bootstrap: bool = False,
     probe: Probe | None = None,
 ) -> RunSteps:
     """A chunk of steps as one loop: `(state, data, start, count) -> (state, rows)`.
@@ -71,9 +29,8 @@ def make_run_steps(
 
     Args:
       step: from `make_step`.
-      batch_size: rows a batch; the whole split, in its own order, where it is the split's size.
+      batches: how they are drawn.
       capacity: the largest count.
-      bootstrap: whether the run trains on its own resample of the split.
       probe: what else is measured, every so many steps.
 
     Returns:
@@ -84,8 +41,8 @@ def make_run_steps(
 
     def run_steps(state, data, start, count):
         examples = len(data["y"])
-        steps_per_epoch = examples // batch_size
-        batch = batch_shapes(data, batch_size)
+        steps_per_epoch = batches.steps(examples)
+        batch = batches.shapes(data)
         shapes = jax.eval_shape(step, state, batch)[1]
         rows = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
         if probe is not None:
@@ -93,11 +50,11 @@ def make_run_steps(
         key, end = state.key, start + count
 
         def epoch(e, carry):
-            order = epoch_order(key, e, examples, batch_size, bootstrap=bootstrap)
+            order = batches.order(key, e, examples)
 
             def body(k, carry):
                 state, rows = carry
-                state, row = step(state, take_batch(data, order, k, batch_size))
+                state, row = step(state, batches.take(data, order, k))
                 return state, rows | {
                     name: rows[name].at[k - start].set(v) for name, v in row.items()
                 }
@@ -105,7 +62,7 @@ def make_run_steps(
             def measured(k, carry):
                 assert probe is not None
                 state, rows = carry
-                carried, row = probe.measure(state, take_batch(data, order, k, batch_size))
+                carried, row = probe.measure(state, batches.take(data, order, k))
                 rows = rows | {name: rows[name].at[k - start].set(v) for name, v in row.items()}
                 return state._replace(probe=carried), rows
 

@@ -10,6 +10,7 @@ import optax
 from jaxopt_lab.core.types import Batch, Loss, Metric, Optimizer
 from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.forward import Forward
+from jaxopt_lab.engine.gradient import make_gradient
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.objective import Objective
 from jaxopt_lab.engine.state import TrainState
@@ -29,6 +30,7 @@ def make_step(
     curvature: CurvatureOf | None = None,
     learning_rate: Callable[[jax.Array, Any], jax.Array] | None = None,
     stopped: Callable[[Any], jax.Array] | None = None,
+    microbatches: int = 1,
 ) -> Step:
     """A training step `(state, batch) -> (state, metrics)` for jit, scan, vmap and sharding.
 
@@ -45,27 +47,25 @@ def make_step(
         metrics.
       stopped: `opt_state -> bool scalar`; once true the run is frozen whole, its model state and
         its step included, and the metrics of later steps mean nothing.
+      microbatches: of `make_gradient`.
 
     Returns:
-      The step. A batch is `{"x": (B, ...), "y": (B, ...)}`; the metrics are float32 scalars: the
-      terms of the objective, its measures, and `learning_rate` where given.
+      The step. A batch is `{"x": (B, ...), "y": (B, ...)}`, and perhaps `weight` and `mask`; the
+      metrics are float32 scalars: the terms of the objective, its measures, and `learning_rate`
+      where given.
     """
+    gradient = make_gradient(forward, objective, microbatches)
     update = optax.with_extra_args_support(optimizer).update
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
         if prepare is not None:
             batch = prepare(state, batch)
-        x, labels = batch["x"], batch["y"]
         model_key = stream_key(state.key, Stream.MODEL, state.step)
 
-        def total(params):
-            outputs, model_state = forward.train(params, state.model_state, x, model_key)
-            row = objective.terms(params, outputs, labels)
-            return sum(row.values()), (row, outputs, model_state)
+        def at(params):
+            return gradient(params, state.model_state, batch, model_key)
 
-        gradient = jax.value_and_grad(total, has_aux=True)
-        (value, (row, outputs, model_state)), grads = gradient(state.params)
-        row |= objective.measured(outputs, labels)
+        (value, (row, model_state)), grads = at(state.params)
         new = jnp.array(True)
         updates, opt_state = update(
             grads,
@@ -74,7 +74,7 @@ def make_step(
             value=value,
             metrics=state.evaluation | {name: Metric(v, new) for name, v in row.items()},
             key=stream_key(state.key, Stream.OPTIMIZER, state.step),
-            grad_fn=lambda params: gradient(params)[1],
+            grad_fn=lambda params: at(params)[1],
             **({} if curvature is None else {"curvature": curvature(state, batch)}),
         )
         if learning_rate is not None:

@@ -8,7 +8,7 @@ from jaxopt_lab.losses.samplers import bernoulli
 from jaxopt_lab.losses.targets import targets, weighted
 
 
-@declare(targets=("classes", "numbers"), sampler=bernoulli, pool=logit_of_mean_sigmoid)
+@declare(targets=("classes", "labels", "numbers"), sampler=bernoulli, pool=logit_of_mean_sigmoid)
 def logistic(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Log-loss of the sigmoid of logits, one value a sample.
 

@@ -10,7 +10,7 @@ from jaxopt_lab.losses.pooling import log_of_mean_softmax
 from jaxopt_lab.losses.samplers import categorical
 
 
-@declare(sampler=categorical, pool=log_of_mean_softmax)
+@declare(unasked=("classes",), sampler=categorical, pool=log_of_mean_softmax)
 @checked
 def softmax_cross_entropy(
     outputs: jax.Array, labels: jax.Array, *, label_smoothing: Probability = 0.0

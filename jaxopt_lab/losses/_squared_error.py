@@ -7,7 +7,7 @@ from jaxopt_lab.losses.samplers import normal
 from jaxopt_lab.losses.targets import targets
 
 
-@declare(targets=("classes", "numbers"), sampler=normal)
+@declare(targets=("classes", "labels", "numbers"), unasked=("numbers",), sampler=normal)
 def squared_error(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Squared distance of outputs to labels, one value a sample.
 

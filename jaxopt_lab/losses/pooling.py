@@ -18,6 +18,11 @@ def logit_of_mean_sigmoid(outputs: jax.Array) -> jax.Array:
     return _log_mean(jax.nn.log_sigmoid(z)) - _log_mean(jax.nn.log_sigmoid(-z))
 
 
+def log_of_mean_exp(outputs: jax.Array) -> jax.Array:
+    """Logarithms (M, B, K) of rates as those of their means, (B, K)."""
+    return _log_mean(outputs.astype(accumulator_dtype(outputs.dtype)))
+
+
 def _log_mean(log_p: jax.Array) -> jax.Array:
-    """Of the members' probabilities, which may be smaller than any float; these are not."""
+    """Of the members' probabilities or rates, smaller perhaps than any float; these are not."""
     return jax.nn.logsumexp(log_p, axis=0) - jnp.log(len(log_p))

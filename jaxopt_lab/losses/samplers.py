@@ -7,6 +7,7 @@ logarithm, up to a constant: only with that one is the Fisher the generalized Ga
 import math
 
 import jax
+import jax.numpy as jnp
 
 
 def categorical(key: jax.Array, outputs: jax.Array) -> jax.Array:
@@ -22,4 +23,11 @@ def normal(key: jax.Array, outputs: jax.Array) -> jax.Array:
 def bernoulli(key: jax.Array, outputs: jax.Array) -> jax.Array:
     """1 with the probability of the sigmoid of each logit, else 0: `logistic`."""
     drawn = jax.random.bernoulli(key, jax.nn.sigmoid(outputs), outputs.shape)
+    return drawn.astype(outputs.dtype)
+
+
+def poisson(key: jax.Array, outputs: jax.Array) -> jax.Array:
+    """Counts with the rates of which the outputs are the logarithms: `poisson_nll`."""
+    # In float32 at the widest, because the generator counts in int32.
+    drawn = jax.random.poisson(key, jnp.exp(outputs.astype(jnp.float32)), outputs.shape)
     return drawn.astype(outputs.dtype)

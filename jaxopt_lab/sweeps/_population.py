@@ -16,7 +16,6 @@ from jaxopt_lab.engine import (
     Finish,
     Layout,
     TrainState,
-    batch_shapes,
     candidates,
     make_run_steps,
     replicated,
@@ -96,7 +95,7 @@ class Population:
         self.variants, self.mesh, self._layout = variants, mesh, layout
         self.experiment = experiment = variants.first()
         self.shapes = jax.eval_shape(experiment.init, jax.random.key(0))
-        self._batch = batch_shapes(experiment.train, experiment.batch_size)
+        self._batch = experiment.drawn.shapes(experiment.train)
         platform = mesh.devices.flat[0].platform
         self.at_once = runs_at_once(vectorize, experiment.step, self.shapes, self._batch, platform)
         self.most = min(CAPACITY, experiment.evaluate_every, experiment.total_steps)
@@ -184,7 +183,7 @@ class Population:
                 kept,
                 int(found.step[i]),
                 bool(found.judged[i]),
-                {kept: {name: float(column[i]) for name, column in tests.items()}},
+                {kept: {name: column[i].tolist() for name, column in tests.items()}},
             )
             for i in range(count)
         ]
@@ -200,9 +199,8 @@ class Population:
             step = laid_out(step, self._layout, self._state_places)
         run_steps = make_run_steps(
             step,
-            experiment.batch_size,
+            experiment.drawn,
             self.most,
-            bootstrap=experiment.bootstrap,
             probe=experiment.probe,
         )
         state, rows = run_steps(state, data, start, count)
@@ -223,7 +221,8 @@ class Population:
     def _test_of_one(self, run, test):
         values, params, model_state = run
         experiment = self.variants.experiment(values)
-        return experiment.evaluator(True, experiment.forward)(params, model_state, test)
+        evaluate = experiment.evaluator(True, experiment.forward, final=True)
+        return evaluate(params, model_state, test)
 
     def _statistics(self, states: TrainState, params: Params, count: int) -> ModelState:
         """Batch statistics of the kept parameters, run by run."""

@@ -33,7 +33,7 @@ from racing import medians, parser_of, show_rates
 
 from jaxopt_lab.config.build import build
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.engine import Forward, Objective, compile_steps, init_state, make_step
+from jaxopt_lab.engine import Batches, Forward, Objective, compile_steps, init_state, make_step
 from jaxopt_lab.losses import softmax_cross_entropy
 from jaxopt_lab.nn import resnet
 from jaxopt_lab.optimizers import momentum
@@ -117,7 +117,9 @@ def engine_turn(
 ) -> Contender:
     """Our engine, as `jaxopt-lab train` uses it; metrics of every step come back."""
     state = jax.jit(init)(jax.random.key(0))
-    program = compile_steps(step, state, jax.device_put(data), batch_size, steps_per_dispatch)
+    program = compile_steps(
+        step, state, jax.device_put(data), Batches(batch_size), steps_per_dispatch
+    )
     place = {"state": state, "step": 0}
 
     def turn(steps):

@@ -14,6 +14,7 @@ from jaxopt_lab.config.parse import ConfigError, parse_config
 from jaxopt_lab.config.source import RunData, read
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.declare import declared
+from jaxopt_lab.engine import Batches
 from jaxopt_lab.nn import linear
 
 CONFIG = """
@@ -149,7 +150,9 @@ def test_views_of_an_autoencoder_have_no_probabilities_to_compare(tmp_path):
 def test_samples_that_are_no_images_are_refused_for_a_model_of_ones_own_too(make, x, text):
     config = make('[adversary]\nname = "fgsm"\n[[augment]]\nname = "random_invert"\n', of=as_it_is)
     signature = read(config).signature._replace(x_shape=x.shape[1:], x_dtype=x.dtype.name)
-    source = RunData(signature, 4, model=linear(10), train={"x": x, "y": np.zeros(4, np.int32)})
+    source = RunData(
+        signature, Batches(4), model=linear(10), train={"x": x, "y": np.zeros(4, np.int32)}
+    )
     with pytest.raises(ConfigError, match=text) as raised:
         assemble(config, source)
     assert all(place in str(raised.value) for place in ("augment.0: random_invert", "adversary:"))

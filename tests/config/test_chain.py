@@ -175,7 +175,7 @@ def test_snapshots_follow_the_schedules_cycles(make):
             "control.1: a run has one weight_ema or stochastic_weight_averaging at most",
         ),
         (
-            '[[control]]\nname = "early_stopping"\nmonitor = "val_accuracy"',
+            '[[control]]\nname = "early_stopping"\nmonitor = "val_accuracy"\nmode = "min"',
             "control.0.mode: must be 'max' for val_accuracy",
         ),
         ('[[control]]\nname = "early_stopping"\npatience = -1', "patience: must be >= 0, got -1"),

@@ -100,5 +100,13 @@ def test_says_what_is_wrong():
                 augment=[{"name": "augmix"}],
             )
         )
-    with pytest.raises(ConfigError, match="one of logistic, squared_error"):
-        build(config(kfac, data={"name": "digits", "reconstruct": True}))
+    with pytest.raises(
+        ConfigError, match="one of absolute_error, huber, logistic, poisson_nll, squared_error"
+    ):
+        build(
+            config(
+                kfac,
+                loss={"name": "hinge"},
+                data={"name": "digits", "reconstruct": True},
+            )
+        )

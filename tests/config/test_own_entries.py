@@ -177,21 +177,26 @@ def test_a_control_is_given_what_it_declares_and_may_stop_a_run():
 
 
 def test_a_metric_is_measured_and_better_as_it_says():
-    result = train(control=[{"name": "early_stopping", "monitor": "val_hits", "mode": "max"}])
+    metric = [{"name": "accuracy"}, {"name": "hits"}]
+    watching = {"name": "early_stopping", "monitor": "val_hits"}
+    result = train(metric=metric, control=[watching])
+    assert config(control=[watching]).control[0].arguments["mode"] == "max"
     np.testing.assert_array_equal(result.history["val_hits"], result.history["val_accuracy"])
     assert result.test["hits"] == result.test["accuracy"]
     with pytest.raises(ConfigError, match="must be 'max' for val_hits"):
-        train(control=[{"name": "early_stopping", "monitor": "val_hits"}])
+        train(metric=metric, control=[watching | {"mode": "min"}])
     for name in ("watcher", "watcher_of_max"):
-        build(config(control=[{"name": name}]))
+        build(config(metric=metric, control=[{"name": name}]))
+    wrong = {"name": "watcher_of_max", "monitor": "val_loss", "mode": "max"}
     with pytest.raises(ConfigError, match="must be 'min' for val_loss"):
-        build(config(control=[{"name": "watcher_of_max", "monitor": "val_loss"}]))
+        build(config(control=[wrong]))
     plan = parse_sweep(
         {
             "data": {"name": "digits", "batch_size": 64, "train_size": 256},
             "model": {"name": "linear"},
             "optimizer": {"name": "sgd", "learning_rate": 0.05},
             "train": {"steps": STEPS},
+            "metric": metric,
             "sweep": {"optimizer.learning_rate": [1e-6, 0.1], "monitor": "val_hits"},
         }
     )

@@ -37,6 +37,9 @@ def test_an_ensemble_pools_what_the_loss_scores(loss):
     probabilities = {
         "softmax_cross_entropy": lambda z: np.exp(z) / np.exp(z).sum(-1, keepdims=True),
         "logistic": lambda z: 1 / (1 + np.exp(-z)),
+        "binary_cross_entropy": lambda z: 1 / (1 + np.exp(-z)),
+        "focal": lambda z: 1 / (1 + np.exp(-z)),
+        "poisson_nll": np.exp,
     }.get(loss.__name__, lambda z: z)
     pool = declared(loss).pool or (lambda outputs: outputs.mean(0))
     found = np.asarray(pool(jnp.asarray(z, jnp.float32)), np.float64)

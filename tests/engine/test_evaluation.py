@@ -5,10 +5,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_lab.engine import Forward, channel_statistics, in_batches, make_evaluate, make_normalize
+from jaxopt_lab.engine import (
+    Forward,
+    Objective,
+    channel_statistics,
+    in_batches,
+    make_evaluate,
+    make_normalize,
+)
 from jaxopt_lab.losses import accuracy, softmax_cross_entropy
 from jaxopt_lab.nn import cnn
 
+OBJECTIVE = Objective(softmax_cross_entropy, measures={"accuracy": accuracy})
 METRICS = {"loss": softmax_cross_entropy, "accuracy": accuracy}
 
 
@@ -29,7 +37,7 @@ def _problem():
 def test_the_ragged_last_batch_counts_as_much_as_it_holds(problem, batch_size, in_loop):
     data, model, params, state = problem
     normalize = make_normalize(*channel_statistics(data["x"]))
-    evaluate = make_evaluate(Forward(model, normalize), METRICS, in_loop=in_loop)
+    evaluate = make_evaluate(Forward(model, normalize), OBJECTIVE, in_loop=in_loop)
     found = evaluate(params, state, in_batches(data, batch_size))
     outputs = model.apply({"params": params, **state}, normalize(jnp.asarray(data["x"])))
     for name, metric in METRICS.items():
@@ -45,8 +53,8 @@ def test_padding_cannot_poison_the_mean(problem):
         return jnp.where(first, jnp.nan, 1.0)
 
     batches = in_batches({k: v[-3:] for k, v in data.items()}, 8)
-    evaluate = make_evaluate(Forward(model, lambda x: x / 255), {"x": fragile})
-    assert evaluate(params, state, batches)["x"] == 1.0
+    evaluate = make_evaluate(Forward(model, lambda x: x / 255), Objective(fragile))
+    assert evaluate(params, state, batches)["loss"] == 1.0
 
 
 def test_channel_statistics_are_exact():

@@ -24,7 +24,7 @@ def test_the_curvature_sees_the_dropout_of_the_step():
     forward = Forward(mlp(3, hidden=[32], dropout=0.5), lambda x: 2 * x)
     state, batch = state_and_batch(forward)
     step = make_step(forward, Objective(softmax_cross_entropy), sgd(0.1))
-    curvature = make_curvature(forward, softmax_cross_entropy, Curvature)
+    curvature = make_curvature(forward, Objective(softmax_cross_entropy), Curvature)
     losses = []
     for _ in range(2):
         value = curvature(state, batch).value()

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_lab.engine import gradient_moments
+from jaxopt_lab.engine import Objective, gradient_moments
 from jaxopt_lab.second_order import noise_scale
 
 
@@ -15,7 +15,7 @@ def test_nothing_cancels_where_gradients_are_alike(mean):
     """Three chunks of 32 gradients that are the samples; sums of squares would leave no digit."""
     x = (mean + np.random.default_rng(0).normal(size=(96, 3))).astype(np.float32)
     forward = types.SimpleNamespace(evaluate=lambda params, state, x: x @ params)
-    moments = gradient_moments(forward, lambda z, y: z, {"x": x, "y": np.zeros(96)})
+    moments = gradient_moments(forward, Objective(lambda z, y: z), {"x": x, "y": np.zeros(96)})
     found, spread, count = moments(jnp.zeros(3), {})
     wide = x.astype(np.float64)
     # Roundings of a mean of 1000 to 3e-5, beside a spread of 1.

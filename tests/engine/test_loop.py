@@ -8,6 +8,7 @@ import pytest
 
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.engine import (
+    Batches,
     Forward,
     Objective,
     compile_steps,
@@ -16,7 +17,6 @@ from jaxopt_lab.engine import (
     make_run_steps,
     make_step,
 )
-from jaxopt_lab.engine.loop import epoch_order, take_batch
 from jaxopt_lab.losses import softmax_cross_entropy
 from jaxopt_lab.nn import cnn, mlp
 from jaxopt_lab.optimizers import adam
@@ -59,12 +59,12 @@ def assert_same_bytes(a, b):
 
 def test_an_epoch_sees_every_sample_once_and_the_next_in_another_order():
     key = jax.random.key(0)
-    orders = [np.asarray(epoch_order(key, jnp.array(e), N, 5)) for e in (0, 1)]
+    orders = [np.asarray(Batches(5).order(key, jnp.array(e), N)) for e in (0, 1)]
     for order in orders:
         assert sorted(order) == list(range(N))
     assert not np.array_equal(*orders)
     data = {"y": jnp.arange(N)}
-    seen = [take_batch(data, jnp.asarray(orders[0]), jnp.array(k), 5)["y"] for k in range(4)]
+    seen = [Batches(5).take(data, jnp.asarray(orders[0]), jnp.array(k))["y"] for k in range(4)]
     np.testing.assert_array_equal(np.concatenate(seen), orders[0][:20])
 
 
@@ -72,7 +72,7 @@ def test_an_epoch_sees_every_sample_once_and_the_next_in_another_order():
 @pytest.mark.parametrize("steps_per_dispatch", [None, 1, 3])
 def test_chunks_of_any_length_give_the_same_bytes(data, batch_size, steps_per_dispatch):
     on_device = jax.device_put(data)
-    program = compile_steps(STEP, new_state(), on_device, batch_size, steps_per_dispatch)
+    program = compile_steps(STEP, new_state(), on_device, Batches(batch_size), steps_per_dispatch)
     whole, all_rows, start = new_state(), [], 0
     while start < 9:
         count = min(9 - start, program.most)
@@ -91,8 +91,9 @@ def test_chunks_of_any_length_give_the_same_bytes(data, batch_size, steps_per_di
 @pytest.mark.parametrize("place", ["device", "host"])
 def test_one_by_one_equals_the_loop(data, place):
     on_device = jax.device_put(data)
-    loop = compile_steps(STEP, new_state(), on_device, 5, None)
-    single = compile_steps(STEP, new_state(), on_device if place == "device" else data, 5, 1)
+    loop = compile_steps(STEP, new_state(), on_device, Batches(5), None)
+    there = on_device if place == "device" else data
+    single = compile_steps(STEP, new_state(), there, Batches(5), 1)
     assert loop.in_loop and not single.in_loop
     a, rows_a = loop.advance(new_state(), 0, 9)
     b, rows_b = single.advance(new_state(), 0, 9)
@@ -102,11 +103,11 @@ def test_one_by_one_equals_the_loop(data, place):
 
 
 def test_data_on_the_host_is_never_looped(data):
-    assert not compile_steps(STEP, new_state(), data, 5, None).in_loop
+    assert not compile_steps(STEP, new_state(), data, Batches(5), None).in_loop
 
 
 def test_full_batch_uses_every_sample_in_place(data):
-    program = compile_steps(STEP, new_state(), jax.device_put(data), N)
+    program = compile_steps(STEP, new_state(), jax.device_put(data), Batches(N))
     state, rows = program.advance(new_state(), 0, 1)
     _, row = jax.jit(STEP)(new_state(), jax.device_put(data))
     np.testing.assert_allclose(rows["loss"][0], row["loss"], rtol=1e-6)
@@ -114,7 +115,7 @@ def test_full_batch_uses_every_sample_in_place(data):
 
 
 def test_vmap_over_seeds_equals_runs_alone(data):
-    run = make_run_steps(STEP, 5, 16)
+    run = make_run_steps(STEP, Batches(5), 16)
     seeds = [0, 1, 2]
     states = jax.tree.map(lambda *x: jnp.stack(x), *[new_state(s) for s in seeds])
     together, rows = jax.jit(jax.vmap(run, (0, None, None, None)))(
@@ -148,7 +149,8 @@ class OneOf:
 
 def test_fit_evaluates_at_the_same_steps_whatever_the_chunks(data):
     for dispatch in (None, 1, 4):
-        program = OneOf(compile_steps(STEP, new_state(), jax.device_put(data), 5, dispatch))
+        on_device = jax.device_put(data)
+        program = OneOf(compile_steps(STEP, new_state(), on_device, Batches(5), dispatch))
         chunks = list(fit(program, new_state(), start=0, total=11, evaluate_every=4))
         measured = [(c.end, c.evaluation) for c in chunks if c.evaluation]
         assert measured == [(s, {"val_loss": np.array([float(s)])}) for s in (4, 8, 11)]
@@ -185,12 +187,12 @@ def test_a_stopped_run_is_frozen_whole_and_ends(data, dispatch, last):
         init = jax.jit(lambda key: init_state(key, Forward(model), tx, jnp.zeros((1, 4, 4, 1))))
         return init(jax.random.key(0))
 
-    program = OneOf(compile_steps(step, fresh(), jax.device_put(data), 5, dispatch))
+    program = OneOf(compile_steps(step, fresh(), jax.device_put(data), Batches(5), dispatch))
     chunks = list(fit(program, fresh(), start=0, total=50, evaluate_every=3))
     assert chunks[-1].steps[0] < chunks[-1].end and chunks[-1].evaluation is None
     assert int(chunks[-1].state.step) == sum(c.steps[0] - c.start for c in chunks) == last
     alone = make_step(Forward(model), Objective(softmax_cross_entropy), stopping_at(10**6))
-    program = compile_steps(alone, fresh(), jax.device_put(data), 5, dispatch)
+    program = compile_steps(alone, fresh(), jax.device_put(data), Batches(5), dispatch)
     expected, _ = program.advance(fresh(), 0, last) if last else (fresh(), None)
     for name in ("params", "model_state"):
         # The same steps in a program that also selects: float32 rounding.

@@ -42,7 +42,6 @@ def check():
     from jaxopt_lab.config.parse import parse_config
     from jaxopt_lab.config.source import read
     from jaxopt_lab.config.tables import declared_by
-    from jaxopt_lab.engine import batch_shapes
     from jaxopt_lab.engine.layout import laid_out
     from jaxopt_lab.engine.scale import cost_on
 
@@ -62,7 +61,7 @@ def check():
         assert layout is not None
         experiment = assemble(config, read(config), layout=layout)
         state = jax.eval_shape(experiment.init, jax.random.key(0))
-        batch = batch_shapes(experiment.train, experiment.batch_size)
+        batch = experiment.drawn.shapes(experiment.train)
         places = layout.place(layout.state_specs(state, state.params))
 
         def at(x, sharding):

@@ -1,4 +1,4 @@
-"""Squared error, logistic, hinge and Jensen-Shannon against scikit-learn and float64 NumPy."""
+"""Losses beside the cross-entropy, against scikit-learn, optax and float64 NumPy."""
 
 import functools
 
@@ -6,11 +6,25 @@ import cases
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from sklearn import metrics
 
+from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.losses import LOSSES, accuracy, hinge, jensen_shannon, logistic, squared_error
+from jaxopt_lab.losses import (
+    LOSSES,
+    absolute_error,
+    accuracy,
+    binary_cross_entropy,
+    focal,
+    hinge,
+    huber,
+    jensen_shannon,
+    logistic,
+    poisson_nll,
+    squared_error,
+)
 
 RNG = np.random.default_rng(0)
 Z = (3 * RNG.normal(size=(9, 4))).astype(np.float32)
@@ -100,7 +114,8 @@ def test_squared_error():
         np.testing.assert_allclose(mean, metrics.mean_squared_error(y[:, 0], Z[:, 0]), **CLOSE)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+# Of Poisson's the logarithm of the rate is the output: e^10000 is beyond any float.
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "poisson_nll"])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_finite_at_extreme_outputs(name, dtype):
     outputs = jnp.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4], [1e4, 1e4, 1e4]], dtype)
@@ -141,7 +156,9 @@ def test_jensen_shannon(dtype):
     assert np.isfinite(grads.astype(jnp.float32)).all()
 
 
-@pytest.mark.parametrize("name", ["softmax_cross_entropy", "logistic", "hinge"])
+@pytest.mark.parametrize(
+    "name", ["softmax_cross_entropy", "logistic", "hinge", "binary_cross_entropy", "focal"]
+)
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("out", [[1], [1, 3]])
 def test_a_logit_of_minus_infinity_rules_a_class_out(name, soft, out):
@@ -169,6 +186,51 @@ def test_jensen_shannon_of_classes_that_are_ruled_out():
     np.testing.assert_allclose(run(z)[1], run(jnp.maximum(z, -1e4))[1], atol=1e-6)
 
 
+def test_regression_losses_of_optax_and_scikit_learn():
+    z, y = jnp.asarray(Z), jnp.asarray(RNG.normal(size=Z.shape), jnp.float32)
+    expected = optax.losses.huber_loss(z, y, delta=0.7).sum(-1)
+    np.testing.assert_allclose(huber(z, y, delta=0.7), expected, **CLOSE)
+    mean = absolute_error(z[:, :1], y[:, 0]).mean()
+    np.testing.assert_allclose(mean, metrics.mean_absolute_error(y[:, 0], z[:, 0]), **CLOSE)
+    assert float(jax.grad(lambda z: absolute_error(z, y[:1]).sum())(y[:1])[0, 0]) == 0
+    counts = RNG.poisson(3.0, Z.shape)
+    # scikit-learn's is the deviance, twice the distance to the likelihood of z = log y.
+    best = poisson_nll(jnp.log(counts + 1e-30), jnp.asarray(counts, jnp.float32))
+    found = 2 * (poisson_nll(z, jnp.asarray(counts, jnp.float32)) - best).mean()
+    expected = metrics.mean_poisson_deviance(counts.ravel(), np.exp(np.float64(Z)).ravel())
+    np.testing.assert_allclose(found, expected * Z.shape[1], rtol=1e-5)
+
+
+def test_losses_of_labels_of_optax():
+    z, y = jnp.asarray(Z), jnp.asarray(RNG.integers(0, 2, Z.shape))
+    of_optax = optax.losses.sigmoid_binary_cross_entropy
+    np.testing.assert_allclose(binary_cross_entropy(z, y), of_optax(z, y).mean(-1), **CLOSE)
+    np.testing.assert_allclose(binary_cross_entropy(z, y), logistic(z, y) / 4, **CLOSE)
+    smooth = of_optax(z, 0.8 * y + 0.1).mean(-1)
+    np.testing.assert_allclose(binary_cross_entropy(z, y, label_smoothing=0.2), smooth, **CLOSE)
+    heavy = (jnp.where(y, 3.0, 1.0) * of_optax(z, y)).mean(-1)
+    np.testing.assert_allclose(binary_cross_entropy(z, y, positive_weight=3.0), heavy, **CLOSE)
+    for alpha, gamma in ((0.25, 2.0), (None, 1.5), (0.7, 0.0)):
+        expected = optax.losses.sigmoid_focal_loss(z, y, alpha=alpha, gamma=gamma).sum(-1)
+        np.testing.assert_allclose(focal(z, y, alpha=alpha, gamma=gamma), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_sampler_draws_from_what_its_loss_is_of(name):
+    """At the truth's own outputs the expected slope is 0, and its outer product the curvature."""
+    sampler = declared(LOSSES[name]).sampler
+    if sampler is None:
+        return
+    z = jnp.array([[0.3, -0.5, 1.0]])
+    many = jnp.broadcast_to(z, (40_000, 3))
+    drawn = sampler(jax.random.key(0), many)
+    slope = jax.grad(lambda z: LOSSES[name](z, drawn).sum())(many)
+    curvature = jax.hessian(lambda z: LOSSES[name](jnp.broadcast_to(z, many.shape), drawn).mean())
+    # Of 40,000 draws: 5 standard errors of terms of variance below 8.
+    np.testing.assert_allclose(slope.mean(0), 0, atol=5 * np.sqrt(8 / 40_000))
+    np.testing.assert_allclose(slope.T @ slope / len(many), curvature(z[0]), atol=0.2)
+
+
 def test_accuracy_of_one_score():
     scores = jnp.array([0.3, -0.2, 2.0, -1.0])
     for labels in (jnp.array([1, 1, 0, 0]), jnp.array([1.0, 1.0, -1.0, -1.0])):
@@ -176,7 +238,7 @@ def test_accuracy_of_one_score():
             np.testing.assert_array_equal(accuracy(outputs, labels), [1, 0, 0, 1])
 
 
-@pytest.mark.parametrize("name", ["squared_error", "logistic", "hinge"])
+@pytest.mark.parametrize("name", [n for n in LOSSES if n != "softmax_cross_entropy"])
 @pytest.mark.parametrize("labels", [jnp.zeros(9), jnp.zeros((9, 3)), jnp.zeros(8, int)])
 def test_labels_that_do_not_fit(name, labels):
     with pytest.raises(InputError, match=rf"{name}: labels \({labels.shape[0]},.* do not fit"):

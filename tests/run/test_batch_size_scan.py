@@ -11,7 +11,6 @@ from jaxopt_lab.config.build import build
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import gradient_moments
-from jaxopt_lab.losses import softmax_cross_entropy
 from jaxopt_lab.run.commands.batch_size_scan import load_scan
 from jaxopt_lab.second_order import noise_scale
 
@@ -40,7 +39,7 @@ def _path(tmp_path):
 def test_the_noise_scale_is_that_of_per_sample_gradients(path):
     experiment = build(load_config(path))
     state = experiment.init(jax.random.key(0))
-    moments = gradient_moments(experiment.forward, softmax_cross_entropy, experiment.train)
+    moments = gradient_moments(experiment.forward, experiment.objective, experiment.train)
     ours = noise_scale(*moments(state.params, state.model_state))
 
     x = np.asarray(experiment.forward.normalize(experiment.train["x"]), np.float64).reshape(96, -1)

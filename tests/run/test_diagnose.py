@@ -178,7 +178,7 @@ def test_between_two_runs_batch_statistics_are_those_of_the_point(runs):
     momentum = 0.9
     own = jax.tree.map(lambda a, b: (a + b) / 2 / (1 - momentum), first, second)
     outputs = forward.evaluate(middle, {"batch_stats": own}, batch["x"])
-    expected = subjects[0].experiment.loss(outputs, batch["y"]).mean()
+    expected = subjects[0].experiment.objective.loss(outputs, batch["y"]).mean()
     found = measure_landscape(runs, samples=128, points=3).lines["run 0 to run 1"][1]
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 

@@ -23,8 +23,7 @@ from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import flatten_with_names
-from jaxopt_lab.engine import OneRun, checkpoint
-from jaxopt_lab.engine.loop import epoch_order
+from jaxopt_lab.engine import Batches, OneRun, checkpoint
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.records.identity import identity_of
 
@@ -201,7 +200,7 @@ def test_a_process_reads_its_own_rows_only(path, tmp_path):
     key = OneRun(assemble(config, read(config))).start().key
     for step in range(STEPS):
         epoch, place = divmod(step, ROWS // BATCH)
-        order = np.asarray(epoch_order(key, epoch, ROWS, BATCH))
+        order = np.asarray(Batches(BATCH).order(key, epoch, ROWS))
         batch = order[place * BATCH :][:BATCH].tolist()
         assert read_by[0][step] == batch[: BATCH // 2]
         assert read_by[1][step] == batch[BATCH // 2 :]

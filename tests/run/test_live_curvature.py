@@ -36,7 +36,7 @@ def test_is_the_largest_eigenvalue_of_the_dense_hessian(history):
 
     def loss(flat):
         outputs = experiment.forward.evaluate(unravel(flat), {}, x)
-        return experiment.loss(outputs, y).mean()
+        return experiment.objective.loss(outputs, y).mean()
 
     largest = np.abs(np.linalg.eigvalsh(jax.jit(jax.hessian(loss))(flat))).max()
     measured = history["top_eigenvalue"]
@@ -51,7 +51,10 @@ def test_the_noise_scale_is_that_of_eight_parts(history):
     params = experiment.init(jax.random.key(0)).params
     grads = []
     for x, y in zip(*(np.split(experiment.train[k], 8) for k in ("x", "y")), strict=True):
-        mean = lambda p, x=x, y=y: experiment.loss(experiment.forward.evaluate(p, {}, x), y).mean()  # noqa: E731
+
+        def mean(p, x=x, y=y):
+            return experiment.objective.loss(experiment.forward.evaluate(p, {}, x), y).mean()
+
         grads.append(ravel_pytree(jax.jit(jax.grad(mean))(params))[0])
     grads = np.stack(grads).astype(np.float64)
     covariance = grads.var(0, ddof=1).sum()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_lab.config.build import assemble, build_loss
+from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.load import read_tables
 from jaxopt_lab.config.overrides import Say, put
 from jaxopt_lab.config.parse import ConfigError, parse_config
@@ -73,8 +73,9 @@ def measure_noise(
             key = repr((run.config.model, run.config.loss, data, run.config.train.dtype))
             if key not in compiled:
                 experiment = assemble(run.config, read(run.config, data_dir=data_dir))
-                loss = build_loss(run.config.loss)
-                compiled[key] = gradient_moments(experiment.forward, loss, experiment.train)
+                compiled[key] = gradient_moments(
+                    experiment.forward, experiment.objective, experiment.train
+                )
             scale = float(noise_scale(*compiled[key](record.params, record.model_state)))
             loss = record.metrics[result.monitor]
             found.setdefault(run.config.data.batch_size, []).append((loss, scale))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.config.tables import declared_by
+from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Batch, Model, ModelState, Params
 from jaxopt_lab.diagnostics import (
@@ -102,7 +102,7 @@ def _layers_at(
     def gradient(params, model_state):
         def mean(params):
             outputs, _ = forward.train(params, model_state, batch["x"], key)
-            return experiment.loss(outputs, batch["y"]).mean()
+            return experiment.objective.each(outputs, batch).mean()
 
         return jax.grad(mean)(params)
 
@@ -132,7 +132,7 @@ def _layers_at(
 
 def _calibration(subject: Subject) -> Calibration | None:
     experiment = subject.experiment
-    softmax = declared_by("loss", subject.config.loss).sampler is categorical
+    softmax = declared(experiment.objective.loss).sampler is categorical
     if not softmax or subject.params is None or not experiment.classes:
         return None
     held_out = experiment.validation or experiment.test

@@ -7,7 +7,7 @@ from jaxopt_lab.config.schema import Choice, Config, MeshConfig
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import flatten_with_names, size_bytes
-from jaxopt_lab.engine import Experiment, Forward, Layout, TrainState, batch_shapes
+from jaxopt_lab.engine import Experiment, Forward, Layout, TrainState
 from jaxopt_lab.engine.devices import DATA, MODEL
 from jaxopt_lab.engine.layout import require_even
 from jaxopt_lab.engine.scale import CHIPS, Cost, cost_on, step_seconds
@@ -29,7 +29,7 @@ def dry_run(
       InputError: where the run does not fit its data or the mesh.
     """
     state = jax.eval_shape(experiment.init, jax.random.key(0))
-    batch = batch_shapes(experiment.train, experiment.batch_size)
+    batch = experiment.drawn.shapes(experiment.train)
     jax.eval_shape(experiment.step, state, batch)  # says what the step refuses, as a run would
     x = batch["x"]
     forward = experiment.forward

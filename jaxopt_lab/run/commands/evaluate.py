@@ -14,9 +14,11 @@ import numpy as np
 from jaxopt_lab.augment.corruptions import CORRUPTIONS
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.dump import toml_value
-from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.measures import chosen_loss
+from jaxopt_lab.config.schema import Choice
 from jaxopt_lab.config.source import read
-from jaxopt_lab.config.tables import FAMILIES, declared_by
+from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.metrics import ROBUST
 from jaxopt_lab.core.types import Split
@@ -36,7 +38,7 @@ TITLES = {
     "mean_corruption_error": "error, corrupted",
     "mean_corruption_calibration_error": "ECE, corrupted",
 }
-Scores = dict[str, float]
+Scores = dict[str, Any]
 
 
 def evaluate_runs(
@@ -80,7 +82,7 @@ def evaluate_runs(
     try:
         for path in runs:
             run = load_run(path, step=step)
-            losses[str(path)] = _loss_in_words(run.config)
+            losses[str(path)] = _loss_in_words(chosen_loss(run.config, run.signature))
             results[str(path)] = _result(run, corruptions, samples, data_dir, terminal)
     finally:  # of the runs before one that cannot be evaluated, too
         if results:
@@ -117,21 +119,18 @@ def _result(
 
 def _scores(run: Run, data: Split) -> Scores:
     """The run's own loss and metrics, and what follows from its outputs."""
-    own = {"loss": run.experiment.loss, **run.experiment.measures}
-    size = run.config.train.evaluation_batch_size
-    outputs, values = [], []
-    for i in range(0, len(data["y"]), size):
-        outputs.append(run.apply(data["x"][i : i + size]))
-        labels = jnp.asarray(data["y"][i : i + size])
-        values.append({name: measure(outputs[-1], labels) for name, measure in own.items()})
-    scores = {name: float(jnp.concatenate([v[name] for v in values]).mean()) for name in own}
-    if not all(bool(jnp.isfinite(part).all()) for part in outputs):
+    experiment, size = run.experiment, run.config.train.evaluation_batch_size
+    parts = [run.apply(data["x"][i : i + size]) for i in range(0, len(data["y"]), size)]
+    outputs = jnp.concatenate(parts)
+    found = experiment.scores(outputs, {k: jnp.asarray(v) for k, v in data.items() if k != "x"})
+    scores: Scores = {name: value.tolist() for name, value in found.items()}
+    if not bool(jnp.isfinite(outputs).all()):
         scores["loss"] = math.nan  # a metric may make a number of them
     if "accuracy" in scores:
         scores = {"error": 1 - scores["accuracy"], **scores}
-    if declared_by("loss", run.config.loss).sampler is categorical:
-        found = expected_calibration_error(jnp.concatenate(outputs), jnp.asarray(data["y"]))
-        scores["calibration_error"] = float(found)
+    if declared(experiment.objective.loss).sampler is categorical:
+        error = expected_calibration_error(outputs, jnp.asarray(data["y"]))
+        scores["calibration_error"] = float(error)
     return scores
 
 
@@ -179,12 +178,12 @@ def _corrupted(run: Run, test: Split, terminal: Progress) -> dict[str, Any]:
     return found
 
 
-def _loss_in_words(config: Config) -> str:
+def _loss_in_words(loss: Choice) -> str:
     """The name of a run's loss, and its arguments where they are not the defaults."""
-    arguments = FAMILIES["loss"].arguments(config.loss.name)
-    given = {k: v for k, v in config.loss.arguments.items() if v != arguments[k].default}
+    arguments = FAMILIES["loss"].arguments(loss.name)
+    given = {k: v for k, v in loss.arguments.items() if v != arguments[k].default}
     words = ", ".join(f"{k} = {toml_value(v)}" for k, v in given.items())
-    return f"{config.loss.name} ({words})" if words else config.loss.name
+    return f"{loss.name} ({words})" if words else loss.name
 
 
 def _show(

@@ -119,7 +119,7 @@ def sweep(
 
 def _monitor(chosen: str | None, populations: Sequence[Population]) -> str:
     """The metric to compare by, which every run must measure."""
-    measured = ["loss", *populations[0].experiment.measures]
+    measured = ["loss", *populations[0].experiment.objective.measures]
     evaluations = [population.shapes.evaluation for population in populations]
     measured += [name for name in evaluations[0] if all(name in each for each in evaluations)]
     if chosen is None:

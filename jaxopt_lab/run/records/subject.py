@@ -69,7 +69,7 @@ class Subject:
         """The run's own loss in evaluation mode, without penalties: one value a sample, (B,)."""
         forward = self.experiment.forward
         outputs = forward.evaluate(params, self.model_state, batch["x"])
-        return self.experiment.loss(outputs, batch["y"])
+        return self.experiment.objective.each(outputs, batch)
 
     def require_params(self, command: str) -> Params:
         """The parameters.

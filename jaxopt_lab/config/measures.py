@@ -1,0 +1,117 @@
+"""`[[metric]]` as functions of a network's outputs, and what the targets are."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lab.config.parse import ConfigError
+from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.signature import Signature
+from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
+from jaxopt_lab.core.declare import Targets
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.types import Loss, Measure, Whole
+
+
+class Measures(NamedTuple):
+    """What is measured beside the loss.
+
+    Attributes:
+      each: means of one value a sample, which batches of training have too.
+      whole: numbers of a whole split.
+      final: arrays, of the test split alone.
+    """
+
+    each: dict[str, Measure]
+    whole: dict[str, Whole]
+    final: dict[str, Whole]
+
+
+def build_measures(config: Config, signature: Signature, outputs: int) -> Measures:
+    """The metrics of a file; where it has none, those that are declared for its targets.
+
+    Of an autoencoder these are none: its loss says it all.
+
+    Raises:
+      ConfigError: where one is not for these targets or outputs, or is named twice.
+    """
+    kind, chosen = signature.targets, config.metric
+    if not chosen and not config.data.reconstruct:
+        chosen = tuple(Choice(n) for n in names_with("metric", lambda d: kind in d.unasked))
+    found = Measures({}, {}, {})
+    for i, choice in enumerate(chosen):
+        path = f"metric.{i}"
+        if choice.name in {name for part in found for name in part}:
+            fault = f"{choice.name} is measured already; name each metric once"
+            raise ConfigError("configuration", [(path, fault)])
+        declaration = _for_targets(path, "metric", choice, kind)
+        function = _bound("metric", choice)
+        part = found.each
+        if declaration.whole:
+            part = found.whole if declaration.scalar else found.final
+        else:
+            _check_shape(path, choice.name, function, signature, outputs)
+        part[choice.name] = function
+    return found
+
+
+def chosen_loss(config: Config, signature: Signature) -> Choice:
+    """The loss that a file names; where it names none, the one declared for its targets."""
+    kind = signature.targets
+    return config.loss or Choice(names_with("loss", lambda d: kind in d.unasked)[0])
+
+
+def build_loss(config: Config, signature: Signature, outputs: int) -> Loss:
+    """The loss of a file, `(outputs, labels) -> (B,)`.
+
+    Raises:
+      ConfigError: where it is not for these targets or outputs.
+    """
+    chosen = chosen_loss(config, signature)
+    _for_targets("loss.name", "loss", chosen, signature.targets)
+    loss = _bound("loss", chosen)
+    _check_shape("loss", chosen.name, loss, signature, outputs)
+    return loss
+
+
+def outputs_for(signature: Signature) -> int:
+    """How many numbers a sample a model must give."""
+    if signature.targets != "numbers":
+        return len(signature.classes)
+    return signature.y_shape[0] if signature.y_shape else 1
+
+
+def _bound(family: str, choice: Choice):
+    return functools.partial(FAMILIES[family].functions[choice.name], **choice.arguments)
+
+
+def _for_targets(path: str, family: str, choice: Choice, kind: Targets):
+    """What a choice declares, where it is for such targets."""
+    declaration = declared_by(family, choice)
+    if kind not in declaration.targets:
+        able = ", ".join(sorted(names_with(family, lambda d: kind in d.targets)))
+        fault = (
+            f"{choice.name} is for {' or '.join(declaration.targets)}, the targets are {kind}: "
+            f"one of {able}"
+        )
+        raise ConfigError("configuration", [(path, fault)])
+    return declaration
+
+
+def _check_shape(path: str, name: str, function, signature: Signature, outputs: int) -> None:
+    """Hold a loss or a metric to one value a sample, without running it."""
+    rows = 2
+    z = jax.ShapeDtypeStruct((rows, outputs), jnp.float32)
+    y = jax.ShapeDtypeStruct((rows, *signature.y_shape), jnp.dtype(signature.y_dtype))
+    try:
+        found = jax.eval_shape(function, z, y)
+    except InputError as error:
+        raise ConfigError("configuration", [(path, str(error))]) from None
+    if getattr(found, "shape", None) != (rows,):
+        fault = (
+            f"{name} gives {found} for outputs {z.shape} and labels {y.shape}; it must give one "
+            f"value a sample, ({rows},)"
+        )
+        raise ConfigError("configuration", [(path, fault)])
