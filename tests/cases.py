@@ -155,6 +155,8 @@ DATASETS = {
     "cifar100": {},
     "diabetes": {},
     "breast_cancer": {},
+    "npz": {"path": "data.npz"},
+    "npy": {"x": "x.npy", "y": "y.npy"},
 }
 SOLVERS = {  # beside X and y
     "ols": {},

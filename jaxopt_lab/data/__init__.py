@@ -1,7 +1,8 @@
-"""Standard archives to arrays: read where they lie, checked, never downloaded.
+"""Standard archives and own files to arrays: read where they lie, checked, never downloaded.
 
 Imports `core`, `linalg`, `problems` and `losses` at most. Begin with `dataset.py`, what a reader
-gives, then `_digits.py`; `bounded.py` holds what a damaged or hostile file can cost.
+gives, then `_digits.py`, and of own files `_npz.py`; `bounded.py` holds what a damaged or hostile
+file can cost.
 """
 
 from jaxopt_lab.data._breast_cancer import breast_cancer
@@ -11,11 +12,23 @@ from jaxopt_lab.data._diabetes import diabetes
 from jaxopt_lab.data._digits import digits
 from jaxopt_lab.data._fashion_mnist import fashion_mnist
 from jaxopt_lab.data._mnist import mnist
-from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data._npy import npy
+from jaxopt_lab.data._npz import npz
+from jaxopt_lab.data.dataset import Dataset, targets_of
 
 DATASETS = {
     f.__name__: f
-    for f in (digits, mnist, fashion_mnist, cifar10, cifar100, diabetes, breast_cancer)
+    for f in (
+        digits,
+        mnist,
+        fashion_mnist,
+        cifar10,
+        cifar100,
+        diabetes,
+        breast_cancer,
+        npz,
+        npy,
+    )
 }
 
 __all__ = [
@@ -28,4 +41,7 @@ __all__ = [
     "digits",
     "fashion_mnist",
     "mnist",
+    "npy",
+    "npz",
+    "targets_of",
 ]
