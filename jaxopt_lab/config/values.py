@@ -112,7 +112,7 @@ def _word(hint: Any) -> str | None:
     if _is_union(hint):
         return " or ".join(dict.fromkeys(filter(None, map(_word, arguments)))) or None
     if origin is Literal:
-        return " or ".join(f'"{word}"' for word in arguments)
+        return " or ".join(f'"{w}"' if isinstance(w, str) else str(w) for w in arguments)
     if origin is Sequence:
         return f"a list, each {_word(arguments[0])}"
     return _WORDS.get(hint)

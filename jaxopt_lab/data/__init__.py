@@ -11,6 +11,7 @@ from jaxopt_lab.data._cifar100 import cifar100
 from jaxopt_lab.data._diabetes import diabetes
 from jaxopt_lab.data._digits import digits
 from jaxopt_lab.data._fashion_mnist import fashion_mnist
+from jaxopt_lab.data._image_folder import image_folder
 from jaxopt_lab.data._mnist import mnist
 from jaxopt_lab.data._npy import npy
 from jaxopt_lab.data._npz import npz
@@ -26,6 +27,7 @@ DATASETS = {
         cifar100,
         diabetes,
         breast_cancer,
+        image_folder,
         npz,
         npy,
     )
@@ -40,6 +42,7 @@ __all__ = [
     "diabetes",
     "digits",
     "fashion_mnist",
+    "image_folder",
     "mnist",
     "npy",
     "npz",
