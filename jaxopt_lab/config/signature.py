@@ -47,6 +47,10 @@ class Signature(NamedTuple):
       mean, std: of the training split's channels, (C,) float32, of x in [0, 1] where it is bytes.
       samples: how many the run trains on.
       class_counts: sums of their weights by class, (K,); empty where the targets are none.
+      targets: what y is: classes, labels or numbers.
+      columns: of a table, how its columns became x; see `data.encoding`.
+      fill: (F,) float32, what a NaN in each column of x becomes; None where none does.
+      fingerprint: SHA-256 of the data that was read; empty of a published set.
     """
 
     x_shape: tuple[int, ...]
@@ -58,14 +62,10 @@ class Signature(NamedTuple):
     std: np.ndarray
     samples: int
     class_counts: tuple[float, ...] = ()
-
-    @property
-    def targets(self) -> Targets:
-        """What y is: a class, or a distribution over them; a 0 or a 1 a label; or numbers."""
-        if not self.classes:
-            return "numbers"
-        floating = np.issubdtype(np.dtype(self.y_dtype), np.floating)
-        return "labels" if self.y_shape and not floating else "classes"
+    targets: Targets = "classes"
+    columns: tuple[Mapping[str, Any], ...] = ()
+    fill: np.ndarray | None = None
+    fingerprint: str = ""
 
     def inputs(self, x: jax.typing.ArrayLike) -> jax.Array:
         """Raw samples (B, ...) in the dtype that normalization expects.
@@ -78,6 +78,8 @@ class Signature(NamedTuple):
         if not shape or shape[1:] != self.x_shape:
             wanted = ", ".join(map(str, ("B", *self.x_shape)))
             raise InputError(f"apply: expected x of shape ({wanted}), got {shape}")
+        if self.fill is not None:
+            x = jnp.where(jnp.isnan(x), self.fill[None], x)
         if self.x_dtype != "uint8":
             return jnp.asarray(x, jnp.promote_types(dtype, jnp.float32))
         whole = jnp.issubdtype(dtype, jnp.integer)
@@ -93,10 +95,14 @@ class Signature(NamedTuple):
 
     def difference(self, other: "Signature") -> str | None:
         """What differs in another data set's signature, in words, or None."""
-        for name, ours, theirs in zip(self._fields, self, other, strict=True):
+        # What says most comes first: the numbers follow from the files.
+        for name in sorted(self._fields, key=lambda name: name in _NUMBERS):
+            ours, theirs = getattr(self, name), getattr(other, name)
             # Sums may be taken in another order elsewhere.
-            close = name in ("mean", "std") and np.shape(ours) == np.shape(theirs)
+            close = name in _NUMBERS and np.shape(ours) == np.shape(theirs) and ours is not None
             same = np.allclose(ours, theirs, rtol=1e-5) if close else _equal(ours, theirs)
+            if not same and name == "fingerprint":
+                return "its files are others: a name, a size or the content of one has changed"
             if not same:
                 return f"{name} is {_brief(theirs)}, it was {_brief(ours)}"
         return None
@@ -111,6 +117,10 @@ class Signature(NamedTuple):
             "normalization": {"mean": self.mean.tolist(), "std": self.std.tolist()},
             "samples": self.samples,
             "class_counts": list(self.class_counts),
+            "targets": self.targets,
+            "columns": list(self.columns),
+            "fill": None if self.fill is None else self.fill.tolist(),
+            "fingerprint": self.fingerprint,
         }
 
     @classmethod
@@ -132,9 +142,25 @@ class Signature(NamedTuple):
                 std=np.asarray(values["normalization"]["std"], np.float32),
                 samples=int(values["samples"]),
                 class_counts=tuple(values["class_counts"]),
+                # What runs of published data, before there was other, did not say.
+                targets=values.get("targets") or _targets(np.dtype(values["y"]["dtype"])),
+                columns=tuple(values.get("columns", ())),
+                fill=_array(values.get("fill")),
+                fingerprint=values.get("fingerprint", ""),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{source}: damaged, {error!r}: restore it from a copy") from None
+
+
+_NUMBERS = ("mean", "std", "fill")
+
+
+def _targets(y: np.dtype) -> Targets:
+    return "numbers" if np.issubdtype(y, np.floating) else "classes"
+
+
+def _array(values: Any) -> np.ndarray | None:
+    return None if values is None else np.asarray(values, np.float32)
 
 
 def _brief(value: Any) -> str:

@@ -4,23 +4,26 @@ import dataclasses
 import functools
 import inspect
 import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.config.optimizer import Length
 from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.schema import Choice, Config, DataConfig
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.values import in_steps
+from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import MOST_COUNT
+from jaxopt_lab.core.rows import bounds, is_lazy, take_rows
 from jaxopt_lab.core.types import Model, Split
-from jaxopt_lab.data import Dataset
+from jaxopt_lab.data import Dataset, targets_of
+from jaxopt_lab.data.encoding import feature_names
+from jaxopt_lab.data.splitting import Splits, split
 from jaxopt_lab.engine import Batches, channel_statistics
-
-# The held-out samples are a property of the data set, the same for every seed of a run.
-SPLIT_SEED = 0
 
 IMAGE_RANK = 3  # of a sample (H, W, C)
 
@@ -35,6 +38,8 @@ class RunData:
       model: given in place of the configuration's; None for that one.
       train, validation, test: raw splits on the host; `validation` may be None, and all of them
         where a run is read without its data.
+      parts: the names or the row numbers of the samples in `test` and `validation`.
+      notes: what there is to say of the data.
     """
 
     signature: Signature
@@ -43,6 +48,8 @@ class RunData:
     train: Split | None = None
     validation: Split | None = None
     test: Split | None = None
+    parts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -62,7 +69,7 @@ class RunData:
         samples = len(self.train["y"])
         size = min(samples, len(self.validation["y"]))
         rows = np.linspace(0, samples - 1, size).astype(np.int64)
-        return {name: values[rows] for name, values in self.train.items()}
+        return {name: take_rows(values, rows) for name, values in self.train.items()}
 
     @functools.cached_property
     def no_images(self) -> str | None:
@@ -74,7 +81,7 @@ class RunData:
             return None
         if not jnp.issubdtype(dtype, jnp.floating):
             return f"are {dtype}, where uint8 or floats in [0, 1] have a white"
-        low, high = (self.train["x"].min(), self.train["x"].max()) if self.train else (0, 1)
+        low, high = bounds(self.train["x"]) if self.train else (0, 1)
         return None if low >= 0 and high <= 1 else f"are in [{low:g}, {high:g}] and not in [0, 1]"
 
 
@@ -86,13 +93,18 @@ def read(
 ) -> RunData:
     """The first half of `build.build`: the data, split and sized."""
     dataset = load_dataset(config.data.source, data_dir)
-    train, validation = split_off(dataset.train, config.data.validation)
-    train, batch_size = sized(train, config)
-    test = dataset.test
+    found = split_dataset(config.data, dataset)
+    kind = "numbers" if config.data.reconstruct else targets_of(dataset)
     if config.data.reconstruct:
-        train, test = with_own_targets(train), with_own_targets(test)
-        validation = validation and with_own_targets(validation)
+        found = _changed(found, lambda part: part | {"y": part["x"]})
+    if kind == "numbers":
+        found = _changed(found, _with_numbers)
+    train, validation, test = found.train, found.validation, found.test
+    batch_size = _batch_size(config, len(train["y"]))
+    if "weight" in train:  # of mean 1, so that a rate means what it does without
+        train["weight"] = (train["weight"] / train["weight"].mean()).astype(np.float32)
     mean, std = channel_statistics(train["x"])
+    _require_finite(found, mean, std, dataset)
     classes = () if config.data.reconstruct else dataset.classes
     signature = Signature(
         x_shape=train["x"].shape[1:],
@@ -104,12 +116,25 @@ def read(
         std=std,
         samples=len(train["y"]),
         class_counts=_class_counts(train, len(classes)),
+        targets=kind,
+        columns=dataset.columns,
+        fill=found.fill,
+        fingerprint=dataset.fingerprint,
     )
-    return RunData(signature, _drawn(config, batch_size), model, train, validation, test)
+    return RunData(
+        signature,
+        _drawn(config, batch_size),
+        model,
+        train,
+        validation,
+        test,
+        found.record,
+        dataset.notes,
+    )
 
 
 def _class_counts(train: Split, classes: int) -> tuple[float, ...]:
-    """The sums of the weights of each class; of labels how many samples have each."""
+    """The sums of the weights of each class; of labels those of the samples that have each."""
     labels, weight = train["y"], train.get("weight")
     if not classes:
         return ()
@@ -150,35 +175,56 @@ def load_dataset(source: Choice, data_dir: str | os.PathLike[str] | None) -> Dat
     return loader(**given, **source.arguments)
 
 
-def with_own_targets(split: Split) -> Split:
-    """The split with its own pixels, in [0, 1] and flat, as targets."""
-    images = split["x"]
-    unit = images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)
-    return split | {"y": unit.reshape(len(images), -1)}
+def split_dataset(config: DataConfig, dataset: Dataset) -> Splits:
+    """A data set in the parts that `[data]` asks for.
+
+    Raises:
+      ConfigError: where these do not fit it.
+    """
+    try:
+        return split(
+            dataset,
+            test=config.test,
+            validation=config.validation,
+            train_size=config.train_size,
+            seed=config.seed,
+        )
+    except ArgumentError as error:
+        faults = [(f"data.{name}", text) for name, text in error.faults.items()]
+        raise ConfigError("configuration", faults) from None
 
 
-def split_off(train: Split, share: float) -> tuple[Split, Split | None]:
-    """What remains of the training split, and a random share of it for validation."""
-    if share == 0:
-        return train, None
-    n = len(train["y"])
-    order = np.random.default_rng(SPLIT_SEED).permutation(n)
-    held = max(1, round(share * n))
-    if held >= n:
-        fault = f"{share} of {n} samples leaves none to train on; lower it"
-        raise ConfigError("configuration", [("data.validation", fault)])
-    take = lambda rows: {k: v[rows] for k, v in train.items()}  # noqa: E731
-    return take(order[held:]), take(order[:held])
+def _changed(found: Splits, change: Callable[[Split], Split]) -> Splits:
+    """Each part of a data set, changed."""
+    held_out = found.validation and change(found.validation)
+    return found._replace(train=change(found.train), validation=held_out, test=change(found.test))
 
 
-def sized(train: Split, config: Config) -> tuple[Split, int]:
-    """The training split limited to `train_size`, and the batch size as a number."""
-    n = len(train["y"])
-    size = config.data.train_size or n
-    if size > n:
-        fault = f"{size} is more than the {n} training samples that there are"
-        raise ConfigError("configuration", [("data.train_size", fault)])
-    return {k: v[:size] for k, v in train.items()}, _batch_size(config, size)
+def _with_numbers(split: Split) -> Split:
+    """The split with targets (N,) or (N, K) float32; of images the pixels, in [0, 1] and flat."""
+    y = split["y"]
+    if is_lazy(y):
+        size = y.nbytes / 2**30
+        fault = (
+            f"targets of {size:.1f} GiB, which stay on the disk, must fit in memory: set train_size"
+        )
+        raise ConfigError("configuration", [("data", fault)])
+    unit = y.astype(np.float32) / (255 if y.dtype == np.uint8 else 1)
+    return split | {"y": unit if y.ndim == 1 else unit.reshape(len(y), -1)}
+
+
+def _require_finite(found: Splits, mean: np.ndarray, std: np.ndarray, dataset: Dataset) -> None:
+    """Make sure that x is finite; of training its statistics, (C,), say so already."""
+    wrong = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(std)))
+    names = feature_names(dataset.columns)
+    remedy = "leave these samples out, or fill them"
+    if len(wrong):
+        column = repr(names[wrong[0]]) if names else f"{wrong[0]} of its last axis"
+        raise InputError(f"x holds NaN or infinite values, in column {column} for one: {remedy}")
+    for part in ("validation", "test"):
+        x = (getattr(found, part) or {}).get("x")
+        if x is not None and x.dtype != np.uint8 and not np.isfinite(bounds(x)).all():
+            raise InputError(f"x of the {part} split holds NaN or infinite values: {remedy}")
 
 
 def _drawn(config: Config, batch_size: int) -> Batches:

@@ -1,12 +1,13 @@
 """A value of a TOML file against an annotation."""
 
+import os
 import re
 import types
 import typing
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from jaxopt_lab.core.ranges import MOST_COUNT, Duration, Range, fault, marks
+from jaxopt_lab.core.ranges import MOST_COUNT, Duration, IsPath, Range, fault, marks
 from jaxopt_lab.core.types import Schedule
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(%|epochs?|steps?)")
@@ -74,6 +75,8 @@ def _conform(hint: Any, value: Any) -> tuple[Any, str | None]:
                 raise _Mismatch
             return value, None
         value, wrong = _conform(arguments[0], value)
+        if isinstance(value, str) and IsPath() in marks(hint):
+            value, wrong = _absolute(value)
         return value, wrong or fault(hint, value)
     if _is_union(hint):
         for member in arguments:
@@ -98,6 +101,13 @@ def _conform(hint: Any, value: Any) -> tuple[Any, str | None]:
     raise _Mismatch
 
 
+def _absolute(path: str) -> tuple[str, str | None]:
+    """A path of the working directory as an absolute one."""
+    if not path or "\0" in path:
+        return path, f"must be a path, got {path!r}"
+    return os.path.abspath(path), None
+
+
 def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
@@ -108,11 +118,13 @@ def _word(hint: Any) -> str | None:
         ranges = [str(m) for m in marks(hint) if isinstance(m, Range)]
         lengths = ['or a length, "5 epochs" or "10%"' for m in marks(hint) if m == Duration()]
         word = _WORDS[int] if lengths else _word(arguments[0])
+        if IsPath() in marks(hint):
+            return "a path"
         return word and " ".join([word, *ranges, *lengths])
     if _is_union(hint):
         return " or ".join(dict.fromkeys(filter(None, map(_word, arguments)))) or None
     if origin is Literal:
-        return " or ".join(f'"{word}"' for word in arguments)
+        return " or ".join(f'"{w}"' if isinstance(w, str) else str(w) for w in arguments)
     if origin is Sequence:
         return f"a list, each {_word(arguments[0])}"
     return _WORDS.get(hint)

@@ -21,6 +21,7 @@ from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.metrics import ROBUST
+from jaxopt_lab.core.rows import take_rows
 from jaxopt_lab.core.types import Split
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import categorical, expected_calibration_error
@@ -99,7 +100,7 @@ def _result(
 ) -> dict[str, Any]:
     """What a run scores, written to its folder where it can be."""
     source = read(run.config, data_dir=data_dir)
-    test = {k: v[:samples] for k, v in (source.test or {}).items()}
+    test = {k: take_rows(v, slice(samples)) for k, v in (source.test or {}).items()}
     run = with_own_statistics(run, assemble(run.config, source))
     terminal.say(f"{run.path}: {run.why}")
     with terminal.waiting(f"evaluating {run.path} ..."):
