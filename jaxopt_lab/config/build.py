@@ -17,11 +17,13 @@ from jaxopt_lab.config.optimizer import build_schedule
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.probe import build_probe
 from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.source import IMAGE_RANK, RunData, length_of, read
 from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
 from jaxopt_lab.core.declare import declared
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import InputError, told
 from jaxopt_lab.core.metrics import ROBUST, held_out
+from jaxopt_lab.core.own import own
 from jaxopt_lab.core.types import Loss, Model, Params, Schedule
 from jaxopt_lab.engine import (
     Experiment,
@@ -38,7 +40,7 @@ from jaxopt_lab.engine import (
 from jaxopt_lab.engine.devices import RUN
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import METRICS
-from jaxopt_lab.nn import lsuv, refuse_lone_values
+from jaxopt_lab.nn import as_model, lsuv, refuse_lone_values
 
 LSUV_IMAGES = 256
 
@@ -81,6 +83,8 @@ def assemble(
     kind = "numbers" if config.data.reconstruct else "classes"
     outputs = signature.y_shape[0] if config.data.reconstruct else len(signature.classes)
     loss = _loss_for(kind, config.loss)
+    if config.loss.name in own("loss"):
+        check_loss(config.loss.name, loss, outputs, signature)
     measures = {name: f for name, f in METRICS.items() if kind in declared(f).targets}
     watched = ["loss", *measures]
     held_out_names: list[str] = []
@@ -199,7 +203,7 @@ def build_penalty(chosen: Sequence[Choice]) -> Callable[[Params], jax.Array] | N
     return lambda params: jnp.stack([penalty(params) for penalty in penalties]).sum()
 
 
-def check_model(model: Model, shape: tuple[int, ...], outputs: int) -> None:
+def check_model(model: Model, name: str, shape: tuple[int, ...], outputs: int) -> None:
     """Hold a user's own model to the call convention, without running it.
 
     Raises:
@@ -217,12 +221,35 @@ def check_model(model: Model, shape: tuple[int, ...], outputs: int) -> None:
     try:
         found = jax.eval_shape(applied, jax.random.key(0), x)
     except Exception as error:  # whatever the user's own code raises
-        text = f"model: {type(model).__name__} failed on inputs {shape}: {error!r}; it needs"
+        text = f"model: {name} failed on inputs {shape}: {told(error)}; it needs"
         raise InputError(f"{text} {wanted}") from error
     if getattr(found, "shape", None) != (shape[0], outputs):
         raise InputError(
-            f"model: {type(model).__name__} gives {found}, expected outputs of shape "
+            f"model: {name} gives {found}, expected outputs of shape "
             f"{(shape[0], outputs)}, as the data needs {outputs} a sample"
+        )
+
+
+def check_loss(name: str, loss: Loss, outputs: int, signature: Signature) -> None:
+    """Hold a user's own loss to what it must give, without running it.
+
+    Raises:
+      InputError: where it fails on the shapes of the data, or gives no value a sample.
+    """
+    rows = outputs + 1  # so that no axis of outputs is taken for that of samples
+    z = jax.ShapeDtypeStruct((rows, outputs), jnp.float32)
+    labels = jax.ShapeDtypeStruct((rows, *signature.y_shape), jnp.dtype(signature.y_dtype))
+    try:
+        found = jax.eval_shape(loss, z, labels)
+    except Exception as error:  # whatever the user's own code raises
+        text = f"loss: {name} failed on outputs {z.shape} and labels {labels.shape}: {told(error)}"
+        raise InputError(text) from error
+    shape, dtype = getattr(found, "shape", None), getattr(found, "dtype", None)
+    if shape != (rows,) or not jnp.issubdtype(dtype, jnp.floating):
+        came = "one number" if shape == () else f"{dtype} {shape}" if dtype else repr(found)
+        raise InputError(
+            f"loss: {name} must give one floating number a sample, ({rows},) for outputs "
+            f"{z.shape}, got {came}: leave the mean over the batch to the program"
         )
 
 
@@ -259,13 +286,15 @@ def _loss_for(kind: str, chosen: Choice) -> Loss:
 
 def _model_for(config: Config, source: RunData, outputs: int) -> Model:
     """The model that was given, or that of the file, held to the data's shapes."""
-    shape, model = source.signature.x_shape, source.model
-    own = model is None
-    if model is None:
-        function = FAMILIES["model"].functions[config.model.name]
-        model = function(outputs=outputs, **config.model.arguments)
-    if not own or len(shape) != IMAGE_RANK:
-        check_model(model, (source.batch_size, *shape), outputs)
+    shape, chosen = source.signature.x_shape, config.model
+    if source.model is not None:
+        model, name, house = as_model(source.model), type(source.model).__name__, False
+    else:
+        model = FAMILIES["model"].make(chosen.name, {"outputs": outputs, **chosen.arguments})
+        house = chosen.name in FAMILIES["model"].table
+        name = type(model).__name__ if house else chosen.name
+    if not house or len(shape) != IMAGE_RANK:
+        check_model(model, name, (source.batch_size, *shape), outputs)
     return model
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import inspect
 import os
 
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.values import in_steps
 from jaxopt_lab.core.ranges import MOST_COUNT
+from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import Model, Split
 from jaxopt_lab.data import Dataset
 from jaxopt_lab.engine import channel_statistics
@@ -129,9 +129,9 @@ def length_of(config: Config, source: RunData) -> Length:
 
 def load_dataset(source: Choice, data_dir: str | os.PathLike[str] | None) -> Dataset:
     """Read the data set of a file, from `data_dir` where it lies in one."""
-    loader = FAMILIES["data"].functions[source.name]
-    given = {"data_dir": data_dir} if "data_dir" in inspect.signature(loader).parameters else {}
-    return loader(**given, **source.arguments)
+    taken = signature_of(FAMILIES["data"].functions[source.name]).parameters
+    given = {"data_dir": data_dir} if "data_dir" in taken else {}
+    return FAMILIES["data"].make(source.name, given | dict(source.arguments))
 
 
 def with_own_targets(split: Split) -> Split:

@@ -6,10 +6,10 @@ import itertools
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
-from jaxopt_lab.config.dump import config_hash, to_toml
+from jaxopt_lab.config.dump import config_hash, to_tables, to_toml
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature, require_format
@@ -17,6 +17,7 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.json_lines import finite
+from jaxopt_lab.run.records.own_code import require_own_code, write_own_code
 
 C = TypeVar("C")
 
@@ -41,6 +42,7 @@ class Folder(abc.ABC, Generic[C]):
         self.path = pathlib.Path(path)
         self.config = self.path / self.config_name
         self.signature = self.path / "signature.json"
+        self.own_code = self.path / "own.json"
         self.plots = self.path / "plots"
         self.report = self.path / "report.html"
 
@@ -134,8 +136,9 @@ class Folder(abc.ABC, Generic[C]):
             )
         return require_format(read_json(self.signature), str(self.signature))
 
-    def _begin(self, text: str) -> None:
+    def _begin(self, text: str, configs: Iterable[Mapping[str, Any]]) -> None:
         self.plots.mkdir(parents=True, exist_ok=True)
+        write_own_code(self.own_code, configs)
         # Last, because it says that the folder is taken.
         write_atomically(self.config, text.encode())
 
@@ -160,7 +163,7 @@ class RunFolder(Folder[Config]):
         for place in (self.checkpoints, self.kept):
             place.mkdir(parents=True, exist_ok=True)
         write_json(self.signature, signature.to_json())
-        self._begin(to_toml(config))
+        self._begin(to_toml(config), [to_tables(config)])
 
     def own_config(self) -> Config:
         self.require_there(" to resume")
@@ -168,6 +171,15 @@ class RunFolder(Folder[Config]):
         for place in (self.checkpoints, self.kept):
             place.mkdir(parents=True, exist_ok=True)
         self.plots.mkdir(exist_ok=True)
+        return self.read_config()
+
+    def read_config(self) -> Config:
+        """The configuration that the run was trained by; nothing in the folder is touched.
+
+        Raises:
+          InputError: where it names what is not here.
+        """
+        require_own_code(self.own_code)
         return load_config(self.config)
 
     def same(self, config: Config, own: Config) -> bool:

@@ -11,7 +11,6 @@ import numpy as np
 
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.groups import group_runs
-from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.source import RunData, read
 from jaxopt_lab.core.errors import InputError
@@ -108,7 +107,7 @@ def find_subject(
     if member is not None:
         raise InputError(f"{folder.path} is a run and no sweep: leave out --member {member}")
     folder.require_there()
-    config = load_config(folder.config)
+    config = folder.read_config()
     source = read(config, data_dir=data_dir, model=model)
     folder.require_data(source.signature)
     stopped_by = folder.own_summary().get("stopped_by", "")
