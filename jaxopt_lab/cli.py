@@ -91,8 +91,7 @@ def _own_names(options: argparse.Namespace, extend: Mapping[str, Any] | None) ->
             if extend is not None:
                 stack.enter_context(extended(extend))
             if options.module is not None:
-                own = stack.enter_context(own_module(options.module))
-                stack.enter_context(extended(own, options.module))
+                stack.enter_context(own_module(options.module))
         yield
 
 
