@@ -155,6 +155,9 @@ DATASETS = {
     "cifar100": {},
     "diabetes": {},
     "breast_cancer": {},
+    "image_folder": {"path": "images", "size": [8, 8], "resize": "pad"},
+    "npz": {"path": "data.npz"},
+    "npy": {"x": "x.npy", "y": "y.npy"},
 }
 SOLVERS = {  # beside X and y
     "ols": {},

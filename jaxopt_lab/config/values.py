@@ -129,7 +129,7 @@ def _word(hint: Any) -> str | None:
     if _is_union(hint):
         return " or ".join(dict.fromkeys(filter(None, map(_word, arguments)))) or None
     if origin is Literal:
-        return " or ".join(f'"{word}"' for word in arguments)
+        return " or ".join(f'"{w}"' if isinstance(w, str) else str(w) for w in arguments)
     if _is_list(hint):
         each = _word(_item(hint))
         return f"a list, each {each}" if each else "a list" if _item(hint) is Any else None

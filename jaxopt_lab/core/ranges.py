@@ -68,6 +68,16 @@ class OneOf:
     words: Callable[[], Collection[str]]
 
 
+@dataclass(frozen=True)
+class IsPath:
+    """Marks a `str` that is the path of a file or a folder.
+
+    In a configuration it is relative to the file that says it, and on a command line to the
+    working directory; what was read holds it absolute.
+    """
+
+
+FilePath = Annotated[str, IsPath()]
 # A rate may pass through 0 on a schedule; as one number it must move.
 LearningRate = Annotated[ScalarOrSchedule, Range(0, math.inf, low_open=True, high_open=True)]
 Momentum = Annotated[ScalarOrSchedule, Range(0, 1, high_open=True)]
@@ -124,7 +134,7 @@ def _one_by_one(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def marks(hint: Any) -> tuple[Any, ...]:
-    """What `Annotated` adds to a type: ranges and durations."""
+    """What `Annotated` adds to a type: ranges, durations, paths."""
     return typing.get_args(hint)[1:] if typing.get_origin(hint) is Annotated else ()
 
 
@@ -133,6 +143,13 @@ def words_of(hint: Any) -> tuple[Any, ...]:
     if typing.get_origin(hint) is Literal:
         return typing.get_args(hint)
     return tuple(word for m in marks(hint) if isinstance(m, OneOf) for word in m.words())
+
+
+def is_path(hint: Any) -> bool:
+    """Whether an annotation, or a member of it, is marked as a path."""
+    if any(isinstance(mark, IsPath) for mark in marks(hint)):
+        return True
+    return any(is_path(member) for member in typing.get_args(hint))
 
 
 def fault(hint: Any, value: Any) -> str | None:

@@ -16,7 +16,8 @@ Batch = dict[str, jax.Array]
 """`{"x": (B, ...), "y": (B,) | (B, K) | (B, ...)}`, and optionally `"weight": (B,)`."""
 
 Split = dict[str, np.ndarray]
-"""A whole split on the host: the arrays of a batch with a leading axis of N."""
+"""A whole split on the host: the arrays of a batch with a leading axis of N. Where they are mapped
+from a file they are `np.memmap` or `core.rows.Rows`, which are read as they are indexed."""
 
 Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
 """`step -> scalar`, float32 (float64 under x64), for every step >= 0."""

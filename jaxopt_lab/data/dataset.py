@@ -1,19 +1,60 @@
 """What every loader returns."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+Targets = Literal["classes", "labels", "numbers"]
+"""What y is: a class a sample, 0/1 for each of K labels, or numbers."""
+
+Fill = Literal["mean", "median"] | float
+"""What stands in the place of a missing number: a statistic of the training rows, or a number."""
+
 
 class Dataset(NamedTuple):
-    """A data set in memory, split as it was published.
+    """A data set on the host: its training split, and its test split where it has one.
 
     Attributes:
-      train: `{"x": (N, H, W, C) uint8 in 0..255, "y": (N,) int32}`, C-contiguous.
-      test: the same for the test split; its N differs, H, W and C do not.
-      classes: the name of each label: `classes[label]`.
+      train: `{"x": (N, ...), "y": (N,) or (N, K)}`, C-contiguous: x uint8 in 0..255, or floats; y
+        int32 of classes, int32 0/1 of labels, float32 of numbers. Optionally `"weight"`, (N,)
+        float32, and `"group"`, (N,) whole numbers or text: rows that belong together, which no
+        split parts. A large array may be mapped from its file.
+      test: the same for the test split, without groups; its N differs, the shape of a sample does
+        not. None where there is none: one is drawn.
+      classes: the name of each class, `classes[y]`, or of each label; empty for numbers.
+      targets: what y is; None for what `targets_of` finds.
+      columns: of a table, how its columns became x; see `encoding.Column`.
+      fill: how NaN in x is filled, by statistics of what is trained on; None where there is none.
+      train_names, test_names: a name a sample, such as its relative path; empty where samples are
+        numbered only.
+      ordered: whether the rows come in an order of their own, class by class for one; they are then
+        shuffled.
+      fingerprint: SHA-256, in hex, of what was read, wherever it lay; empty for published sets.
+      notes: lines to tell the user.
     """
 
     train: dict[str, np.ndarray]
-    test: dict[str, np.ndarray]
-    classes: tuple[str, ...]
+    test: Any = None
+    classes: tuple[str, ...] = ()
+    targets: Targets | None = None
+    columns: tuple[Mapping[str, Any], ...] = ()
+    fill: Fill | None = None
+    train_names: tuple[str, ...] = ()
+    test_names: tuple[str, ...] = ()
+    ordered: bool = False
+    fingerprint: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def targets_of(dataset: Dataset) -> Targets:
+    """What the targets of a data set are, by what it says or else by its y.
+
+    Floats are numbers; whole numbers are labels in columns, (N, K), and classes alone, (N,).
+    """
+    if dataset.targets is not None:
+        return dataset.targets
+    y = dataset.train["y"]
+    if np.issubdtype(y.dtype, np.floating):
+        return "numbers"
+    return "classes" if y.ndim == 1 else "labels"

@@ -69,7 +69,8 @@ class Task(NamedTuple):
 
 
 def images_of(name: str) -> tuple[jax.Array, jax.Array]:
-    train = data.DATASETS[name]().train
+    load: Any = data.DATASETS[name]
+    train = load().train
     images = np.asarray(train["x"], np.float32)
     images = images / max(1.0, float(images.max()))
     return jnp.asarray(images), jnp.asarray(train["y"])

@@ -1,0 +1,260 @@
+"""Image files in a folder a class."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from jaxopt_lab.core.errors import ArgumentError, InputError
+from jaxopt_lab.core.ranges import Count, FilePath, checked
+from jaxopt_lab.core.registry import nearest
+from jaxopt_lab.data.arrays import brief_list
+from jaxopt_lab.data.class_folders import read_tree
+from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.fingerprint import fingerprint_of
+from jaxopt_lab.data.images import Form, Resize, Unreadable, is_gray, pillow, pixels_of
+from jaxopt_lab.data.memory import require_memory
+
+_MEMORY_SHARE = 0.75
+_LISTED = 10
+
+
+@checked
+def image_folder(
+    path: FilePath,
+    *,
+    size: Count | Sequence[Count] | None = None,
+    channels: Literal[1, 3, 4] | None = None,
+    resize: Resize = "crop",
+    unreadable: Literal["refuse", "skip"] = "refuse",
+    group: str | None = None,
+) -> Dataset:
+    """Image files, a folder a class: path/CLASS/..., or path/train/CLASS and path/test/CLASS.
+
+    Files are PNG, JPEG, WebP and what else Pillow reads; of an animation the first image. `test`
+    may be missing, and a part of the images is then drawn for it; `val` stands in for it.
+
+    Classes are numbered in natural order of their names, class_2 before class_10, and those of the
+    test split go by name: one that is missing there moves no number. Names that begin with a dot
+    are passed over, and so are empty folders. Every image ends up in memory, as bytes.
+
+    Args:
+      path: of the folder.
+      size: pixels, [height, width] or one number for both; None where all images have one size.
+      channels: 1 gray, 3 color, 4 with alpha; None for 1 where all are gray and else for 3.
+        Transparent pixels are laid on white where alpha is not kept.
+      resize: "crop" scales an image to cover `size` and cuts both ends, "stretch" changes its
+        proportions, "pad" fits all of it in and fills with black; each by a bilinear filter.
+      unreadable: "refuse" to go on with files that are no images or are damaged, or "skip" and
+        list them.
+      group: a regular expression that is searched for in each path below `path`; images in which it
+        (its first group, where it has one) finds the same text are kept in one split, such as
+        those of a patient, "patient_\\d+".
+
+    Returns:
+      A `Dataset` of (N, H, W, C) uint8 images and (N,) int32 labels.
+
+    Raises:
+      InputError: no such folder, no images, one class only, a test class that training has not,
+        images of several sizes without `size`, files that cannot be read, or more than 3/4 of the
+        memory.
+
+    Reference:
+      The layout is that of `torchvision.datasets.ImageFolder` and of
+      `keras.utils.image_dataset_from_directory`.
+    """
+    root = Path(path)
+    wanted = _size(size)
+    if channels not in (None, 1, 3, 4):
+        raise ArgumentError("image_folder", {"channels": f"must be 1, 3 or 4, got {channels!r}"})
+    with pillow():
+        tree = read_tree(root)
+        classes = tuple(tree.train)
+        splits = {"train": tree.train} | ({"test": tree.test} if tree.test is not None else {})
+        _require_classes(root, classes, tree.test)
+        labels = {name: i for i, name in enumerate(classes)}
+        files = {
+            split: [(labels[name], file) for name, of_class in found.items() for file in of_class]
+            for split, found in splits.items()
+        }
+        names = [file for found in files.values() for _, file in found]
+        gray, faults = _headers(root, names)
+        form = Form(wanted, channels or (1 if gray else 3), resize)
+        _refuse(faults, unreadable)
+        good = [name for name in names if name not in faults]
+        images, late = _decoded(root, good, form)
+        _refuse(late, unreadable)
+        faults |= late
+    kept = {name: i for i, name in enumerate(name for name in good if name not in late)}
+    rows = {split: [(k, f) for k, f in found if f in kept] for split, found in files.items()}
+    arrays = {}
+    start = 0
+    for split, found in rows.items():
+        y = np.array([label for label, _ in found], np.int32)
+        arrays[split] = {"x": images[start : start + len(y)], "y": y}
+        start += len(y)
+    if group is not None:
+        arrays["train"]["group"] = _groups(group, [file for _, file in rows["train"]])
+    counts = np.bincount(arrays["train"]["y"], minlength=len(classes))
+    _require_images(root, dict(zip(classes, counts.tolist(), strict=True)), rows)
+    notes = [*tree.notes, _class_counts(classes, counts)]
+    if faults:
+        notes.append(f"skipped {len(faults):,} files that cannot be read: {_listed(faults)}")
+    return Dataset(
+        arrays["train"],
+        arrays.get("test"),
+        classes,
+        "classes",
+        train_names=tuple(file for _, file in rows["train"]),
+        test_names=tuple(file for _, file in rows.get("test", ())),
+        ordered=True,
+        fingerprint=fingerprint_of((name, root / name) for name in kept),
+        notes=tuple(notes),
+    )
+
+
+def _size(size: Any) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    if isinstance(size, int):
+        return size, size
+    if len(size) != 2:
+        text = f"must be [height, width] or one number, got {list(size)}"
+        raise ArgumentError("image_folder", {"size": text})
+    return int(size[0]), int(size[1])
+
+
+def _require_classes(
+    root: Path, classes: Sequence[str], test: Mapping[str, Sequence[str]] | None
+) -> None:
+    if len(classes) < 2:
+        raise InputError(
+            f"image_folder: {root} has one class only, {classes[0]!r}: nothing to tell apart"
+        )
+    if unknown := [name for name in test or () if name not in classes]:
+        raise InputError(
+            f"image_folder: {root}: the test split has the class {unknown[0]!r}, which is none of "
+            f"training{nearest(unknown[0], classes)}; there: {brief_list(classes)}"
+        )
+
+
+def _require_images(root: Path, counts: Mapping[str, int], rows: Mapping[str, Sequence]) -> None:
+    if gone := [name for name, count in counts.items() if not count]:
+        raise InputError(
+            f"image_folder: {root}: no image of the class {gone[0]!r} can be read: take the folder "
+            "away, or mend its files"
+        )
+    if "test" in rows and not rows["test"]:
+        raise InputError(f"image_folder: {root}: no image of the test split can be read")
+
+
+def _in_pool(work: Callable[[int], Any], count: int) -> list[Any]:
+    """What a function gives for each number; its first error is raised here."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(work, range(count)))
+
+
+def _headers(root: Path, names: Sequence[str]) -> tuple[bool, dict[str, str]]:
+    """Whether all images are gray, and why some files are none."""
+
+    def look(i: int) -> bool | str:
+        path = root / names[i]
+        if not path.is_file():
+            return "a link to nothing" if path.is_symlink() else "no regular file"
+        try:
+            return is_gray(path)
+        except Unreadable as error:
+            return str(error)
+
+    found = dict(zip(names, _in_pool(look, len(names)), strict=True))
+    faults = {name: text for name, text in found.items() if isinstance(text, str)}
+    return all(gray is True for name, gray in found.items() if name not in faults), faults
+
+
+def _decoded(root: Path, names: Sequence[str], form: Form) -> tuple[np.ndarray, dict[str, str]]:
+    """The images that can be decoded, (n, H, W, C) uint8, and why the others cannot."""
+    faults: dict[str, str] = {}
+    first = None
+    for name in names:  # the first that can be read says the size
+        try:
+            first = pixels_of(root / name, form)
+            break
+        except Unreadable as error:
+            faults[name] = str(error)
+    if first is None:
+        return np.zeros((0, 0, 0, form.channels), np.uint8), faults
+    began = names[len(faults)]
+    shape = (len(names), *first.shape)
+    what = f"image_folder: {len(names):,} images of {_by(first.shape)}"
+    require_memory(what, int(np.prod(shape)), _MEMORY_SHARE, "give a smaller size")
+    images = np.empty(shape, np.uint8)
+
+    def decode(i: int) -> str | tuple[int, ...] | None:
+        try:
+            pixels = pixels_of(root / names[i], form)
+        except Unreadable as error:
+            return str(error)
+        if pixels.shape != first.shape:
+            return pixels.shape
+        images[i] = pixels
+        return None
+
+    good = []
+    for i, found in enumerate(_in_pool(decode, len(names))):
+        if isinstance(found, tuple):
+            raise InputError(
+                f"image_folder: images of several sizes: {began} is {_by(first.shape)}, {names[i]} "
+                f"is {_by(found)} (height x width); give a size, size = [{first.shape[0]}, "
+                f"{first.shape[1]}] for one, and how to reach it (resize)"
+            )
+        if found is None:
+            if len(good) < i:  # in place: there may be no room for a second copy
+                images[len(good)] = images[i]
+            good.append(i)
+        else:
+            faults[names[i]] = found
+    return images[: len(good)], faults
+
+
+def _by(shape: Sequence[int]) -> str:
+    return f"{shape[0]} x {shape[1]}"
+
+
+def _refuse(faults: Mapping[str, str], unreadable: str) -> None:
+    if faults and unreadable == "refuse":
+        raise InputError(
+            f"image_folder: {len(faults):,} files cannot be read: {_listed(faults)}; mend them or "
+            'take them away, or leave them out by unreadable = "skip"'
+        )
+
+
+def _listed(faults: Mapping[str, str]) -> str:
+    return brief_list([f"{name} ({text})" for name, text in faults.items()], _LISTED)
+
+
+def _groups(pattern: str, files: Sequence[str]) -> np.ndarray:
+    try:
+        searched = re.compile(pattern)
+    except re.error as error:
+        text = f"is no regular expression: {error}, got {pattern!r}"
+        raise ArgumentError("image_folder", {"group": text}) from None
+    found = [searched.search(file) for file in files]
+    for file, match in zip(files, found, strict=True):
+        if match is None:
+            raise InputError(f"image_folder: group = {pattern!r} finds nothing in {file}")
+    return np.array([match[1 if searched.groups else 0] or "" for match in found if match])
+
+
+def _class_counts(classes: Sequence[str], counts: np.ndarray) -> str:
+    if len(classes) <= _LISTED:
+        listed = ", ".join(f"{name} {count:,}" for name, count in zip(classes, counts, strict=True))
+        return f"classes: {listed}"
+    few, many = int(counts.argmin()), int(counts.argmax())
+    return (
+        f"{len(classes):,} classes of {counts[few]:,} ({classes[few]}) to {counts[many]:,} "
+        f"({classes[many]}) images"
+    )
