@@ -46,13 +46,18 @@ LSUV_IMAGES = 256
 
 
 def build(
-    config: Config, *, data_dir: str | os.PathLike[str] | None = None, model: Model | None = None
+    config: Config,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    model: Model | None = None,
+    data: Any = None,
 ) -> Experiment:
     """Read the data and make every object that a configuration names.
 
     Args:
       config: from `load_config`.
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      data: used in place of what the configuration names; all that `data.as_dataset` takes.
       model: used in place of the configuration's; with `init` and `apply` as Linen modules have.
 
     Returns:
@@ -61,7 +66,7 @@ def build(
     Raises:
       InputError: where the data is missing, or settings do not fit it or each other.
     """
-    return assemble(config, read(config, data_dir=data_dir, model=model))
+    return assemble(config, read(config, data_dir=data_dir, model=model, data=data))
 
 
 def assemble(

@@ -16,6 +16,7 @@ from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import Model
+from jaxopt_lab.data import Dataset, as_dataset
 from jaxopt_lab.nn import as_model
 
 Function = Callable[..., Any]
@@ -27,6 +28,11 @@ def build_model(function: Function, arguments: Arguments) -> Model:
     make = functools.partial(function, **arguments)
     drawn = {"rngs", "key"} & signature_of(function).parameters.keys()
     return as_model(make if drawn else make())
+
+
+def build_dataset(function: Function, arguments: Arguments) -> Dataset:
+    """A `Dataset`, where the function gives all that `as_dataset` takes."""
+    return as_dataset(function(**arguments))
 
 
 def build_transformation(function: Function, arguments: Arguments) -> Any:

@@ -34,10 +34,11 @@ def extended(
       extension: for each table a list of functions, or `{name: function}`; a class or a
         `functools.partial` is as good. "model": called with `outputs=`, and `rngs=` or `key=`
         where it takes that; "loss": `(outputs, labels, ...) -> (B,)`; "penalty":
-        `(params, ...) -> scalar`; of the others a function of the file's arguments that gives a
-        `GradientTransformation` ("optimizer", "control"), `step -> scalar` ("schedule"),
-        `(key, image) -> image` ("augment"), `(key, batch, loss_fn) -> batch` ("adversary"), or
-        `init(key, shape, dtype)` ("initializer"). `jaxopt_lab.declare` says more of one.
+        `(params, ...) -> scalar`; of the others a function of the file's arguments. It gives what
+        `data.as_dataset` takes ("data"), a `GradientTransformation` ("optimizer", "control"),
+        `step -> scalar` ("schedule"), `(key, image) -> image` ("augment"),
+        `(key, batch, loss_fn) -> batch` ("adversary"), `init(key, shape, dtype)`
+        ("initializer"). `jaxopt_lab.declare` says more of one.
       module: path of the file that they came by, for the records of runs; None for none.
 
     Returns:

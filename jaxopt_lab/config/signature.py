@@ -1,7 +1,7 @@
 """What a run has to know of its data to go on, or to predict, without it."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,8 @@ import numpy as np
 import jaxopt_lab
 from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.errors import InputError
+
+Origin = Literal["config", "python"]
 
 FORMAT = 2
 """Of a run folder; a folder of another one is refused."""
@@ -45,6 +47,7 @@ class Signature(NamedTuple):
       classes: names of the classes; empty where the targets are numbers.
       mean, std: of the training split's channels, (C,) float32, of x in [0, 1] where it is bytes.
       samples: how many the run trains on.
+      origin: "config" where the configuration names it, "python" where it was given from there.
     """
 
     x_shape: tuple[int, ...]
@@ -55,6 +58,7 @@ class Signature(NamedTuple):
     mean: np.ndarray
     std: np.ndarray
     samples: int
+    origin: Origin = "config"
 
     def inputs(self, x: jax.typing.ArrayLike) -> jax.Array:
         """Raw samples (B, ...) in the dtype that normalization expects.
@@ -99,6 +103,7 @@ class Signature(NamedTuple):
             # A float32 as the double that it is, which reads back to the bit.
             "normalization": {"mean": self.mean.tolist(), "std": self.std.tolist()},
             "samples": self.samples,
+            "origin": self.origin,
         }
 
     @classmethod
@@ -119,6 +124,7 @@ class Signature(NamedTuple):
                 mean=np.asarray(values["normalization"]["mean"], np.float32),
                 std=np.asarray(values["normalization"]["std"], np.float32),
                 samples=int(values["samples"]),
+                origin=values.get("origin", "config"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{source}: damaged, {error!r}: restore it from a copy") from None

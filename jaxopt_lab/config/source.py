@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +17,7 @@ from jaxopt_lab.config.values import in_steps
 from jaxopt_lab.core.ranges import MOST_COUNT
 from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import Model, Split
-from jaxopt_lab.data import Dataset
+from jaxopt_lab.data import Dataset, as_dataset
 from jaxopt_lab.engine import channel_statistics
 
 # The held-out samples are a property of the data set, the same for every seed of a run.
@@ -78,9 +79,13 @@ def read(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     model: Model | None = None,
+    data: Any = None,
 ) -> RunData:
-    """The first half of `build.build`: the data, split and sized."""
-    dataset = load_dataset(config.data.source, data_dir)
+    """The first half of `build.build`: the data, split and sized.
+
+    Where `data` is given it takes the place of what the configuration names; see `as_dataset`.
+    """
+    dataset = load_dataset(config.data.source, data_dir) if data is None else as_dataset(data)
     if not dataset.classes and not config.data.reconstruct:
         text = "has no classes to train a network on; solve it with: jaxopt-lab linear CONFIG"
         raise ConfigError("configuration", [("data.name", f"{config.data.source.name} {text}")])
@@ -100,6 +105,7 @@ def read(
         mean=mean,
         std=std,
         samples=len(train["y"]),
+        origin="config" if data is None else "python",
     )
     return RunData(signature, batch_size, model, train, validation, test)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jaxopt_lab.augment import ATTACKS, AUGMENTATIONS, MIXERS
-from jaxopt_lab.config.kinds import build_model, build_op, build_transformation
+from jaxopt_lab.config.kinds import build_dataset, build_model, build_op, build_transformation
 from jaxopt_lab.config.schema import Choice
 from jaxopt_lab.config.values import takes_toml
 from jaxopt_lab.control import CONTROLS
@@ -122,7 +122,7 @@ class Argument:
 
 
 _FAMILIES = {
-    "data": Family(DATASETS, given=frozenset({"data_dir"})),
+    "data": Family(DATASETS, given=frozenset({"data_dir"}), build=build_dataset),
     # `parent` is a field of every Linen class.
     "model": Family(
         MODELS, given=frozenset({"outputs", "rngs", "key", "parent"}), build=build_model

@@ -136,6 +136,23 @@ class Folder(abc.ABC, Generic[C]):
             )
         return require_format(read_json(self.signature), str(self.signature))
 
+    def require_given(self, given: bool) -> None:
+        """Make sure that data is given from Python where it was before, and only there.
+
+        Raises:
+          InputError: naming what is missing, or too much.
+        """
+        was = self.own_version().get("origin", "config") == "python"
+        if was and not given:
+            raise InputError(
+                f"{self.path} was made with data given from Python, which it does not hold: give "
+                "it again, data=..."
+            )
+        if given and not was:
+            raise InputError(
+                f"{self.path} was made with the data that {self.config} names: leave out data=..."
+            )
+
     def _begin(self, text: str, configs: Iterable[Mapping[str, Any]]) -> None:
         self.plots.mkdir(parents=True, exist_ok=True)
         write_own_code(self.own_code, configs)

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from jaxopt_lab.config.dump import tables_to_toml, to_tables
-from jaxopt_lab.config.signature import written_by
+from jaxopt_lab.config.signature import Origin, written_by
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
@@ -51,10 +51,10 @@ class SweepFolder(Folder[Sweep]):
         self.progress = self.path / "progress"
         self.table = self.path / "sweep.csv"
 
-    def begin(self, config: Sweep) -> None:
+    def begin(self, config: Sweep, origin: Origin) -> None:
         """Make the folder of a new sweep."""
         self.waves.mkdir(parents=True, exist_ok=True)
-        write_json(self.signature, written_by())
+        write_json(self.signature, written_by() | {"origin": origin})
         runs = (to_tables(run.config) for run in config.runs)
         self._begin(tables_to_toml(config.tables), runs)
 
