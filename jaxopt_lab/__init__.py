@@ -8,8 +8,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxopt_lab.cli import main
     from jaxopt_lab.config.load import load_config
+    from jaxopt_lab.config.own import extended
     from jaxopt_lab.config.sweep import load_sweep
+    from jaxopt_lab.core.declare import declare
     from jaxopt_lab.engine import init_sharded
     from jaxopt_lab.run.commands.backup import backup, restore
     from jaxopt_lab.run.commands.diagnose import diagnose
@@ -25,11 +28,14 @@ __all__ = [
     "Run",
     "SweepResult",
     "backup",
+    "declare",
     "diagnose",
+    "extended",
     "init_sharded",
     "load_config",
     "load_run",
     "load_sweep",
+    "main",
     "restore",
     "sweep",
     "train",
@@ -37,7 +43,10 @@ __all__ = [
 
 # Found when first asked for: `import jaxopt_lab` does no work and needs no extra.
 _HOMES = {
+    "declare": "jaxopt_lab.core.declare",
+    "extended": "jaxopt_lab.config.own",
     "load_config": "jaxopt_lab.config.load",
+    "main": "jaxopt_lab.cli",
     "train": "jaxopt_lab.run.commands.train",
     "Result": "jaxopt_lab.run.records.result",
     "load_run": "jaxopt_lab.run.records.run",

@@ -5,14 +5,34 @@ import contextlib
 import io
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxopt_lab.run.process.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+def main(arguments: Sequence[str] | None = None, extend: Mapping[str, Any] | None = None) -> int:
+    """Run one command of the command line.
+
+    At the end of a script `jaxopt_lab.main(extend={"model": [my_net]})` is the whole command line
+    with names of one's own: `python my_script.py train my_net.toml`.
+
+    Args:
+      arguments: of the command; None for those of this process, which ends with the exit code
+        where that is not 0.
+      extend: names of one's own, as of `jaxopt_lab.extended`.
+
+    Returns:
+      The exit code.
+    """
+    code = _main(arguments, extend)
+    if code and arguments is None:
+        sys.exit(code)
+    return code
+
+
+def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> int:
     options = _parsed(arguments)
     for stream in (sys.stdout, sys.stderr):
         # What a terminal cannot show must not end a run that has done its work.
@@ -22,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from jaxopt_lab.core.errors import InputError
 
     try:
-        return options.command(options)
+        with _own_names(options, extend):
+            return options.command(options)
     except InputError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT
@@ -43,6 +64,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = ": what was saved before is kept" if options.command in (_train, _sweep) else ""
         print(f"{error.strerror or error}{where}{kept}", file=sys.stderr)
         return FAILED
+
+
+@contextlib.contextmanager
+def _own_names(options: argparse.Namespace, extend: Mapping[str, Any] | None) -> Iterator[None]:
+    """While it is entered, names of one's own stand beside those of the house."""
+    from jaxopt_lab.core.errors import OwnCodeWarning
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("always", OwnCodeWarning)
+        show, said = warnings.showwarning, set[str]()
+
+        def as_a_line(message, category, *where, **how):
+            if not issubclass(category, OwnCodeWarning):
+                show(message, category, *where, **how)
+            elif str(message) not in said:
+                print(message, file=sys.stderr)
+                said.add(str(message))
+
+        warnings.showwarning = as_a_line
+        if extend is not None or options.module is not None:
+            from jaxopt_lab.config.own import extended
+            from jaxopt_lab.run.process.own_module import own_module
+
+            if extend is not None:
+                stack.enter_context(extended(extend))
+            if options.module is not None:
+                stack.enter_context(own_module(options.module))
+        yield
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -202,6 +252,12 @@ def _parser() -> argparse.ArgumentParser:
     names = commands.add_parser("list", help="the names that a configuration may use")
     names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
     names.set_defaults(command=_list)
+    for command in commands.choices.values():
+        command.add_argument(
+            "--module",
+            metavar="FILE",
+            help="a Python file whose EXTEND, such as {'model': [my_net]}, gives further names",
+        )
     return parser
 
 

@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.augment.mixing import shares, soft
+from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Positive, Probability, checked
 from jaxopt_lab.core.types import Batch
 
 
+@declare(mixes=True)
 @checked
 def cutmix(
     alpha: Positive = 1.0, *, per_sample: bool = False, probability: Probability = 1.0

@@ -10,7 +10,7 @@ from jaxopt_lab.core.ranges import Positive, checked
 from jaxopt_lab.core.types import Batch
 
 
-@declare(any_shape=True)
+@declare(any_shape=True, mixes=True)
 @checked
 def mixup(
     alpha: Positive = 1.0, *, per_sample: bool = False

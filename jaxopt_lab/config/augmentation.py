@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_lab.augment import MIXERS, Op, batched, compose, views
+from jaxopt_lab.augment import Op, batched, compose, views
 from jaxopt_lab.augment.pixels import unit
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
@@ -39,7 +39,7 @@ def build_augment(config: Config, outputs: int, mean: np.ndarray) -> BatchFuncti
         return None
     stages: list[_Stage] = []
     rest = chosen[:-1] if config.consistency else chosen
-    for mixes, group in itertools.groupby(rest, lambda c: c.name in MIXERS):
+    for mixes, group in itertools.groupby(rest, _mixes):
         group = list(group)
         ops = [_construct(c, mean) for c in group]
         if mixes:
@@ -48,7 +48,7 @@ def build_augment(config: Config, outputs: int, mean: np.ndarray) -> BatchFuncti
             stages.append(_moving(ops, [declared_by("augment", c).degrades for c in group]))
     if config.consistency:
         stages.append(_viewing(views(_construct(chosen[-1], mean))))
-    soft = any(c.name in MIXERS for c in chosen)
+    soft = any(map(_mixes, chosen))
 
     def augment(key: jax.Array, batch: Batch) -> Batch:
         if soft and batch["y"].ndim == 1:
@@ -95,15 +95,15 @@ def _viewing(apply: Callable[[jax.Array, jax.Array], jax.Array]) -> _Stage:
 
 def build_stages(chosen: Sequence[Choice], mean: np.ndarray) -> list[tuple[str, BatchFunction]]:
     """The name and the function of each table by itself, on batches with soft labels."""
-    functions = [(c.name, _construct(c, mean)) for c in chosen]
-    return [(name, f if name in MIXERS else _on_images(batched(f))) for name, f in functions]
+    functions = [(c, _construct(c, mean)) for c in chosen]
+    return [(c.name, f if _mixes(c) else _on_images(batched(f))) for c, f in functions]
 
 
 def build_attack(chosen: Choice | None) -> Any:
     """The adversary of a file; None where it has none."""
     if chosen is None:
         return None
-    return FAMILIES["adversary"].functions[chosen.name](**chosen.arguments)
+    return FAMILIES["adversary"].make(chosen.name, chosen.arguments)
 
 
 def build_consistency(weight: float) -> Callable[[jax.Array], jax.Array] | None:
@@ -115,14 +115,18 @@ def _on_images(apply: Callable[[jax.Array, jax.Array], jax.Array]) -> BatchFunct
     return lambda key, batch: batch | {"x": apply(key, batch["x"])}
 
 
+def _mixes(choice: Choice) -> bool:
+    return declared_by("augment", choice).mixes
+
+
 def _construct(choice: Choice, mean: np.ndarray) -> Any:
     offers = {"mean": mean.tolist()}
     fills = {k: offers[what] for k, what in declared_by("augment", choice).fills.items()}
-    return FAMILIES["augment"].functions[choice.name](**(fills | dict(choice.arguments)))
+    return FAMILIES["augment"].make(choice.name, fills | dict(choice.arguments))
 
 
 def _check_views(config: Config) -> None:
-    mixers = [c.name for c in config.augment if c.name in MIXERS]
+    mixers = [c.name for c in config.augment if _mixes(c)]
     if mixers:
         fault = f"compares views of one sample, which {mixers[0]} mixes with others; remove one"
     elif config.data.reconstruct:

@@ -22,7 +22,7 @@ from jaxopt_lab.config.source import IMAGE_RANK, RunData, length_of, read
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.config.weights import build_weights
 from jaxopt_lab.core.declare import declared
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import InputError, told
 from jaxopt_lab.core.metrics import ROBUST, held_out
 from jaxopt_lab.core.types import Model, Params, Schedule
 from jaxopt_lab.engine import (
@@ -39,19 +39,24 @@ from jaxopt_lab.engine import (
 )
 from jaxopt_lab.engine.devices import RUN
 from jaxopt_lab.engine.keys import Stream, stream_key
-from jaxopt_lab.nn import lsuv, refuse_lone_values
+from jaxopt_lab.nn import as_model, lsuv, refuse_lone_values
 
 LSUV_IMAGES = 256
 
 
 def build(
-    config: Config, *, data_dir: str | os.PathLike[str] | None = None, model: Model | None = None
+    config: Config,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    model: Model | None = None,
+    data: Any = None,
 ) -> Experiment:
     """Read the data and make every object that a configuration names.
 
     Args:
       config: from `load_config`.
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      data: used in place of what the configuration names; all that `data.as_dataset` takes.
       model: used in place of the configuration's; with `init` and `apply` as Linen modules have.
 
     Returns:
@@ -60,7 +65,7 @@ def build(
     Raises:
       InputError: where the data is missing, or settings do not fit it or each other.
     """
-    return assemble(config, read(config, data_dir=data_dir, model=model))
+    return assemble(config, read(config, data_dir=data_dir, model=model, data=data))
 
 
 def assemble(
@@ -199,7 +204,7 @@ def build_penalty(chosen: Sequence[Choice]) -> Callable[[Params], jax.Array] | N
     return lambda params: jnp.stack([penalty(params) for penalty in penalties]).sum()
 
 
-def check_model(model: Model, shape: tuple[int, ...], outputs: int) -> None:
+def check_model(model: Model, name: str, shape: tuple[int, ...], outputs: int) -> None:
     """Hold a user's own model to the call convention, without running it.
 
     Raises:
@@ -217,11 +222,11 @@ def check_model(model: Model, shape: tuple[int, ...], outputs: int) -> None:
     try:
         found = jax.eval_shape(applied, jax.random.key(0), x)
     except Exception as error:  # whatever the user's own code raises
-        text = f"model: {type(model).__name__} failed on inputs {shape}: {error!r}; it needs"
+        text = f"model: {name} failed on inputs {shape}: {told(error)}; it needs"
         raise InputError(f"{text} {wanted}") from error
     if getattr(found, "shape", None) != (shape[0], outputs):
         raise InputError(
-            f"model: {type(model).__name__} gives {found}, expected outputs of shape "
+            f"model: {name} gives {found}, expected outputs of shape "
             f"{(shape[0], outputs)}, as the data needs {outputs} a sample"
         )
 
@@ -247,13 +252,15 @@ def check_images(config: Config, source: RunData) -> None:
 
 def _model_for(config: Config, source: RunData, outputs: int) -> Model:
     """The model that was given, or that of the file, held to the data's shapes."""
-    shape, model = source.signature.x_shape, source.model
-    own = model is None
-    if model is None:
-        function = FAMILIES["model"].functions[config.model.name]
-        model = function(outputs=outputs, **config.model.arguments)
-    if not own or len(shape) != IMAGE_RANK:
-        check_model(model, (source.batch_size, *shape), outputs)
+    shape, chosen = source.signature.x_shape, config.model
+    if source.model is not None:
+        model, name, house = as_model(source.model), type(source.model).__name__, False
+    else:
+        model = FAMILIES["model"].make(chosen.name, {"outputs": outputs, **chosen.arguments})
+        house = chosen.name in FAMILIES["model"].table
+        name = type(model).__name__ if house else chosen.name
+    if not house or len(shape) != IMAGE_RANK:
+        check_model(model, name, (source.batch_size, *shape), outputs)
     return model
 
 

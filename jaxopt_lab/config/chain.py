@@ -1,6 +1,5 @@
 """The optimizer among its `[[control]]`s, in an order that no file changes."""
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from jaxopt_lab.config.tables import FAMILIES, better, declared_by, names_with
 from jaxopt_lab.core.declare import Declaration, Keeps
 from jaxopt_lab.core.metrics import is_held_out, on_batch
 from jaxopt_lab.core.registry import nearest
+from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import Params, Schedule
 
 
@@ -139,7 +139,7 @@ def _is_on(choice: Choice, keeps: Keeps) -> bool:
     if keeps.switch is None:
         return True
     function = FAMILIES["control"].functions[choice.name]
-    default = inspect.signature(function).parameters[keeps.switch].default
+    default = signature_of(function).parameters[keeps.switch].default
     return choice.arguments.get(keeps.switch, default)
 
 

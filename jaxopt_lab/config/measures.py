@@ -11,7 +11,7 @@ from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
 from jaxopt_lab.core.declare import Targets
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import InputError, told
 from jaxopt_lab.core.types import Loss, Measure, Whole
 
 
@@ -102,16 +102,20 @@ def _for_targets(path: str, family: str, choice: Choice, kind: Targets):
 
 def _check_shape(path: str, name: str, function, signature: Signature, outputs: int) -> None:
     """Hold a loss or a metric to one value a sample, without running it."""
-    rows = 2
+    rows = outputs + 1  # so that no axis of outputs is taken for that of samples
     z = jax.ShapeDtypeStruct((rows, outputs), jnp.float32)
     y = jax.ShapeDtypeStruct((rows, *signature.y_shape), jnp.dtype(signature.y_dtype))
     try:
         found = jax.eval_shape(function, z, y)
     except InputError as error:
         raise ConfigError("configuration", [(path, str(error))]) from None
-    if getattr(found, "shape", None) != (rows,):
-        fault = (
-            f"{name} gives {found} for outputs {z.shape} and labels {y.shape}; it must give one "
-            f"value a sample, ({rows},)"
+    except Exception as error:  # whatever the user's own code raises
+        text = f"{path}: {name} failed on outputs {z.shape} and labels {y.shape}: {told(error)}"
+        raise InputError(text) from error
+    shape, dtype = getattr(found, "shape", None), getattr(found, "dtype", None)
+    if shape != (rows,) or not jnp.issubdtype(dtype, jnp.floating):
+        came = "one number" if shape == () else f"{dtype} {shape}" if dtype else repr(found)
+        raise InputError(
+            f"{path}: {name} must give one floating number a sample, ({rows},) for outputs "
+            f"{z.shape}, got {came}: leave the mean over the batch to the program"
         )
-        raise ConfigError("configuration", [(path, fault)])

@@ -49,14 +49,14 @@ def build_optimizer(
     if "learning_rate" not in known:
         if schedule is not None:
             raise InputError(f"{chosen.name} takes no learning rate: remove [schedule]")
-        return FAMILIES["optimizer"].functions[chosen.name](**arguments), None
+        return FAMILIES["optimizer"].make(chosen.name, arguments), None
     peak = arguments.get("learning_rate", known["learning_rate"].default)
 
     def learning_rate(step):
         return peak * (schedule(step) if schedule is not None else jnp.ones([], jnp.float32))
 
     arguments["learning_rate"] = peak if schedule is None else learning_rate
-    return FAMILIES["optimizer"].functions[chosen.name](**arguments), learning_rate
+    return FAMILIES["optimizer"].make(chosen.name, arguments), learning_rate
 
 
 def resolve(path: str, family: str, choice: Choice, length: Length) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def lengths_in_steps(family: str, choice: Choice, length: Length) -> Choice:
 def construct(path: str, family: str, name: str, arguments: Mapping[str, Any]) -> Any:
     """Call an entry whose lengths are known only now; its faults with their paths."""
     try:
-        return FAMILIES[family].functions[name](**arguments)
+        return FAMILIES[family].make(name, arguments)
     except ArgumentError as error:
         faults = [(f"{path}.{key}", text) for key, text in error.faults.items()]
         raise ConfigError("configuration", faults) from None
@@ -94,7 +94,8 @@ def _converted(
         if isinstance(value, Choice):
             return within(key, hint, value)
         if isinstance(value, tuple):
-            return tuple(convert(key, typing.get_args(hint)[0], item) for item in value)
+            (item_hint, *_) = typing.get_args(hint) or (Any,)
+            return tuple(convert(key, item_hint, item) for item in value)
         return length(value) if any(isinstance(m, Duration) for m in marks(hint)) else value
 
     return {key: convert(key, known[key].hint, value) for key, value in choice.arguments.items()}

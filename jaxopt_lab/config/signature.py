@@ -1,7 +1,7 @@
 """What a run has to know of its data to go on, or to predict, without it."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,8 @@ import jaxopt_lab
 from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.declare import Targets
 from jaxopt_lab.core.errors import InputError
+
+Origin = Literal["config", "python"]
 
 FORMAT = 2
 """Of a run folder; a folder of another one is refused."""
@@ -51,6 +53,7 @@ class Signature(NamedTuple):
       columns: of a table, how its columns became x; see `data.encoding`.
       fill: (F,) float32, what a NaN in each column of x becomes; None where none does.
       fingerprint: SHA-256 of the data that was read; empty of a published set.
+      origin: "config" where the configuration names it, "python" where it was given from there.
     """
 
     x_shape: tuple[int, ...]
@@ -66,6 +69,7 @@ class Signature(NamedTuple):
     columns: tuple[Mapping[str, Any], ...] = ()
     fill: np.ndarray | None = None
     fingerprint: str = ""
+    origin: Origin = "config"
 
     def inputs(self, x: jax.typing.ArrayLike) -> jax.Array:
         """Raw samples (B, ...) in the dtype that normalization expects.
@@ -121,6 +125,7 @@ class Signature(NamedTuple):
             "columns": list(self.columns),
             "fill": None if self.fill is None else self.fill.tolist(),
             "fingerprint": self.fingerprint,
+            "origin": self.origin,
         }
 
     @classmethod
@@ -147,6 +152,7 @@ class Signature(NamedTuple):
                 columns=tuple(values.get("columns", ())),
                 fill=_array(values.get("fill")),
                 fingerprint=values.get("fingerprint", ""),
+                origin=values.get("origin", "config"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{source}: damaged, {error!r}: restore it from a copy") from None

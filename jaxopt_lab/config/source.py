@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import inspect
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,8 +18,9 @@ from jaxopt_lab.config.values import in_steps
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import MOST_COUNT
 from jaxopt_lab.core.rows import bounds, is_lazy, take_rows
+from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import Model, Split
-from jaxopt_lab.data import Dataset, targets_of
+from jaxopt_lab.data import Dataset, as_dataset, targets_of
 from jaxopt_lab.data.encoding import feature_names
 from jaxopt_lab.data.splitting import Splits, split
 from jaxopt_lab.engine import Batches, channel_statistics
@@ -90,9 +90,13 @@ def read(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     model: Model | None = None,
+    data: Any = None,
 ) -> RunData:
-    """The first half of `build.build`: the data, split and sized."""
-    dataset = load_dataset(config.data.source, data_dir)
+    """The first half of `build.build`: the data, split and sized.
+
+    Where `data` is given it takes the place of what the configuration names; see `as_dataset`.
+    """
+    dataset = load_dataset(config.data.source, data_dir) if data is None else as_dataset(data)
     found = split_dataset(config.data, dataset)
     kind = "numbers" if config.data.reconstruct else targets_of(dataset)
     if config.data.reconstruct:
@@ -120,6 +124,7 @@ def read(
         columns=dataset.columns,
         fill=found.fill,
         fingerprint=dataset.fingerprint,
+        origin="config" if data is None else "python",
     )
     return RunData(
         signature,
@@ -170,9 +175,9 @@ def length_of(config: Config, source: RunData) -> Length:
 
 def load_dataset(source: Choice, data_dir: str | os.PathLike[str] | None) -> Dataset:
     """Read the data set of a file, from `data_dir` where it lies in one."""
-    loader = FAMILIES["data"].functions[source.name]
-    given = {"data_dir": data_dir} if "data_dir" in inspect.signature(loader).parameters else {}
-    return loader(**given, **source.arguments)
+    taken = signature_of(FAMILIES["data"].functions[source.name]).parameters
+    given = {"data_dir": data_dir} if "data_dir" in taken else {}
+    return FAMILIES["data"].make(source.name, given | dict(source.arguments))
 
 
 def split_dataset(config: DataConfig, dataset: Dataset) -> Splits:

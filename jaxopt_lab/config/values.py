@@ -7,7 +7,7 @@ import typing
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from jaxopt_lab.core.ranges import MOST_COUNT, Duration, IsPath, Range, fault, marks
+from jaxopt_lab.core.ranges import MOST_COUNT, Duration, IsPath, Range, fault, marks, words_of
 from jaxopt_lab.core.types import Schedule
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(%|epochs?|steps?)")
@@ -87,10 +87,11 @@ def _conform(hint: Any, value: Any) -> tuple[Any, str | None]:
         raise _Mismatch
     if origin is Literal and isinstance(value, type(arguments[0])):
         return value, fault(hint, value)
-    if origin is Sequence and isinstance(value, list | tuple):
-        found = [_conform(arguments[0], v) for v in value]
+    if _is_list(hint) and isinstance(value, list | tuple):
+        found = [_conform(_item(hint), v) for v in value]
         wrong = next((text for _, text in found if text), None)
-        return tuple(v for v, _ in found), wrong and f"holds a value that {wrong}"
+        kind = list if list in (hint, origin) else tuple
+        return kind(v for v, _ in found), wrong and f"holds a value that {wrong}"
     if hint is float and type(value) in (int, float):
         try:
             return float(value), None
@@ -108,6 +109,20 @@ def _absolute(path: str) -> tuple[str, str | None]:
     return os.path.abspath(path), None
 
 
+def _is_list(hint: Any) -> bool:
+    """Whether it is a list of any length: `Sequence[X]`, `list[X]`, `tuple[X, ...]`."""
+    if hint in (list, tuple, Sequence):
+        return True
+    whole = typing.get_args(hint)[1:] == (...,)
+    return typing.get_origin(hint) in (Sequence, list) or (
+        typing.get_origin(hint) is tuple and whole
+    )
+
+
+def _item(hint: Any) -> Any:
+    return (typing.get_args(hint) or (Any,))[0]
+
+
 def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
@@ -115,6 +130,8 @@ def _is_union(hint: Any) -> bool:
 def _word(hint: Any) -> str | None:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
+        if words := words_of(hint):
+            return " or ".join(f'"{word}"' for word in words)
         ranges = [str(m) for m in marks(hint) if isinstance(m, Range)]
         lengths = ['or a length, "5 epochs" or "10%"' for m in marks(hint) if m == Duration()]
         word = _WORDS[int] if lengths else _word(arguments[0])
@@ -125,8 +142,9 @@ def _word(hint: Any) -> str | None:
         return " or ".join(dict.fromkeys(filter(None, map(_word, arguments)))) or None
     if origin is Literal:
         return " or ".join(f'"{w}"' if isinstance(w, str) else str(w) for w in arguments)
-    if origin is Sequence:
-        return f"a list, each {_word(arguments[0])}"
+    if _is_list(hint):
+        each = _word(_item(hint))
+        return f"a list, each {each}" if each else "a list" if _item(hint) is Any else None
     return _WORDS.get(hint)
 
 

@@ -87,6 +87,8 @@ class Declaration:
       pool: of a loss: the outputs (M, B, K) of an ensemble's members as its own, (B, K); None for
         their mean.
       any_shape: of an augmentation: it is for samples of every shape and not for images alone.
+      mixes: of an augmentation: it takes a batch, `(key, batch) -> batch`, whose labels are
+        distributions.
       degrades: of an augmentation: it hides some of what an image shows, as noise does; the target
         of an autoencoder is then the image without it.
       in_files: whether a configuration may name it.
@@ -115,6 +117,7 @@ class Declaration:
     sampler: Callable[[jax.Array, jax.Array], jax.Array] | None = None
     pool: Callable[[jax.Array], jax.Array] | None = None
     any_shape: bool = False
+    mixes: bool = False
     degrades: bool = False
     in_files: bool = True
     path: Callable[..., Any] | None = None
@@ -122,7 +125,7 @@ class Declaration:
 
 
 def declare(**what: Any) -> Callable[[F], F]:
-    """Declare fields of a `Declaration` at a function; those not named keep their defaults.
+    """Declare fields of a `Declaration` at a function or a class; others keep their defaults.
 
     Raises:
       ValueError: for something to be given that the program does not have.
@@ -133,7 +136,7 @@ def declare(**what: Any) -> Callable[[F], F]:
         raise ValueError(f"declare: given must be of {get_args(Given)}, got {sorted(unknown)}")
 
     def decorate(function: F) -> F:
-        function.__dict__["declared"] = declaration
+        setattr(function, "declared", declaration)  # noqa: B010 - a function has no such field
         return function
 
     return decorate
@@ -141,18 +144,15 @@ def declare(**what: Any) -> Callable[[F], F]:
 
 def declared(function: Callable[..., Any]) -> Declaration:
     """What a function declares; of a partial application, what its function does."""
-    return _whole(function).__dict__.get("declared", Declaration())
+    own = getattr(function, "__dict__", {}).get("declared")
+    if own is None and isinstance(function, functools.partial):
+        return declared(function.func)
+    return own or Declaration()
 
 
 def name_of(function: Callable[..., Any]) -> str:
     """The name of a function, of which this may be a partial application."""
-    return _whole(function).__name__
-
-
-def _whole(function: Callable[..., Any]) -> Callable[..., Any]:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
+    return name_of(function.func) if isinstance(function, functools.partial) else function.__name__
 
 
 def reads(kind: type, field: str) -> Callable[[Any], Any]:

@@ -1,6 +1,9 @@
 """Errors that are the user's to mend: shown as one message, without a traceback."""
 
 import importlib.util
+import os
+import sysconfig
+import traceback
 
 
 class InputError(ValueError):
@@ -17,6 +20,32 @@ class ArgumentError(InputError):
     def __init__(self, function: str, faults: dict[str, str]):
         self.faults = faults
         super().__init__("; ".join(f"{function}: {name} {text}" for name, text in faults.items()))
+
+
+class OwnCodeWarning(UserWarning):
+    """A user's own code is not what it was when a run began."""
+
+
+def told(error: BaseException, file: str | None = None) -> str:
+    """What was raised, and in which line, in one line of text.
+
+    Args:
+      error: with its traceback.
+      file: whose line is wanted; None for that of the innermost call outside of libraries.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if (f.filename == file if file else not _installed(f.filename))]
+    where = f"{own[-1].filename}:{own[-1].lineno}: " if own else ""
+    text = " ".join(str(error).split())
+    return f"{where}{type(error).__name__}{f': {text}' if text else ''}"
+
+
+def _installed(file: str) -> bool:
+    """Whether a file is of this package, of a library or of Python itself."""
+    paths = sysconfig.get_paths()
+    folders = [os.path.dirname(os.path.dirname(__file__))]
+    folders += [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return file.startswith(("<frozen", *(folder + os.sep for folder in folders)))
 
 
 def require(module: str, extra: str) -> None:

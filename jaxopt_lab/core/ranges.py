@@ -4,13 +4,15 @@ A function's annotations say which numbers and which words it takes; `@checked` 
 to them when the function is called, and the config reads the same annotations before anything is.
 """
 
+import contextlib
 import functools
 import inspect
 import math
 import numbers
+import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -19,6 +21,7 @@ import jax
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.renames import renames_of
+from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import ScalarOrSchedule
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,6 +55,17 @@ MOST_COUNT = 2**31 - 1
 @dataclass(frozen=True)
 class Duration:
     """Marks an `int` that counts steps, which a config may also give in epochs or percent."""
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Marks a `str` that is one of some words, which may become more while a program runs.
+
+    Attributes:
+      words: gives those that there are now.
+    """
+
+    words: Callable[[], Collection[str]]
 
 
 @dataclass(frozen=True)
@@ -92,13 +106,43 @@ def require_number(method: str, **arguments: Any) -> None:
 
 
 def hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function, with their ranges."""
-    return typing.get_type_hints(inspect.unwrap(function), include_extras=True)
+    """The annotations of what a function or a class is called with, with their ranges.
+
+    One that cannot be resolved, as a name that only a type checker imports, is left out.
+    """
+    plain = inspect.unwrap(function)
+    if isinstance(plain, types.FunctionType):
+        with contextlib.suppress(Exception):  # whatever an annotation raises where it is evaluated
+            return typing.get_type_hints(plain, include_extras=True)
+    return _one_by_one(function)
+
+
+def _one_by_one(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations that can be resolved, of anything that can be called."""
+    inner = inspect.unwrap(function)
+    while isinstance(inner, functools.partial):
+        inner = inspect.unwrap(inner.func)
+    module = getattr(inner, "__module__", None) or type(inner).__module__
+    scope = vars(sys.modules[module]) if module in sys.modules else {}
+    found = {}
+    for name, parameter in signature_of(function).parameters.items():
+        if parameter.annotation is not inspect.Parameter.empty:
+            alone = types.SimpleNamespace(__annotations__={name: parameter.annotation})
+            with contextlib.suppress(Exception):
+                found |= typing.get_type_hints(alone, globalns=scope, include_extras=True)
+    return found
 
 
 def marks(hint: Any) -> tuple[Any, ...]:
     """What `Annotated` adds to a type: ranges, durations, paths."""
     return typing.get_args(hint)[1:] if typing.get_origin(hint) is Annotated else ()
+
+
+def words_of(hint: Any) -> tuple[Any, ...]:
+    """The words that an annotation allows, where it allows only some."""
+    if typing.get_origin(hint) is Literal:
+        return typing.get_args(hint)
+    return tuple(word for m in marks(hint) if isinstance(m, OneOf) for word in m.words())
 
 
 def is_path(hint: Any) -> bool:
@@ -115,8 +159,8 @@ def fault(hint: Any, value: Any) -> str | None:
     these; never at arrays, which may be traced, nor at schedules, which are functions.
     """
     origin = typing.get_origin(hint)
-    if origin is Literal and value not in typing.get_args(hint):
-        words = typing.get_args(hint)
+    words = words_of(hint)
+    if words and value not in words and (origin is Literal or isinstance(value, str)):
         allowed = " or ".join(repr(word) for word in words)
         return f"must be {allowed}, got {value!r}{nearest(str(value), map(str, words))}"
     if origin is Sequence and isinstance(value, numbers.Number):

@@ -21,4 +21,4 @@ def renamed(**names: str) -> Callable[[F], F]:
 
 def renames_of(function: Callable[..., Any]) -> Mapping[str, str]:
     """`{old name: new name}` of the arguments of a function."""
-    return function.__dict__.get("renamed", {})
+    return getattr(function, "__dict__", {}).get("renamed", {})

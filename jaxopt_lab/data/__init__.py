@@ -5,6 +5,7 @@ gives, then `_digits.py`, and of own files `_npz.py`; `bounded.py` holds what a 
 file can cost.
 """
 
+from jaxopt_lab.data._as_dataset import as_dataset
 from jaxopt_lab.data._breast_cancer import breast_cancer
 from jaxopt_lab.data._cifar10 import cifar10
 from jaxopt_lab.data._cifar100 import cifar100
@@ -36,6 +37,7 @@ DATASETS = {
 __all__ = [
     "DATASETS",
     "Dataset",
+    "as_dataset",
     "breast_cancer",
     "cifar10",
     "cifar100",

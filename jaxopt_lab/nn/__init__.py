@@ -5,11 +5,13 @@ Layers, normalizations, initializers, and models built of them by name. Imports 
 all models share; `convolution.py` makes gradients of convolutions fast in a loop on CPU.
 """
 
+from jaxopt_lab.nn._as_model import as_model
 from jaxopt_lab.nn._autoencoder import autoencoder
 from jaxopt_lab.nn._cnn import cnn
 from jaxopt_lab.nn._conv import Conv
 from jaxopt_lab.nn._dense import Dense
 from jaxopt_lab.nn._dropout import Dropout
+from jaxopt_lab.nn._from_equinox import from_equinox
 from jaxopt_lab.nn._from_nnx import from_nnx
 from jaxopt_lab.nn._gaussian_noise import GaussianNoise
 from jaxopt_lab.nn._linear import linear
@@ -60,9 +62,11 @@ __all__ = [
     "MaxPlusConv",
     "Maxout",
     "activation",
+    "as_model",
     "autoencoder",
     "cnn",
     "delta_orthogonal",
+    "from_equinox",
     "from_nnx",
     "gaussian",
     "glorot_normal",

@@ -6,7 +6,7 @@ import jax
 from jaxopt_lab.core.ranges import Count, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._dense import Dense
-from jaxopt_lab.nn.initializers import initializer
+from jaxopt_lab.nn.initializers import Initializer, initializer, lasting
 from jaxopt_lab.nn.layers import Init, flat
 
 
@@ -14,7 +14,7 @@ class Linear(nn.Module):
     """One dense layer on the flattened input; see `linear`."""
 
     outputs: int
-    init_name: Init
+    init_name: Init | Initializer
     bias_init: float
 
     @nn.compact
@@ -48,4 +48,4 @@ def linear(outputs: Count, *, init: Init = "gaussian", bias_init: float = 0.0) -
 
     Reference: Hastie et al., The Elements of Statistical Learning, 2009, chapters 3 and 4.
     """
-    return Linear(outputs, init, bias_init)
+    return Linear(outputs, lasting(init), bias_init)

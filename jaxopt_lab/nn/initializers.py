@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers as jax_initializers
 
+from jaxopt_lab.core.own import own
 from jaxopt_lab.core.ranges import Positive, checked
 from jaxopt_lab.core.registry import lookup
 from jaxopt_lab.core.tree import accumulator_dtype
@@ -177,9 +178,13 @@ BY_NAME = {
 }
 
 
-@functools.cache  # so that two equal layers compare equal
-def _by_defaults(name: str) -> Initializer:
-    return lookup(BY_NAME, name, "initializer")()
+_by_defaults = functools.cache(lambda function: function())
+"""So that two equal layers compare equal."""
+
+
+def names() -> dict[str, Callable[..., Initializer]]:
+    """The initializers that a model can name: those of this file, and the user's own."""
+    return {**BY_NAME, **own("initializer")}
 
 
 def initializer(name: str | Initializer) -> Initializer:
@@ -188,4 +193,9 @@ def initializer(name: str | Initializer) -> Initializer:
     Raises:
       InputError: naming the nearest name where there is none such.
     """
-    return _by_defaults(name) if isinstance(name, str) else name
+    return _by_defaults(lookup(names(), name, "initializer")) if isinstance(name, str) else name
+
+
+def lasting(name: str | Initializer) -> str | Initializer:
+    """A name that stands at all times as it is; a user's own, which may go, as its initializer."""
+    return name if name in BY_NAME else initializer(name)

@@ -2,30 +2,24 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 import jax
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.ranges import OneOf
 from jaxopt_lab.nn._conv import Conv
 from jaxopt_lab.nn._dense import Dense
 from jaxopt_lab.nn.activations import activation
-from jaxopt_lab.nn.initializers import Initializer, initializer
+from jaxopt_lab.nn.initializers import Initializer, initializer, lasting, names
 from jaxopt_lab.nn.normalizations import normalization
 from jaxopt_lab.nn.weight_standardization import WeightStandardization
 
 Activation = Literal["relu", "leaky_relu", "prelu", "elu", "gelu", "silu", "tanh", "sigmoid"]
 Norm = Literal["none", "batch", "layer", "group", "instance"]
-Init = Literal[
-    "gaussian",
-    "glorot_uniform",
-    "glorot_normal",
-    "he_uniform",
-    "he_normal",
-    "orthogonal",
-    "delta_orthogonal",
-]
+Init = Annotated[str, OneOf(names)]
+"""An initializer by name."""
 
 
 def flat(x: jax.Array) -> jax.Array:
@@ -60,9 +54,12 @@ class Layers:
 
     norm: Norm
     activation: Activation
-    init: Init
+    init: Init | Initializer
     bias_init: float
     weight_standardization: WeightStandardization
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "init", lasting(self.init))
 
     @property
     def bias(self) -> Initializer:

@@ -10,6 +10,7 @@ import pytest
 from cases import MODELS as CASES
 
 from jaxopt_lab import data, engine, losses, optimizers
+from jaxopt_lab.core.ranges import words_of
 from jaxopt_lab.nn import MODELS, cnn, linear, mlp, plain, resnet, wide_resnet
 from jaxopt_lab.nn.activations import ACTIVATIONS
 from jaxopt_lab.nn.initializers import BY_NAME
@@ -77,7 +78,7 @@ def test_parameter_counts_of_well_known_code():
 def test_the_words_of_the_signatures_are_the_tables():
     assert typing.get_args(Activation) == tuple(ACTIVATIONS)
     assert set(typing.get_args(Norm)) == set(NORMALIZATIONS)
-    assert typing.get_args(Init) == tuple(BY_NAME)
+    assert words_of(Init) == tuple(BY_NAME)
 
 
 OPTIONS = [

@@ -339,9 +339,9 @@ class Sized(PlainCNN):
         return nn.Dense(self.outputs)(x.reshape(len(x), -1))
 
 
-class WithoutTrain(nn.Module):
+class OfTwo(nn.Module):
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x, mask):
         return nn.Dense(10)(x.reshape(len(x), -1))
 
 
@@ -361,7 +361,7 @@ class Bare:
     ("model", "text"),
     [
         (Sized(outputs=7), r"expected outputs of shape \(128, 10\)"),
-        (WithoutTrain(), "WithoutTrain failed on inputs .* it needs init"),
+        (OfTwo(), "OfTwo failed on inputs .* it needs init"),
         (Sized, "must be an object with init"),
         ("mlp", "'mlp' must be an object with init"),
     ],
@@ -372,6 +372,17 @@ def test_a_users_model_that_cannot_be_trained_is_told_before_a_run_begins(
     with pytest.raises(InputError, match=text):
         jaxopt_lab.train(config, tmp_path / "run", model=model, progress=False)
     assert not (tmp_path / "run" / "config.toml").exists()
+
+
+class Untold(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(10)(x.reshape(len(x), -1))
+
+
+def test_a_users_model_need_not_be_told_to_train(config):
+    tables = [jaxopt_lab.train(config, model=m, progress=False) for m in (Untold(), Sized())]
+    assert tables[0].test == tables[1].test
 
 
 def test_a_users_model_resumes_whatever_its_address(config, tmp_path):

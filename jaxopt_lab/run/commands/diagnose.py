@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,7 @@ def diagnose(
     member: int | None = None,
     step: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    data: Any = None,
     model: Model | None = None,
 ) -> Diagnosis:
     """Judge a run: its fit, the flow of its gradients, its activations, its probabilities.
@@ -49,6 +51,8 @@ def diagnose(
       member: of a sweep, which of its runs, from 0.
       step: of the checkpoint to look at; None for what the run kept, or its newest checkpoint.
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      data: in place of the data set that the configuration names: a `data.Dataset`, arrays
+        `(x, y)`, splits by name, or a source of samples; all that `data.as_dataset` takes.
       model: the model that it was trained with, where that was given to `train`.
 
     Returns:
@@ -60,7 +64,9 @@ def diagnose(
     path = run.run_dir if isinstance(run, Result) else run.path if isinstance(run, Run) else run
     if path is None:
         raise InputError("diagnose: this run was not written: give a run_dir to train")
-    subject = find_subject(path, member=member, step=step, data_dir=data_dir, model=model)
+    subject = find_subject(
+        path, member=member, step=step, data_dir=data_dir, data=data, model=model
+    )
     experiment = subject.experiment
     diverged = subject.stopped_by == "diverged"
     (batch,) = subject.batches(SAMPLES, SAMPLES)

@@ -23,9 +23,10 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.metrics import ROBUST
 from jaxopt_lab.core.rows import take_rows
 from jaxopt_lab.core.types import Split
+from jaxopt_lab.data import as_dataset
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import categorical, expected_calibration_error
-from jaxopt_lab.run.records.folder import write_json
+from jaxopt_lab.run.records.folder import RunFolder, write_json
 from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.run import Run, load_run, with_own_statistics
 from jaxopt_lab.run.terminal.progress import Progress
@@ -49,6 +50,7 @@ def evaluate_runs(
     samples: int | None = None,
     step: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    data: Any = None,
     terminal: Progress | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Evaluate trained runs on their test splits, and print a table.
@@ -60,6 +62,8 @@ def evaluate_runs(
       step: of the checkpoints to evaluate; None for what each run kept at its end, or where it has
         not come to it for its newest checkpoint. Which it is is printed.
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      data: samples to test on in place of the runs' test splits, all that `data.as_dataset` takes:
+        its test split where it has one, else the whole. Names of classes are those of the run.
       terminal: where to print; None for nothing.
 
     Returns:
@@ -84,7 +88,7 @@ def evaluate_runs(
         for path in runs:
             run = load_run(path, step=step)
             losses[str(path)] = _loss_in_words(chosen_loss(run.config, run.signature))
-            results[str(path)] = _result(run, corruptions, samples, data_dir, terminal)
+            results[str(path)] = _result(run, corruptions, samples, data_dir, data, terminal)
     finally:  # of the runs before one that cannot be evaluated, too
         if results:
             _show(results, losses, terminal)
@@ -96,12 +100,20 @@ def _result(
     corruptions: bool,
     samples: int | None,
     data_dir: str | os.PathLike[str] | None,
+    data: Any,
     terminal: Progress,
 ) -> dict[str, Any]:
     """What a run scores, written to its folder where it can be."""
-    source = read(run.config, data_dir=data_dir)
-    test = {k: take_rows(v, slice(samples)) for k, v in (source.test or {}).items()}
-    run = with_own_statistics(run, assemble(run.config, source))
+    if data is None:
+        RunFolder(run.path).require_given(False)
+    given = None if data is None else as_dataset(data, classes=run.classes)
+    test = given and (given.test or given.train)
+    if given is None or run.state is not None:  # batch statistics are of the training split
+        own = given if run.signature.origin == "python" else None
+        source = read(run.config, data_dir=data_dir, data=own)
+        run = with_own_statistics(run, assemble(run.config, source))
+        test = test or source.test
+    test = {k: take_rows(v, slice(samples)) for k, v in (test or {}).items()}
     terminal.say(f"{run.path}: {run.why}")
     with terminal.waiting(f"evaluating {run.path} ..."):
         result: dict[str, Any] = _scores(run, test) | _attacked(run, test)

@@ -76,6 +76,7 @@ def find_lr(
     steps: int = 200,
     seeds: int = 4,
     data_dir: str | os.PathLike[str] | None = None,
+    data: Any = None,
     model: Model | None = None,
     progress: bool = True,
 ) -> RangeTest:
@@ -90,6 +91,8 @@ def find_lr(
       steps: how many, >= 10.
       seeds: runs, with the seeds `seed`, `seed + 1` and on, all at once.
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      data: in place of the data set that the configuration names: a `data.Dataset`, arrays
+        `(x, y)`, splits by name, or a source of samples; all that `data.as_dataset` takes.
       model: a model to train in place of the configuration's, as of `train`.
       progress: whether to draw it.
 
@@ -116,7 +119,7 @@ def find_lr(
     if "learning_rate" not in FAMILIES["optimizer"].arguments(name):
         raise InputError(f"find-lr: {name} takes no learning rate: there is nothing to find")
     with open_session(RunFolder, config, None, show=progress) as session:
-        source = read(config, data_dir=data_dir, model=model)
+        source = read(config, data_dir=data_dir, model=model, data=data)
         return _range_test(session.terminal, config, source, low, high, steps, seeds)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Positive
 from jaxopt_lab.core.types import Batch, Model, Params
+from jaxopt_lab.data import as_dataset
 from jaxopt_lab.diagnostics import (
     Surface,
     filter_normalized,
@@ -76,6 +77,7 @@ def measure_landscape(
     extent: Positive = 1.0,
     seed: int = 0,
     data_dir: str | os.PathLike[str] | None = None,
+    data: Any = None,
     model: Model | None = None,
 ) -> Landscape:
     """The loss on training samples, in evaluation mode, around one run or between several.
@@ -86,7 +88,7 @@ def measure_landscape(
       points: along each direction, or each line, 3 to 501.
       extent: of one run, how far, in lengths of its filters.
       seed: of the two random directions.
-      data_dir, model: as of `diagnose`.
+      data_dir, data, model: as of `diagnose`.
 
     Raises:
       InputError: where a folder holds no run that kept parameters, or their networks differ.
@@ -96,7 +98,8 @@ def measure_landscape(
         raise InputError(f"landscape: needs {wanted}, got {samples} and {points}")
     if not 0 < extent < math.inf:
         raise InputError(f"landscape: --extent must be > 0 and finite, got {extent}")
-    subjects = [find_subject(run, data_dir=data_dir, model=model) for run in runs]
+    data = None if data is None else as_dataset(data)  # a source is read once
+    subjects = [find_subject(run, data_dir=data_dir, data=data, model=model) for run in runs]
     params = [subject.require_params("landscape") for subject in subjects]
     first, paths = subjects[0], tuple(subject.path for subject in subjects)
     batches = first.batches(samples)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.config.dump import to_toml
+from jaxopt_lab.config.dump import to_tables, to_toml
 from jaxopt_lab.config.load import load_linear_config
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import LinearConfig
@@ -63,7 +63,7 @@ class LinearFolder(Folder[LinearConfig]):
 
     def begin(self, config: LinearConfig) -> None:
         """Make the folder of a new solution."""
-        self._begin(to_toml(config))
+        self._begin(to_toml(config), [to_tables(config)])
 
 
 def solve(

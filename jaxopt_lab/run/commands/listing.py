@@ -1,22 +1,22 @@
 """`jaxopt-lab list`: every name that a configuration or a command may use."""
 
+import functools
 import inspect
 
 from jaxopt_lab.augment.corruptions import CORRUPTIONS
 from jaxopt_lab.config.dump import toml_value
-from jaxopt_lab.config.tables import FAMILIES, Family
+from jaxopt_lab.config.tables import BRINGABLE, FAMILIES, Family
 from jaxopt_lab.config.values import expected
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.losses import METRICS
-from jaxopt_lab.nn import INITIALIZERS
 from jaxopt_lab.run.terminal.progress import Progress
 
 # Of what is no table of a file the names alone are used, with every argument at its default.
 ELSEWHERE = {
     "metric": Family(METRICS, leading=2),
-    "initializer": Family(INITIALIZERS, given=frozenset({"stddev", "scale"})),
-    "corruptions": Family(CORRUPTIONS, given=frozenset({"key", "x", "severity"})),
+    "initializer": BRINGABLE["initializer"],
+    "corruptions": Family(CORRUPTIONS, bare=True),
 }
 TITLES = {
     "metric": "metric: of every run, for a monitor",
@@ -39,7 +39,8 @@ def list_names(family: str | None, terminal: Progress) -> None:
     for name in [family] if family else LISTED:
         rows = []
         for entry, function in LISTED[name].functions.items():
-            about = (inspect.getdoc(function) or "").partition("\n")[0]
+            inner = function.func if isinstance(function, functools.partial) else function
+            about = (inspect.getdoc(inner) or "").partition("\n")[0]
             rows.append((entry, about))
             for key, argument in LISTED[name].arguments(entry).items():
                 text = "required" if argument.required else _default(argument.default)

@@ -83,6 +83,7 @@ def measure_curvature(
     member: int | None = None,
     step: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    data: Any = None,
     model: Model | None = None,
 ) -> LossCurvature:
     """The curvature of a run's loss on training samples, in evaluation mode.
@@ -93,7 +94,7 @@ def measure_curvature(
       run: its folder, or that of a sweep.
       samples: at most how many.
       top: how many eigenvalues, at most 100.
-      member, step, data_dir, model: as of `diagnose`.
+      member, step, data_dir, data, model: as of `diagnose`.
 
     Raises:
       InputError: where the folder holds no such run, or one that kept no parameters.
@@ -102,7 +103,7 @@ def measure_curvature(
         raise InputError(f"spectrum: --samples must be >= 1, got {samples}")
     if not 1 <= top <= MOST:
         raise InputError(f"spectrum: --top must be in [1, {MOST}], got {top}")
-    subject = find_subject(run, member=member, step=step, data_dir=data_dir, model=model)
+    subject = find_subject(run, member=member, step=step, data_dir=data_dir, data=data, model=model)
     params = subject.require_params("spectrum")
     batches = subject.batches(samples, samples)
     keys = jax.random.split(jax.random.key(0), 3)

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 
@@ -15,6 +16,7 @@ from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import Sweep, load_sweep
 from jaxopt_lab.core.metrics import held_out
 from jaxopt_lab.core.types import Model
+from jaxopt_lab.data import as_dataset
 from jaxopt_lab.run.commands.rungs import Rungs
 from jaxopt_lab.run.records.standings import Standings
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
@@ -32,6 +34,7 @@ def sweep(
     resume: bool = False,
     devices: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    data: Any = None,
     model: Model | None = None,
     progress: bool = True,
 ) -> SweepResult:
@@ -43,6 +46,8 @@ def sweep(
       resume: go on with the sweep that `run_dir` holds; runs that have ended are not run again.
       devices: how many to spread the runs over; None for all.
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      data: in place of the data set that the configuration names: a `data.Dataset`, arrays
+        `(x, y)`, splits by name, or a source of samples; all that `data.as_dataset` takes.
       model: a model to train in place of the configuration's, as of `train`.
       progress: whether to draw the sweep.
 
@@ -57,9 +62,13 @@ def sweep(
         config = load_sweep(config)
     with open_session(SweepFolder, config, run_dir, resume=resume, show=progress) as session:
         plan, folder = session.config, session.folder
+        if folder and session.resumes:
+            folder.require_given(data is not None)
+        data = None if data is None else as_dataset(data)  # a source is read once
         with session.terminal.waiting("reading the data ..."):
             groups = group_runs(
-                [run.config for run in plan.runs], partial(read, data_dir=data_dir, model=model)
+                [run.config for run in plan.runs],
+                partial(read, data_dir=data_dir, model=model, data=data),
             )
             mesh, layout = mesh_of_runs([run.config.mesh for run in plan.runs], devices)
             groups = [group._replace(layout=layout) for group in groups]
@@ -68,7 +77,7 @@ def sweep(
             ]
         standings = Standings(plan, _monitor(plan.settings.monitor, populations), folder)
         rungs = Rungs(session, standings, list(zip(groups, populations, strict=True)))
-        session.begin(plan)
+        session.begin(plan, groups[0].source.signature.origin)
         if folder and session.resumes:
             kept = [(p.shapes.params, p.shapes.model_state) for p in populations]
             templates = {i: t for g, t in zip(groups, kept, strict=True) for i in g.members}

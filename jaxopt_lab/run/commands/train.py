@@ -38,6 +38,7 @@ def train(
     resume: bool = False,
     from_step: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    data: Any = None,
     model: Model | None = None,
     devices: int | None = None,
     mesh: MeshConfig | Mapping[str, Any] | None = None,
@@ -52,6 +53,8 @@ def train(
       from_step: with `resume`, go on from the checkpoint of this step and drop what came after it;
         None for the newest that is whole.
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      data: in place of the data set that the configuration names: a `data.Dataset`, arrays
+        `(x, y)`, splits by name, or a source of samples; all that `data.as_dataset` takes.
       model: a model to train in place of the configuration's, with `init(rngs, x, train=...)` and
         `apply(variables, x, train=...)` as Linen modules have them.
       devices: how many share the run, those of `[mesh] model` counted; None for what `[mesh]` of
@@ -77,7 +80,9 @@ def train(
         mesh = parse_mesh(mesh)
     with open_session(RunFolder, config, run_dir, resume=resume, show=progress) as session:
         config, identity = session.config, identity_of(session.config, model)
-        source = read(config, data_dir=data_dir, model=model)
+        if session.resumes and session.folder:
+            session.folder.require_given(data is not None)
+        source = read(config, data_dir=data_dir, model=model, data=data)
         if session.resumes and session.folder:
             session.folder.require_data(source.signature, source.parts)
             if session.written:

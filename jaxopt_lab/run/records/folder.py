@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from jaxopt_lab.config.dump import config_hash, to_tables, to_toml
@@ -18,6 +18,7 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.json_lines import finite
+from jaxopt_lab.run.records.own_code import require_own_code, write_own_code
 
 C = TypeVar("C")
 
@@ -42,6 +43,7 @@ class Folder(abc.ABC, Generic[C]):
         self.path = pathlib.Path(path)
         self.config = self.path / self.config_name
         self.signature = self.path / "signature.json"
+        self.own_code = self.path / "own.json"
         self.plots = self.path / "plots"
         self.report = self.path / "report.html"
 
@@ -140,8 +142,26 @@ class Folder(abc.ABC, Generic[C]):
             )
         return require_format(read_json(self.signature), str(self.signature))
 
-    def _begin(self, text: str) -> None:
+    def require_given(self, given: bool) -> None:
+        """Make sure that data is given from Python where it was before, and only there.
+
+        Raises:
+          InputError: naming what is missing, or too much.
+        """
+        was = self.own_version().get("origin", "config") == "python"
+        if was and not given:
+            raise InputError(
+                f"{self.path} was made with data given from Python, which it does not hold: give "
+                "it again, data=..."
+            )
+        if given and not was:
+            raise InputError(
+                f"{self.path} was made with the data that {self.config} names: leave out data=..."
+            )
+
+    def _begin(self, text: str, configs: Iterable[Mapping[str, Any]]) -> None:
         self.plots.mkdir(parents=True, exist_ok=True)
+        write_own_code(self.own_code, configs)
         # Last, because it says that the folder is taken.
         write_atomically(self.config, text.encode())
 
@@ -171,7 +191,7 @@ class RunFolder(Folder[Config]):
         write_json(self.signature, signature.to_json())
         if parts is not None:
             write_json(self.split, parts)
-        self._begin(to_toml(config))
+        self._begin(to_toml(config), [to_tables(config)])
 
     def own_config(self) -> Config:
         self.require_there(" to resume")
@@ -179,6 +199,15 @@ class RunFolder(Folder[Config]):
         for place in (self.checkpoints, self.kept):
             place.mkdir(parents=True, exist_ok=True)
         self.plots.mkdir(exist_ok=True)
+        return self.read_config()
+
+    def read_config(self) -> Config:
+        """The configuration that the run was trained by; nothing in the folder is touched.
+
+        Raises:
+          InputError: where it names what is not here.
+        """
+        require_own_code(self.own_code)
         return load_config(self.config)
 
     def same(self, config: Config, own: Config) -> bool:

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 
 from jaxopt_lab.config.build import assemble
-from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.source import without_data
@@ -118,7 +117,7 @@ def load_run(
     """
     folder = RunFolder(path)
     folder.require_there()
-    signature, config = folder.own_signature(), load_config(folder.config)
+    signature, config = folder.own_signature(), folder.read_config()
     experiment = assemble(config, without_data(config, signature, model))
     # Shapes, but for the key, whose kind is no shape.
     key = jax.random.key(0)

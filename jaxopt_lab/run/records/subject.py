@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +12,11 @@ import numpy as np
 
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.groups import group_runs
-from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.source import RunData, read
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Batch, Model, ModelState, Params
+from jaxopt_lab.data import as_dataset
 from jaxopt_lab.engine import Experiment, TrainState
 from jaxopt_lab.run.records.folder import SWEEP, RunFolder
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
@@ -88,6 +89,7 @@ def find_subject(
     member: int | None = None,
     step: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    data: Any = None,
     model: Model | None = None,
 ) -> Subject:
     """Read a run and its data.
@@ -97,19 +99,22 @@ def find_subject(
       member: of a sweep, which run, from 0 in the order of `sweep.csv`.
       step: of the checkpoint to read; None for what the run kept, or its newest checkpoint.
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
+      data: that it was trained on, where that was given from Python: a `data.Dataset`, arrays
+        `(x, y)`, splits by name, or a source of samples; all that `data.as_dataset` takes.
       model: the model that it was trained with, where that was given to `train`.
 
     Raises:
       InputError: where the folder holds no such run, or the data is not there.
     """
     if (pathlib.Path(path) / SWEEP).exists():
-        return _of_sweep(SweepFolder(path), member, step, data_dir, model)
+        return _of_sweep(SweepFolder(path), member, step, data_dir, data, model)
     folder = RunFolder(path)
     if member is not None:
         raise InputError(f"{folder.path} is a run and no sweep: leave out --member {member}")
     folder.require_there()
-    config = load_config(folder.config)
-    source = read(config, data_dir=data_dir, model=model)
+    config = folder.read_config()
+    folder.require_given(data is not None)
+    source = read(config, data_dir=data_dir, model=model, data=data)
     folder.require_data(source.signature)
     stopped_by = folder.own_summary().get("stopped_by", "")
     experiment, history = assemble(config, source), LoggedHistory(folder.metrics)
@@ -129,9 +134,12 @@ def _of_sweep(
     member: int | None,
     step: int | None,
     data_dir: str | os.PathLike[str] | None,
+    data: Any,
     model: Model | None,
 ) -> Subject:
     plan = folder.own_config()
+    folder.require_given(data is not None)
+    data = None if data is None else as_dataset(data)
     last = len(plan.runs) - 1
     if member is None or not 0 <= member <= last:
         raise InputError(
@@ -141,7 +149,7 @@ def _of_sweep(
         raise InputError(f"{folder.path} is a sweep, which keeps no step {step}: leave it out")
 
     def of_data(config: Config) -> RunData:
-        return read(config, data_dir=data_dir, model=model)
+        return read(config, data_dir=data_dir, model=model, data=data)
 
     templates = {}
     for group in group_runs([run.config for run in plan.runs], of_data):

@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_lab.config.dump import tables_to_toml
-from jaxopt_lab.config.signature import written_by
+from jaxopt_lab.config.dump import tables_to_toml, to_tables
+from jaxopt_lab.config.signature import Origin, written_by
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
@@ -30,6 +30,7 @@ from jaxopt_lab.run.records.json_lines import (
     read_lines,
     recover_lines,
 )
+from jaxopt_lab.run.records.own_code import require_own_code
 from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult
 
 
@@ -50,15 +51,17 @@ class SweepFolder(Folder[Sweep]):
         self.progress = self.path / "progress"
         self.table = self.path / "sweep.csv"
 
-    def begin(self, config: Sweep) -> None:
+    def begin(self, config: Sweep, origin: Origin) -> None:
         """Make the folder of a new sweep."""
         self.waves.mkdir(parents=True, exist_ok=True)
-        write_json(self.signature, written_by())
-        self._begin(tables_to_toml(config.tables))
+        write_json(self.signature, written_by() | {"origin": origin})
+        runs = (to_tables(run.config) for run in config.runs)
+        self._begin(tables_to_toml(config.tables), runs)
 
     def own_config(self) -> Sweep:
         self.require_there(" to resume")
         self.own_version()
+        require_own_code(self.own_code)
         tables = tomllib.loads(self.config.read_text())
         # What names leave out was said when the sweep began.
         return parse_sweep(tables, source=str(self.config), say=lambda text: None)
