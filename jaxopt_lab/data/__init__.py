@@ -15,6 +15,7 @@ from jaxopt_lab.data._image_folder import image_folder
 from jaxopt_lab.data._mnist import mnist
 from jaxopt_lab.data._npy import npy
 from jaxopt_lab.data._npz import npz
+from jaxopt_lab.data._table import table
 from jaxopt_lab.data.dataset import Dataset, targets_of
 
 DATASETS = {
@@ -30,6 +31,7 @@ DATASETS = {
         image_folder,
         npz,
         npy,
+        table,
     )
 }
 
@@ -46,5 +48,6 @@ __all__ = [
     "mnist",
     "npy",
     "npz",
+    "table",
     "targets_of",
 ]
