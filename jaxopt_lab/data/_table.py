@@ -9,7 +9,7 @@ import numpy as np
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import FilePath, Range, checked
 from jaxopt_lab.core.registry import nearest
-from jaxopt_lab.data.arrays import brief_list, checked_weight, class_numbers
+from jaxopt_lab.data.arrays import Coded, brief_list, checked_weight, class_numbers, coded, natural
 from jaxopt_lab.data.dataset import Dataset, Targets
 from jaxopt_lab.data.encoding import as_text, column_of, encode, require_values, rounded_columns
 from jaxopt_lab.data.fingerprint import fingerprint_of
@@ -154,8 +154,8 @@ def _weights(rows: Any, name: str, source: Source) -> np.ndarray:
     return checked_weight(rows.column(name).to_numpy(), f"{source.path}: column {name!r}")
 
 
-def _target_columns(rows: Any, names: Sequence[str], source: Source) -> list[np.ndarray]:
-    """Each target as NumPy has it: text as str."""
+def _target_columns(rows: Any, names: Sequence[str], source: Source) -> list[np.ndarray | Coded]:
+    """Each target: numbers as NumPy has them, text by its distinct values."""
     from pyarrow import types
 
     found = []
@@ -171,20 +171,27 @@ def _target_columns(rows: Any, names: Sequence[str], source: Source) -> list[np.
         elif types.is_temporal(kind) or types.is_nested(kind) or types.is_binary(kind):
             raise InputError(f"{source.path}: the target {name!r} holds {kind}: make numbers of it")
         else:
-            found.append(as_text(values).to_numpy().astype(str))
-        if found[-1].dtype.kind == "f":
-            wrong = np.flatnonzero(~np.isfinite(found[-1]))
+            texts = as_text(values).combine_chunks().dictionary_encode()
+            found.append(natural(texts.indices.to_numpy(), texts.dictionary.to_pylist()))
+        own = found[-1]
+        if _kind(own) == "f":
+            wrong = np.flatnonzero(~np.isfinite(own))
             if len(wrong):
                 row = int(wrong[0])
                 raise InputError(
-                    f"{source.path}: the target {name!r} is {found[-1][row]} on "
+                    f"{source.path}: the target {name!r} is {own[row]} on "
                     f"{source.place(row)}: leave this row out"
                 )
     return found
 
 
+def _kind(target: np.ndarray | Coded) -> str:
+    """The kind of its dtype, "U" for text."""
+    return "U" if isinstance(target, Coded) else target.dtype.kind
+
+
 def _targets(
-    found: dict[str, list[np.ndarray]],
+    found: dict[str, list[Any]],
     names: Sequence[str],
     several: bool,
     target_is: TargetIs,
@@ -192,9 +199,9 @@ def _targets(
 ) -> tuple[dict[str, np.ndarray], Targets, tuple[str, ...]]:
     """The targets as training wants them, what they are, and the names of classes or labels."""
     where = f"{source.path}: target"
-    kinds = {y.dtype.kind for ys in found.values() for y in ys}
-    if "U" in kinds and (several or target_is == "numbers"):
-        column = next(n for n, y in zip(names, found["y"], strict=True) if y.dtype.kind == "U")
+    kinds = {_kind(y) for ys in found.values() for y in ys}
+    if "U" in kinds and (several or len(kinds) > 1 or target_is == "numbers"):
+        column = next(n for n, y in zip(names, found["y"], strict=True) if _kind(y) == "U")
         raise InputError(f"{where}: {column!r} holds text, expected numbers")
     if several:
         if target_is == "classes":
@@ -216,7 +223,8 @@ def _targets(
         ys, kinds = {key: y.astype(np.int64) for key, y in ys.items()}, {"i"}
     few = "f" not in kinds and (kinds & set("Ub") or len(np.unique(ys["y"])) <= _FEW)
     if target_is == "classes" or (target_is == "auto" and few):
-        numbers, classes = class_numbers(ys, f"{where} {names[0]!r}")
+        by_value = {key: y if isinstance(y, Coded) else coded(y) for key, y in ys.items()}
+        numbers, classes = class_numbers(by_value, f"{where} {names[0]!r}")
         return numbers, "classes", classes
     return {key: y.astype(np.float32) for key, y in ys.items()}, "numbers", ()
 
