@@ -208,4 +208,7 @@ PLOTS = {
     "layer_norms": {},
     "activation_fractions": {},
     "reliability_diagram": {},
+    "metric_curve": {},
+    "predicted_against_true": {},
+    "confusion_matrix": {},
 }

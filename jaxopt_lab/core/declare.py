@@ -80,6 +80,7 @@ class Declaration:
       unasked: of a loss or a metric: the targets for which it is taken where a file names none.
       whole: of a metric: it is one value of a whole split, `(outputs (N, ...), labels, weight of
         the samples (N,)) -> scalar`, and no mean of one value a sample.
+      share: of a metric: it is a share of the samples, which is shown in percent.
       scalar: of a metric: it is one number, that can be logged, drawn and watched; of another one
         each run has that of the test split.
       sampler: of a loss: `(key, outputs) -> labels`, drawn from the distribution that it is the
@@ -113,6 +114,7 @@ class Declaration:
     targets: tuple[Targets, ...] = ("classes",)
     unasked: tuple[Targets, ...] = ()
     whole: bool = False
+    share: bool = False
     scalar: bool = True
     sampler: Callable[[jax.Array, jax.Array], jax.Array] | None = None
     pool: Callable[[jax.Array], jax.Array] | None = None

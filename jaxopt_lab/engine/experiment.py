@@ -1,15 +1,16 @@
 """All that one run trains, evaluates and keeps: objects and functions, ready to compile."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxopt_lab.core.declare import Keeps
-from jaxopt_lab.core.metrics import as_held_out, as_trained
-from jaxopt_lab.core.types import Batch, Params, Schedule, Split, Whole
+from jaxopt_lab.core.metrics import as_held_out, as_trained, measure_of
+from jaxopt_lab.core.types import Batch, ModelState, Params, Schedule, Split, Whole
 from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.evaluation import Evaluate, in_batches
@@ -18,6 +19,8 @@ from jaxopt_lab.engine.objective import MASK, Objective, counted, sum_counted
 from jaxopt_lab.engine.probe import Probe
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
+
+V = TypeVar("V")
 
 
 class Experiment(NamedTuple):
@@ -138,6 +141,18 @@ class Experiment(NamedTuple):
         loss = self.objective.loss(outputs, whole["y"])
         measured = {k: metric(outputs, whole["y"], weight) for k, metric in self.whole.items()}
         return {"loss": sum_counted(loss, of_loss) / of_loss.sum()} | found | measured
+
+    def in_order(self, scores: Mapping[str, V]) -> dict[str, V]:
+        """Scores of a split in the configuration's order; a compiled function sorts them."""
+        names = ["loss", *self.objective.measures, *self.whole]
+        return dict(sorted(scores.items(), key=lambda item: names.index(measure_of(item[0]))))
+
+    def predict(self, params: Params, model_state: ModelState) -> np.ndarray:
+        """The outputs (N, ...) for the test split in evaluation mode, on the host."""
+        evaluate = jax.jit(self.forward.evaluate)
+        batches = self.batches(self.test)
+        parts = [np.asarray(evaluate(params, model_state, x)) for x in batches["x"]]
+        return np.concatenate(parts)[: len(self.test["y"])]
 
     @property
     def kept(self) -> str:

@@ -84,7 +84,9 @@ def finish(experiment: Experiment, state: TrainState, in_loop: bool) -> Finish:
         evaluate = experiment.evaluator(in_loop, ensemble, final=True)
         tests["ensemble"] = _numbers(evaluate(*members, test))
     kept = experiment.kept
-    tests = {k: v for k, v in tests.items() if k == kept or math.isfinite(v["loss"])}
+    tests = {
+        k: experiment.in_order(v) for k, v in tests.items() if k == kept or math.isfinite(v["loss"])
+    }
     _, step, judged = found[kept]
     return Finish(*variables[kept], kept, int(step), bool(judged), tests)
 

@@ -5,7 +5,7 @@ import jax
 from jaxopt_lab.core.declare import declare
 
 
-@declare(better="max", unasked=("classes",))
+@declare(share=True, better="max", unasked=("classes",))
 def accuracy(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Whether the largest output is at the label, one value a sample.
 

@@ -6,7 +6,7 @@ from jaxopt_lab.core.declare import declare
 from jaxopt_lab.losses._accuracy import accuracy
 
 
-@declare(targets=("classes",))
+@declare(share=True, targets=("classes",))
 def error(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Whether the largest output is elsewhere than at the label, one value a sample.
 

@@ -5,7 +5,7 @@ import jax
 from jaxopt_lab.core.declare import declare
 
 
-@declare(better="max", targets=("labels",), unasked=("labels",))
+@declare(share=True, better="max", targets=("labels",), unasked=("labels",))
 def subset_accuracy(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Whether all labels of a sample are right, one value a sample.
 

@@ -7,7 +7,7 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, checked
 
 
-@declare(better="max", targets=("classes",))
+@declare(share=True, better="max", targets=("classes",))
 @checked
 def top_k_accuracy(outputs: jax.Array, labels: jax.Array, *, k: Count = 5) -> jax.Array:
     """Whether the label is among the k largest outputs, one value a sample.

@@ -5,17 +5,19 @@ Imports NumPy and matplotlib only. Begin with `curves.py`.
 
 from jaxopt_lab.plots._activation_fractions import activation_fractions
 from jaxopt_lab.plots._batch_size_curve import batch_size_curve
+from jaxopt_lab.plots._confusion_matrix import confusion_matrix
 from jaxopt_lab.plots._curvature_curve import curvature_curve
 from jaxopt_lab.plots._descent_paths import descent_paths
 from jaxopt_lab.plots._figure_png import figure_png
 from jaxopt_lab.plots._image_grid import image_grid
 from jaxopt_lab.plots._layer_norms import layer_norms
 from jaxopt_lab.plots._loss_surface import loss_surface
+from jaxopt_lab.plots._predicted_against_true import predicted_against_true
 from jaxopt_lab.plots._range_test import range_test
 from jaxopt_lab.plots._regularization_path import regularization_path
 from jaxopt_lab.plots._reliability_diagram import reliability_diagram
 from jaxopt_lab.plots._spectral_density import spectral_density
-from jaxopt_lab.plots.curves import accuracy_curve, learning_rate_curve, loss_curve
+from jaxopt_lab.plots.curves import accuracy_curve, learning_rate_curve, loss_curve, metric_curve
 from jaxopt_lab.plots.sweep import axes_heat_map, axis_curve, parallel_coordinates, run_curves
 
 PLOTS = {
@@ -39,6 +41,9 @@ PLOTS = {
         layer_norms,
         activation_fractions,
         reliability_diagram,
+        metric_curve,
+        predicted_against_true,
+        confusion_matrix,
     )
 }
 
@@ -49,6 +54,7 @@ __all__ = [
     "axes_heat_map",
     "axis_curve",
     "batch_size_curve",
+    "confusion_matrix",
     "curvature_curve",
     "descent_paths",
     "figure_png",
@@ -57,7 +63,9 @@ __all__ = [
     "learning_rate_curve",
     "loss_curve",
     "loss_surface",
+    "metric_curve",
     "parallel_coordinates",
+    "predicted_against_true",
     "range_test",
     "regularization_path",
     "reliability_diagram",

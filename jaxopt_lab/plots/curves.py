@@ -52,6 +52,22 @@ def accuracy_curve(history: History) -> Figure:
     return _finished(figure, axes)
 
 
+def metric_curve(history: History, name: str = "") -> Figure:
+    """A metric of evaluations, and of each batch of training where these have it.
+
+    Args:
+      history: columns `step`, `eval_step`, and of the metric by its name, with `val_` and `train_`.
+      name: of the metric; "" for an empty figure.
+
+    Returns:
+      A figure.
+    """
+    figure, axes = _figure(name)
+    _training(axes, history, name)
+    _evaluations(axes, history, name)
+    return _finished(figure, axes)
+
+
 def learning_rate_curve(history: History) -> Figure:
     """The learning rate that each step applied.
 

@@ -180,6 +180,7 @@ class Population:
         found, model_state, tests = jax.tree.map(
             lambda x: on_host(x[:count]), (found, model_state, tests)
         )
+        tests = self.experiment.in_order(tests)
         return [
             Finish(
                 take(found.params, i),

@@ -204,21 +204,24 @@ def _show(
 ) -> None:
     """A row a run, each with the name of what its loss is."""
     found = list(dict.fromkeys(name for result in results.values() for name in result))
-    columns = [name for name in found if name not in HIDDEN]
+    arrays = {k for result in results.values() for k, v in result.items() if isinstance(v, list)}
+    columns = [name for name in found if name not in HIDDEN and name not in arrays]
     names = _names(list(results))
-    terminal.columns(
-        "test split",
-        ["run", "kept", *(TITLES.get(name, name) for name in columns), "the loss is"],
+    head = ["run", "kept", *(TITLES.get(name, name) for name in columns), "the loss is"]
+    rows = [
         [
-            [
-                names[run],
-                result["kept"],
-                *(_number(name, result.get(name)) for name in columns),
-                losses[run],
-            ]
-            for run, result in results.items()
-        ],
-    )
+            names[run],
+            result["kept"],
+            *(_number(name, result.get(name)) for name in columns),
+            losses[run],
+        ]
+        for run, result in results.items()
+    ]
+    table = [head, *rows]
+    width = sum(max(len(row[i]) for row in table) + 3 for i in range(len(head))) + 1
+    if width > terminal.console.width:  # a row a score
+        table = [list(column) for column in zip(*table, strict=True)]
+    terminal.columns("test split", table[0], table[1:])
 
 
 def _number(name: str, value: float | None) -> str:

@@ -150,7 +150,8 @@ def train(
         summary = summarize(experiment, state.params, writer, ended, stopped_by, seconds)
         try:
             if session.written:
-                write_report(session.written, config, writer.log.outline(), summary)
+                outline = writer.log.outline()
+                write_report(session.written, config, outline, summary, experiment, ended)
         finally:  # told even where the disk is full
             verdict(session.terminal, summary, session.written)
     return Result(

@@ -11,8 +11,14 @@ import numpy as np
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.metrics import on_batch
+from jaxopt_lab.engine import Experiment, Finish
 from jaxopt_lab.run.records.folder import RunFolder, write_json
 from jaxopt_lab.run.records.pictures import write_figure
+from jaxopt_lab.run.records.scores import in_words, label, numbers_of
+
+MOST_NUMBERS = 4
+"""Outputs of a regression that are drawn against what is true."""
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -44,7 +50,12 @@ pre {{ background: #f6f7f9; border-radius: .5rem; padding: 1rem; overflow-x: aut
 
 
 def write_report(
-    folder: RunFolder, config: Config, history: dict[str, np.ndarray], summary: dict[str, Any]
+    folder: RunFolder,
+    config: Config,
+    history: dict[str, np.ndarray],
+    summary: dict[str, Any],
+    experiment: Experiment,
+    ended: Finish | None,
 ) -> None:
     """Write `summary.json`, `plots/*.png`, and `report.html` with the plots inside."""
     write_json(folder.summary, summary)
@@ -54,22 +65,46 @@ def write_report(
         curvature_curve,
         learning_rate_curve,
         loss_curve,
+        metric_curve,
     )
 
-    needs = {accuracy_curve: "accuracy", curvature_curve: "top_eigenvalue"}
-    drawn = [
-        plot
-        for plot in (loss_curve, accuracy_curve, learning_rate_curve, curvature_curve)
-        if plot not in needs or needs[plot] in history
-    ]
+    metrics = [*experiment.objective.measures, *experiment.whole]
+    figures = {"loss_curve": loss_curve(history)}
+    for name in metrics:
+        if name in history or f"val_{name}" in history:
+            drawn = accuracy_curve(history) if name == "accuracy" else metric_curve(history, name)
+            figures[f"{name}_curve"] = drawn
+    figures["learning_rate_curve"] = learning_rate_curve(history)
+    if "top_eigenvalue" in history:
+        figures["curvature_curve"] = curvature_curve(history)
+    figures |= _of_test(experiment, ended, summary)
     page = fill_page(
         title=f"{config.data.source.name} / {config.model.name} / {config.optimizer.name}",
         verdict=_verdict(summary),
         figures=_figures(summary),
-        plots=[drawn_into(folder.plots, plot.__name__, plot(history)) for plot in drawn],
+        plots=[drawn_into(folder.plots, name, figure) for name, figure in figures.items()],
         config=to_toml(config),
     )
     write_atomically(folder.report, page.encode())
+
+
+def _of_test(
+    experiment: Experiment, ended: Finish | None, summary: dict[str, Any]
+) -> dict[str, Any]:
+    """Pictures of the test split: numbers against what was predicted, and the classes confused."""
+    from jaxopt_lab.plots import confusion_matrix, predicted_against_true
+
+    found: dict[str, Any] = {}
+    if matrix := summary["test"].get("confusion"):
+        given = {"matrix": matrix, "classes": experiment.classes}
+        found["confusion_matrix"] = confusion_matrix(given)
+    true = experiment.test.get("y")
+    if ended is None or experiment.classes or true is None:
+        return found
+    if true.ndim == 1 or true.shape[1] <= MOST_NUMBERS:
+        samples = {"predicted": experiment.predict(ended.params, ended.model_state), "true": true}
+        found["predicted_against_true"] = predicted_against_true(samples)
+    return found
 
 
 def drawn_into(plots: pathlib.Path, name: str, figure: Any) -> str:
@@ -108,13 +143,11 @@ def _verdict(summary: dict[str, Any]) -> str:
 
 
 def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    figures = []
-    if summary["test"]:
-        if "accuracy" in summary["test"]:
-            figures.append((f"{summary['test']['accuracy']:.2%}", "test accuracy"))
-        figures.append((f"{summary['test']['loss']:.4f}", "test loss"))
-    if "best_val_accuracy" in summary:
-        figures.append((f"{summary['best_val_accuracy']:.2%}", "best validation accuracy"))
+    scores = numbers_of(summary["test"])
+    figures = [(in_words(name, v), f"test {label(name)}") for name, v in scores.items()]
+    if best := summary.get("best"):
+        name = best["metric"]
+        figures.append((in_words(name, best["value"]), f"best validation {label(on_batch(name))}"))
     figures.append((f"{summary['parameters']:,}", "parameters"))
     if summary["steps_per_second"]:
         figures.append((f"{summary['steps_per_second']:,.4g}", "steps a second, without compile"))

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 
+from jaxopt_lab.core.metrics import held_out
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.engine import Experiment, Finish
 from jaxopt_lab.run.records.fit import judge_fit
@@ -39,6 +40,10 @@ def summarize(
         summary["tests"] = ended.tests
     fit = judge_fit(experiment, writer.log.outline(), diverged=stopped_by == "diverged")
     summary["fit"] = finite(fit._asdict())
-    if best := writer.log.best("val_accuracy"):
-        (summary["best_val_accuracy"],), summary["best_val_step"] = shortest([best[0]]), best[1]
+    watched = [*experiment.objective.measures, *experiment.whole, "loss"]
+    found = ((name, writer.log.best(name)) for name in held_out(watched))
+    name, best = next(((name, best) for name, best in found if best), ("", None))
+    if best:  # of the first metric that evaluations have
+        (value,), step = shortest([best[0]]), best[1]
+        summary["best"] = {"metric": name, "value": value, "step": step}
     return summary

@@ -31,6 +31,7 @@ from jaxopt_lab.run.records.json_lines import (
     recover_lines,
 )
 from jaxopt_lab.run.records.own_code import require_own_code
+from jaxopt_lab.run.records.scores import numbers_of
 from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult
 
 
@@ -177,7 +178,7 @@ class SweepFolder(Folder[Sweep]):
         ranks = {i: n for n, s in enumerate(result.settings, start=1) for i in s.runs}
         axes = list(dict.fromkeys(k for run in plan.runs for k in run.values))
         metrics = sorted({k for _, r in there for k in r.metrics})
-        tests = sorted({k for _, r in there for k in r.test})
+        tests = sorted({k for _, r in there for k in numbers_of(r.test)})
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         names = [

@@ -14,6 +14,7 @@ from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.metrics import is_of_evaluation
 from jaxopt_lab.run.records.history import EVAL_STEP, STEP
 from jaxopt_lab.run.records.report import drawn_into, fill_page
+from jaxopt_lab.run.records.scores import in_words, label, numbers_of
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import RunRecord, Setting, SweepResult, score
 
@@ -24,13 +25,14 @@ def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]
     """The closing table: its header, and a row a setting, the best first."""
     seeded = any(len(setting.runs) > 1 for setting in result.settings)
     axes = list(plan.axes)
-    percent = any("accuracy" in r.test for r in result.runs if r)
-    tested = "accuracy" if percent else "loss"
+    scores = next((numbers_of(r.test) for r in result.runs if r and r.test), {"loss": 0.0})
+    tested = next(iter(scores))
+    percent = in_words(tested, 0).endswith("%")
     names = [
         "runs" if seeded else "run",
         *short_names(axes),
         result.monitor,
-        "test acc, %" if percent else "test loss",
+        f"test {label(tested).replace('accuracy', 'acc')}{', %' if percent else ''}",
         "ended",
     ]
     rows = []
@@ -42,9 +44,7 @@ def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]
                 _span(setting),
                 *(_shown(records[0].values[name]) for name in axes),
                 _mean([r.metrics.get(result.monitor, math.nan) for r in records]),
-                _mean(
-                    [r.test.get(tested, math.nan) for r in records], percent=tested == "accuracy"
-                ),
+                _mean([r.test.get(tested, math.nan) for r in records], percent=percent),
                 ", ".join(word.partition("_")[0] for word in ends),  # "early", not "early_stopping"
             ]
         )
@@ -84,9 +84,8 @@ def write_sweep_report(folder: SweepFolder, plan: Sweep, result: SweepResult) ->
         figures.insert(0, (f"{best.mean:.4g}", f"best {mean}{result.monitor}, {whose}"))
         tests = [run.test for run in runs if run.test]
         if tests:
-            name = min(tests[0])
-            value = float(np.mean([test[name] for test in tests]))
-            shown = f"{value:.2%}" if name == "accuracy" else f"{value:.4g}"
+            name = next(iter(numbers_of(tests[0])))
+            shown = in_words(name, float(np.mean([test[name] for test in tests])))
             figures.insert(1, (shown, f"{'their mean' if several else 'its'} test {name}"))
     lost = sum(r.stopped_by == "diverged" for r in records)
     if lost:

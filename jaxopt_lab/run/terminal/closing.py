@@ -9,6 +9,7 @@ from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.engine import Experiment
 from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.scores import headline, in_words, label, numbers_of
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import SweepResult
 from jaxopt_lab.run.records.sweep_report import ranking
@@ -44,20 +45,14 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
     test = summary["test"]
     if summary.get("kept_step", summary["steps"]) != summary["steps"]:
         rows["kept"] = f"the {summary['kept']}, of step {summary['kept_step']:,}"
-    if test:
-        if "accuracy" in test:
-            rows["test accuracy"] = f"{test['accuracy']:.2%}"
-        rows["test loss"] = f"{test['loss']:.4f}"
-        if "robust_accuracy" in test:
-            rows["test accuracy, attacked"] = f"{test['robust_accuracy']:.2%}"
+    rows |= {f"test {label(name)}": in_words(name, v) for name, v in numbers_of(test).items()}
     for name, found in summary.get("tests", {}).items():
         if len(summary["tests"]) > 1:
             kept = " (kept)" if name == summary["kept"] else ""
-            accuracy = f"{found['accuracy']:.2%}, " if "accuracy" in found else ""
-            rows[f"  {name}"] = f"{accuracy}loss {found['loss']:.4f}{kept}"
-    if "best_val_accuracy" in summary:
-        best = summary["best_val_accuracy"]
-        rows["best validation"] = f"{best:.2%} at step {summary['best_val_step']:,}"
+            rows[f"  {name}"] = f"{_brief(found)}{kept}"
+    if best := summary.get("best"):
+        name, value, step = best["metric"], best["value"], best["step"]
+        rows["best validation"] = f"{in_words(name, value)} at step {step:,}"
     if summary["fit"]["evidence"]:
         rows["fit"] = summary["fit"]["brief"]
     rows["steps"] = f"{summary['steps']:,} ({summary['epochs']:g} epochs)"
@@ -68,8 +63,7 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
     if folder:
         rows["report"] = str(folder.report)
     stopped_by = summary["stopped_by"]
-    result = f"test accuracy {test['accuracy']:.2%}" if "accuracy" in test else ""
-    result = result or (f"test loss {test['loss']:.4f}" if test else "")
+    result = headline(test)
     title = {
         "finished": f"finished: {result}",
         "early_stopping": f"stopped early at step {summary['steps']:,}: {result}",
@@ -80,6 +74,13 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
         + (f"; the {summary['kept']} of step {summary['kept_step']:,} are kept" if test else ""),
     }[stopped_by]
     terminal.closing_table(title, rows, good=stopped_by in ("finished", "early_stopping"))
+
+
+def _brief(test: dict[str, Any]) -> str:
+    """The first metric and the loss: "97.22%, loss 0.1234"."""
+    name, *rest = numbers_of(test)
+    first = f"{in_words(name, test[name])}, " if rest else ""
+    return f"{first}loss {test['loss']:.4f}"
 
 
 def closing_table(terminal: Progress, plan: Sweep, result: SweepResult) -> None:

@@ -2,15 +2,18 @@
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import rich.box
 import rich.console
 import rich.progress
 import rich.table
 import rich.text
 
+from jaxopt_lab.core.metrics import is_held_out, on_batch
 from jaxopt_lab.engine import Chunk
+from jaxopt_lab.run.records.scores import in_words
 from jaxopt_lab.run.records.sweep_records import Setting
 
 # Plain lines a run, where there is no terminal to draw on.
@@ -188,14 +191,22 @@ class SweepBar(_LiveBar):
         self._show(self._done, figures, f"sweep {self._done / self.work:.0%}  {figures}")
 
 
+def _measured(evaluation: Mapping[str, np.ndarray]) -> str:
+    """The first metric of the validation split, or else its loss: "val acc 97.1%"."""
+    loss, *metrics = sorted(filter(is_held_out, evaluation), key=lambda n: on_batch(n) != "loss")
+    name = metrics[0] if metrics else loss
+    short = on_batch(name).replace("accuracy", "acc")
+    return f"val {short} {in_words(name, evaluation[name][0], 1)}"
+
+
 class Bar(_LiveBar):
-    """One run's bar: epoch, step, loss, rate, validation accuracy, steps a second, time left."""
+    """One run's bar: epoch, step, loss, rate, validation metric, steps a second, time left."""
 
     def __init__(self, console: rich.console.Console, start: int, total: int, steps_per_epoch: int):
         super().__init__(console, "[bold]epoch {task.fields[lead]}", total, start)
         self.start, self.total, self.steps_per_epoch = start, total, steps_per_epoch
         self._seconds = 0.0
-        self._accuracy: float | None = None
+        self._measured = ""
         self._bar.update(self._task, lead=self._epoch(start))
 
     def update(self, chunk: Chunk) -> None:
@@ -204,15 +215,15 @@ class Bar(_LiveBar):
         if step == chunk.start:
             return
         row = {name: values[0, step - chunk.start - 1] for name, values in chunk.rows.items()}
-        if chunk.evaluation and "val_accuracy" in chunk.evaluation:
-            self._accuracy = float(chunk.evaluation["val_accuracy"][0])
+        if chunk.evaluation:
+            self._measured = _measured(chunk.evaluation)
         self._seconds += chunk.seconds
         rate = (step - self.start) / max(self._seconds, 1e-9)
         parts = [f"loss {row['loss']:.4g}"]
         if "learning_rate" in row:
             parts.append(f"lr {row['learning_rate']:.2e}")
-        if self._accuracy is not None:
-            parts.append(f"val acc {self._accuracy:.1%}")
+        if self._measured:
+            parts.append(self._measured)
         parts.append(f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.2f} steps/s")
         figures = "  ".join(parts)
         epoch = self._epoch(step)

@@ -1,0 +1,43 @@
+"""What a regression predicts against what is true."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxopt_lab.plots.panels import panels
+
+MOST_OUTPUTS = 4
+DOTS = {"s": 9, "color": "#1F4E79", "alpha": 0.5, "linewidths": 0}
+
+
+def predicted_against_true(samples: Mapping) -> Figure:
+    """Predictions against targets, a panel an output: on the line they are right.
+
+    Args:
+      samples: `predicted` and `true`, (N,) or (N, K) each, of which the first 4 outputs are drawn;
+        and perhaps `names`, (K,), of the outputs, and `text`, the title.
+
+    Returns:
+      A figure; its axes are empty where nothing is given.
+    """
+    predicted, true = (
+        np.asarray(samples.get(name, np.zeros((0, 1))), float) for name in ("predicted", "true")
+    )
+    predicted, true = (v[:, None] if v.ndim == 1 else v for v in (predicted, true))
+    count = max(1, min(true.shape[1], MOST_OUTPUTS))
+    names = list(samples.get("names", ())) or [""] * count
+    figure, drawn = panels(4.4 * count, 4.2, columns=count)
+    for k, axes in enumerate(np.ravel(drawn)):
+        axes.set_xlabel(f"true {names[k]}".strip())
+        axes.set_ylabel(f"predicted {names[k]}".strip())
+        x, y = true[:, k], predicted[:, k]
+        there = np.isfinite(x) & np.isfinite(y)
+        if not there.any():
+            continue
+        axes.scatter(x[there], y[there], **DOTS)
+        both = np.concatenate([x[there], y[there]])
+        ends = [both.min(), both.max()]
+        axes.plot(ends, ends, color="0.3", linestyle="--", linewidth=1)
+    figure.suptitle(str(samples.get("text", "")), fontsize=10)
+    return figure

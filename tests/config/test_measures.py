@@ -1,0 +1,234 @@
+"""Losses, metrics and weights by the targets of the data, against scikit-learn."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn import metrics
+
+import jaxopt_lab
+from jaxopt_lab.config.build import assemble
+from jaxopt_lab.config.dump import to_tables
+from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.source import read
+from jaxopt_lab.config.sweep import parse_sweep
+from jaxopt_lab.data import Dataset, breast_cancer
+from jaxopt_lab.losses import METRICS
+
+BASE = {
+    "model": {"name": "mlp", "hidden": [8]},
+    "optimizer": {"name": "adam", "learning_rate": 1e-2},
+    "train": {"steps": 8, "evaluate_every": 4, "evaluation_batch_size": 32},
+}
+
+
+def config(data="breast_cancer", **tables):
+    given = {"data": {"name": data, "batch_size": 64, "validation": 0.2}} | BASE
+    return parse_config(given | tables)
+
+
+def many_labels():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 5)).astype(np.float32)
+    y = (x[:, :3] + rng.normal(size=(120, 3)) > 0.5).astype(np.int32)
+    return Dataset({"x": x[:90], "y": y[:90]}, {"x": x[90:], "y": y[90:]}, ("a", "b", "c"))
+
+
+def outputs_of(result, config, data=None):
+    """The outputs of what a run kept for the test split, and its targets."""
+    source = read(config, data=data)
+    experiment = assemble(config, source)
+    return experiment.predict(result.params, result.model_state), experiment.test["y"]
+
+
+def test_metrics_of_classes_are_those_of_the_whole_split():
+    names = ["accuracy", "error", "f1", "auc", "confusion"]
+    own = config(metric=[{"name": name} for name in names])
+    result = jaxopt_lab.train(own, progress=False)
+    z, y = outputs_of(result, own)
+    guess = z.argmax(1)
+    assert list(result.test) == ["loss", *names]
+    expected = {
+        "accuracy": metrics.accuracy_score(y, guess),
+        "error": 1 - metrics.accuracy_score(y, guess),
+        "f1": metrics.f1_score(y, guess, average="macro"),
+        "auc": metrics.roc_auc_score(y, z[:, 1] - z[:, 0]),
+    }
+    for name, value in expected.items():  # float32
+        assert result.test[name] == pytest.approx(value, rel=1e-5)
+    assert result.test["confusion"] == metrics.confusion_matrix(y, guess).tolist()
+    # Of a batch there is no metric of a whole split, and of evaluations no array.
+    assert {"accuracy", "val_f1", "train_auc"} <= result.history.keys()
+    assert not {"f1", "val_confusion"} & result.history.keys()
+
+
+def test_metrics_of_numbers_and_of_labels_need_no_name():
+    numbers = config("diabetes")
+    result = jaxopt_lab.train(numbers, progress=False)
+    z, y = outputs_of(result, numbers)
+    assert result.test["loss"] == pytest.approx(metrics.mean_squared_error(y, z[:, 0]), rel=1e-5)
+    assert result.test["mae"] == pytest.approx(metrics.mean_absolute_error(y, z[:, 0]), rel=1e-5)
+    assert result.test["r2"] == pytest.approx(metrics.r2_score(y, z[:, 0]), rel=1e-4)
+
+    labels, data = config(), many_labels()
+    result = jaxopt_lab.train(labels, data=data, progress=False)
+    z, y = outputs_of(result, labels, data)
+    p = 1 / (1 + np.exp(-z.astype(np.float64)))
+    each = [metrics.log_loss(y[:, k], p[:, k]) for k in range(3)]
+    assert result.test["loss"] == pytest.approx(np.mean(each), rel=1e-5)
+    expected = metrics.f1_score(y, z > 0, average="macro")
+    assert result.test["f1"] == pytest.approx(expected, rel=1e-5)
+    assert result.test["subset_accuracy"] == pytest.approx(metrics.accuracy_score(y, z > 0))
+
+
+def test_a_line_is_recovered():
+    """Targets (N,) beside outputs (N, 1), which would broadcast to (N, N)."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 2)).astype(np.float32)
+    y = 10 + 9 * x[:, 0] - 2 * x[:, 1]
+    for given in (y, y[:, None]):
+        result = jaxopt_lab.train(
+            config(
+                model={"name": "linear"},
+                optimizer={"name": "adam", "learning_rate": 0.3},
+                train={"steps": 300, "evaluate_every": 100},
+            ),
+            data=(x, given),
+            progress=False,
+        )
+        assert result.test["r2"] > 0.9999
+
+
+@pytest.mark.parametrize("split", ["val_f1", "val_auc", "accuracy"])
+def test_a_metric_is_watched_and_says_whether_high_is_better(split):
+    metric = [{"name": name} for name in ("f1", "auc", "accuracy")]
+    control = [{"name": "early_stopping", "monitor": split, "patience": 1}]
+    own = config(metric=metric, control=control)
+    assert own.control[0].arguments["mode"] == "max"
+    assert to_tables(own)["control"][0]["mode"] == "max"
+    result = jaxopt_lab.train(own, progress=False)
+    if split.startswith("val_"):  # the other ends before the first evaluation
+        assert result.summary["best"]["metric"] == "val_accuracy"
+    plan = parse_sweep(
+        to_tables(config(metric=metric))
+        | {"sweep": {"optimizer.learning_rate": [1e-9, 1e-2], "monitor": split}}
+    )
+    assert jaxopt_lab.sweep(plan, progress=False).best == 1
+
+
+@pytest.mark.parametrize(
+    ("tables", "text"),
+    [
+        ({"metric": [{"name": "rmse"}]}, "metric.0: rmse is for numbers, the targets are classes"),
+        ({"metric": [{"name": "f1"}, {"name": "f1"}]}, "metric.1: f1 is measured already"),
+        ({"metric": [{"name": "top_k_accuracy"}]}, "metric.0: top_k_accuracy: k = 5 needs outputs"),
+        (
+            {"control": [{"name": "early_stopping", "monitor": "val_auc"}]},
+            "'val_auc' is not measured",
+        ),
+        (
+            {"loss": {"class_weights": {"malign": 2.0}}},
+            "loss.class_weights.malign: is no class, did you mean 'malignant'",
+        ),
+        ({"loss": {"name": "huber"}}, "loss.name: huber is for numbers, the targets are classes"),
+    ],
+)
+def test_what_does_not_fit_is_told_before_anything_compiles(tables, text):
+    own = config(**tables)
+    with pytest.raises(ConfigError, match=text):
+        assemble(own, read(own))
+
+
+def test_weights_need_numbers_and_classes():
+    with pytest.raises(ConfigError, match='class_weights: must be "balanced", or numbers by class'):
+        config(loss={"class_weights": "even"})
+    with pytest.raises(ConfigError, match=r"class_weights.benign: must be >= 0, got -1"):
+        config(loss={"class_weights": {"benign": -1}})
+    own = config("diabetes", loss={"class_weights": "balanced"})
+    with pytest.raises(ConfigError, match="class_weights: weigh samples by their class"):
+        assemble(own, read(own))
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_classes_weigh_the_same_at_every_batch_size(batch_size):
+    """9 : 1 rows; the mean gradient over single samples is that over the split."""
+    rng = np.random.default_rng(0)
+    y = (np.arange(640) % 10 == 0).astype(np.int32)
+    data = (rng.normal(size=(640, 3)).astype(np.float32), y)
+    own = config(loss={"class_weights": "balanced"})
+    experiment = assemble(own, read(own, data=data))
+    weights = experiment.objective.weights({"y": jnp.asarray(experiment.train["y"])})
+    assert float(weights.mean()) == pytest.approx(1, rel=1e-6)
+    for of_class in (0, 1):  # each the same share of the whole
+        share = float(weights[experiment.train["y"] == of_class].sum() / weights.sum())
+        assert share == pytest.approx(0.5, rel=1e-5)
+    params = experiment.init(jax.random.key(0)).params
+
+    def loss(params, start):
+        batch = {k: jnp.asarray(v[start : start + batch_size]) for k, v in experiment.train.items()}
+        outputs = experiment.forward.evaluate(params, {}, batch["x"])
+        return experiment.objective.terms(outputs, batch)["loss"]
+
+    count = len(experiment.train["y"]) // batch_size * batch_size
+    mean = np.mean([loss(params, i) for i in range(0, count, batch_size)])
+    z = experiment.forward.evaluate(params, {}, jnp.asarray(experiment.train["x"][:count]))
+    each = -jax.nn.log_softmax(z)[jnp.arange(count), experiment.train["y"][:count]]
+    assert mean == pytest.approx(float((each * weights[:count]).mean()), rel=1e-4)
+
+
+def test_weighted_samples_of_a_file_count_as_often():
+    """A weight of 3 is as three copies of a row, in the loss, its gradient and the metrics."""
+    data = breast_cancer()
+    rows = slice(0, 60)
+    x, y = (data.train[k][rows] for k in ("x", "y"))
+    weight = (1 + 2 * (np.arange(60) % 3 == 0)).astype(np.float32)
+    copies = np.repeat(np.arange(60), weight.astype(int))
+    own = config(
+        data="breast_cancer",
+        optimizer={"name": "sgd", "learning_rate": 0.1},
+        metric=[{"name": n} for n in ("accuracy", "f1", "auc", "confusion")],
+    )
+    full = {"data": {"name": "breast_cancer", "batch_size": "full", "validation": 0.0}}
+    own = parse_config(to_tables(own) | full)
+
+    def split(rows, **more):
+        return {"x": x[rows], "y": y[rows], **more}
+
+    every = np.arange(60)
+    weighted = Dataset(split(every, weight=weight), split(every, weight=weight), data.classes)
+    repeated = Dataset(split(copies), split(copies), data.classes)
+    found, expected = (jaxopt_lab.train(own, data=d, progress=False) for d in (weighted, repeated))
+    # The statistics that normalize x are of rows, whatever they weigh.
+    source = read(own, data=repeated)
+    signature = read(own, data=weighted).signature
+    source.signature.mean[:], source.signature.std[:] = signature.mean, signature.std
+    del expected
+    experiment = assemble(own, source)
+    state = experiment.init(jax.random.key(0))
+    step = jax.jit(experiment.step)
+    for _ in range(8):
+        state, row = step(state, {k: jnp.asarray(v) for k, v in experiment.train.items()})
+    # float32, sums in another order, over 8 steps.
+    np.testing.assert_allclose(found.history["loss"][-1], row["loss"], rtol=1e-4)
+    scores = experiment.evaluator(True, experiment.forward, final=True)(
+        state.params, {}, experiment.batches(experiment.test)
+    )
+    for name, value in scores.items():
+        np.testing.assert_allclose(found.test[name], value, rtol=1e-4)
+
+
+def test_every_metric_may_be_named():
+    for name in METRICS:
+        parse_config(to_tables(config(metric=[{"name": name}])))
+
+
+def test_one_program_serves_every_weight_of_a_class():
+    own = to_tables(config(loss={"class_weights": {"malignant": 1.0}}))
+    plan = parse_sweep(own | {"sweep": {"loss.class_weights.malignant": [1.0, 9.0]}})
+    swept = jaxopt_lab.sweep(plan, progress=False)
+    for record, run in zip(swept.runs, plan.runs, strict=True):
+        alone = jaxopt_lab.train(run.config, progress=False)
+        np.testing.assert_allclose(record.history["loss"], alone.history["loss"], rtol=1e-5)
+    from jaxopt_lab.config.groups import group_runs
+
+    assert len(group_runs([run.config for run in plan.runs], read)) == 1

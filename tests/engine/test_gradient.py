@@ -1,0 +1,113 @@
+"""The gradient of a batch in parts, padded and weighted, against sums by hand in float64."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_lab.engine import Batches, Forward, Objective
+from jaxopt_lab.engine.gradient import make_gradient
+from jaxopt_lab.losses import accuracy, jensen_shannon, l2, softmax_cross_entropy
+from jaxopt_lab.nn import mlp
+
+KEY = jax.random.key(0)
+ROWS = 10
+WEIGHTS = jnp.array([1.0, 9.0, 2.0])
+
+
+def problem(rows=ROWS, views=1):
+    rng = np.random.default_rng(0)
+    forward = Forward(mlp(3, hidden=[7]), dtype=jnp.float64)
+    batch = {
+        "x": jnp.asarray(rng.normal(size=(views * rows, 4))),
+        "y": jnp.asarray(rng.integers(0, 3, rows)),
+        "weight": jnp.asarray(rng.uniform(0.5, 2, rows)),
+    }
+    params, state = forward.init(KEY, batch["x"])
+    return forward, jax.tree.map(lambda p: p.astype(jnp.float64), params), state, batch
+
+
+def close(found, expected):
+    """float64, sums in another order."""
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-14), found, expected)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("microbatches", [1, 3, 4, 10])
+@pytest.mark.parametrize("views", [1, 3])
+def test_parts_add_up_to_the_batch(microbatches, views):
+    """10 rows in 3 parts are 4, 4 and 2."""
+    forward, params, state, batch = problem(views=views)
+    objective = Objective(
+        softmax_cross_entropy,
+        weigh=lambda labels: WEIGHTS[labels],
+        consistency=jensen_shannon if views > 1 else None,
+        penalty=partial(l2, weight=0.1),
+        measures={"accuracy": accuracy},
+    )
+
+    def by_hand(params):
+        outputs = forward.evaluate(params, state, batch["x"])
+        losses = softmax_cross_entropy(outputs[:ROWS], batch["y"])
+        total = (losses * WEIGHTS[batch["y"]] * batch["weight"]).sum() / ROWS
+        if views > 1:
+            total += jensen_shannon(outputs.reshape(views, ROWS, -1)).mean()
+        return total + l2(params, weight=0.1)
+
+    gradient = jax.jit(make_gradient(forward, objective, microbatches))
+    (value, (row, _)), grads = gradient(params, state, batch, KEY)
+    expected, slope = jax.value_and_grad(by_hand)(params)
+    close(value, expected)
+    close(sum(row[k] for k in row.keys() - {"accuracy"}), expected)
+    close(grads, slope)
+    right = accuracy(forward.evaluate(params, state, batch["x"])[:ROWS], batch["y"])
+    close(row["accuracy"], np.average(right, weights=batch["weight"]))
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("microbatches", [1, 3])
+def test_padding_is_as_if_it_were_not_there(microbatches):
+    forward, params, state, batch = problem()
+    objective = Objective(softmax_cross_entropy, measures={"accuracy": accuracy})
+    padded = {k: jnp.concatenate([v, v[:4]]) for k, v in batch.items()}
+    padded["mask"] = jnp.array([1.0] * ROWS + [0.0] * 4)
+    padded["x"] = padded["x"].at[ROWS:].set(1e300)  # whatever is there
+    with_padding = make_gradient(forward, objective, microbatches)(params, state, padded, KEY)
+    close(with_padding, make_gradient(forward, objective)(params, state, batch, KEY))
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_batch_of_one_shows_its_weight():
+    """Over its own weights it would be divided away."""
+    forward, params, state, batch = problem()
+    objective = Objective(softmax_cross_entropy, weigh=lambda labels: WEIGHTS[labels])
+    one = {k: jnp.asarray(v[:1], v.dtype) for k, v in batch.items()} | {"y": jnp.array([1])}
+    del one["weight"]
+    (weighted, _), _ = make_gradient(forward, objective)(params, state, one, KEY)
+    (plain, _), _ = make_gradient(forward, Objective(softmax_cross_entropy))(
+        params, state, one, KEY
+    )
+    assert weighted == pytest.approx(9 * plain)
+
+
+@pytest.mark.parametrize(("rows", "size"), [(10, 4), (10, 5), (3, 3), (7, 1), (5, 4)])
+@pytest.mark.parametrize("place", ["device", "host"])
+def test_padded_epochs_see_every_sample_once(rows, size, place):
+    batches = Batches(size, pad=True)
+    data = {"y": jnp.arange(rows)}
+    steps = batches.steps(rows)
+    order = batches.order(KEY, jnp.array(0), rows)
+    seen = []
+    for k in range(steps, 2 * steps):  # of a later epoch
+        if place == "host":
+            places, mask = batches.places(rows, k)
+            taken = (np.arange(rows) if order is None else np.asarray(order))[places]
+        else:
+            batch = batches.take(data, order, jnp.array(k))
+            taken, mask = batch["y"], batch.get("mask")
+        assert (mask is None) == (rows % size == 0)
+        assert len(taken) == size
+        seen += list(np.asarray(taken)[:] if mask is None else np.asarray(taken)[mask > 0])
+    assert sorted(int(i) for i in seen) == list(range(rows))
