@@ -31,8 +31,8 @@ def huggingface(
     configuration: str | None = None,
     x: str | Sequence[str] | None = None,
     y: str | None = None,
-    train: str = "train",
-    test: str | None = None,
+    train_split: str = "train",
+    test_split: str | None = None,
     size: Size | None = None,
     channels: Channels | None = None,
     resize: Resize = "crop",
@@ -49,9 +49,9 @@ def huggingface(
       x: the column of images or of arrays, or columns of numbers; None for the only column of
         images.
       y: the column to predict; None for the only column of class labels.
-      train: the split to train on.
-      test: the split to test on; None for "test" where there is one, or else for "validation", and
-        without either one is drawn.
+      train_split: the split to train on.
+      test_split: the split to test on; None for "test" where there is one, or else for
+        "validation", and without either one is drawn.
       size, channels, resize, unreadable: of images, as of `image_folder`.
       weight: a column of how much a sample counts, >= 0.
       group: a column whose equal values are kept in one split.
@@ -72,19 +72,20 @@ def huggingface(
     where = f"huggingface: {path if cached is None else cached}"
     with _offline():
         found = _load(path, cached, configuration, where)
-        splits = dict(found) if isinstance(found, dict) else {train: found}
-        _require(train, splits, "split", where)
-        held = test or next((name for name in _HELD_OUT if name in splits and name != train), None)
+        splits = dict(found) if isinstance(found, dict) else {train_split: found}
+        _require(train_split, splits, "split", where)
+        others = [name for name in _HELD_OUT if name in splits and name != train_split]
+        held = test_split or next(iter(others), None)
         if held is not None:
             _require(held, splits, "split", where)
-        features = splits[train].features
+        features = splits[train_split].features
         inputs = [x] if isinstance(x, str) else list(x or [_only(features, "Image", "x", where)])
         target = y or _only(features, "ClassLabel", "y", where)
         for name in (*inputs, target, *filter(None, (weight, group))):
             _require(name, features, "column", where)
         notes: list[str] = []
         arrays: dict[str, np.ndarray] = {}
-        for suffix, split in {"": train, "_test": held}.items():
+        for suffix, split in {"": train_split, "_test": held}.items():
             if split is None:
                 continue
             rows = splits[split]
@@ -107,10 +108,10 @@ def huggingface(
             arrays["classes"] = np.array(features[target].names)
         files = [
             (f"{split}/{Path(file['filename']).name}", file["filename"])
-            for split in filter(None, (train, held))
+            for split in filter(None, (train_split, held))
             for file in splits[split].cache_files
         ]
-    if held is not None and test is None and held != "test":
+    if held is not None and test_split is None and held != "test":
         notes.append(f"the split {held} is the test split, as there is no test")
     dataset = dataset_of(arrays, where, fingerprint=fingerprint_of(files))
     return dataset._replace(notes=(*notes, *dataset.notes))

@@ -126,8 +126,8 @@ def test_a_name_of_the_cache_is_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("how", "text"),
     [
-        ({"train": "trian"}, "there is no split 'trian', did you mean 'train'"),
-        ({"test": "held"}, "there is no split 'held'"),
+        ({"train_split": "trian"}, "there is no split 'trian', did you mean 'train'"),
+        ({"test_split": "held"}, "there is no split 'held'"),
         ({"y": "lable"}, "there is no column 'lable', did you mean 'label'"),
         ({"x": ["image", "n"]}, "x is one column of images"),
         ({"x": "n"}, "must be numbers"),

@@ -194,7 +194,7 @@ def test_missing_values_that_nothing_fills_are_refused(home):
         with pytest.raises(InputError, match="holds NaN or infinite values") as caught:
             read(config)
         told.add(str(caught.value).partition(" holds")[0])
-    assert told == {"x", "x of the validation split", "x of the test split"}
+    assert told == {f"x of the {part} split" for part in ("train", "validation", "test")}
 
 
 def test_the_target_of_old_is_told_apart_from_an_argument(home):

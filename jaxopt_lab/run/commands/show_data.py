@@ -51,7 +51,7 @@ def show_data(
     with terminal.waiting("reading the data ..."):
         # As they came: what is missing is counted, not filled.
         dataset = load_dataset(config.source, data_dir)._replace(fill=None)
-        found = split_dataset(config, dataset)
+        found = split_dataset(config, dataset, finite=False)
     splits = {"train": found.train, "validation": found.validation, "test": found.test}
     parts = {name: part for name, part in splits.items() if part is not None}
     _show_splits(config.source.name, parts, terminal)
