@@ -12,6 +12,7 @@ import jaxopt_lab
 from jaxopt_lab import cli, data
 from jaxopt_lab.config.dump import config_hash
 from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.source import read
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.records.folder import RunFolder
@@ -195,6 +196,21 @@ def test_missing_values_that_nothing_fills_are_refused(home):
             read(config)
         told.add(str(caught.value).partition(" holds")[0])
     assert told == {f"x of the {part} split" for part in ("train", "validation", "test")}
+
+
+def test_a_signature_keeps_what_a_table_became(home):
+    rows = ["a,b,y", *(f"{i if i % 7 else ''},{'uvw'[i % 3]},{i % 2}" for i in range(1, 50))]
+    (home / "data" / "a.csv").write_text("\n".join(rows))
+    text = CONFIG.format(name="table", arguments='path = "../data/a.csv"\nmissing = "mean"')
+    (home / "configs" / "table.toml").write_text(text.replace("[model]", 'target = "y"\n[model]'))
+    own = read(jaxopt_lab.load_config(home / "configs" / "table.toml")).signature
+    again = Signature.from_json(json.loads(json.dumps(own.to_json())), "it")
+    assert own.difference(again) is None and again.difference(own) is None
+    assert again.columns == own.columns and again.targets == "classes"
+    np.testing.assert_array_equal(again.fill, own.fill)
+    assert own.inputs(np.array([[np.nan, 1, 0, 0]]))[0, 0] == own.fill[0]
+    for other in (own._replace(fill=None), own._replace(fill=own.fill + 1)):
+        assert "fill is" in own.difference(other) and "fill is" in other.difference(own)
 
 
 def test_the_target_of_old_is_told_apart_from_an_argument(home):
