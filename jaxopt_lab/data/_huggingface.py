@@ -5,6 +5,7 @@ import functools
 import io
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,7 +115,7 @@ def huggingface(
     if held is not None and test_split is None and held != "test":
         notes.append(f"the split {held} is the test split, as there is no test")
     dataset = dataset_of(arrays, where, fingerprint=fingerprint_of(files))
-    return dataset._replace(notes=(*notes, *dataset.notes))
+    return replace(dataset, notes=(*notes, *dataset.notes))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def show_data(
     require_png_path("show-data", path)
     with terminal.waiting("reading the data ..."):
         # As they came: what is missing is counted, not filled.
-        dataset = load_dataset(config.source, data_dir)._replace(fill=None)
+        dataset = replace(load_dataset(config.source, data_dir), fill=None)
         found = split_dataset(config, dataset, finite=False)
     splits = {"train": found.train, "validation": found.validation, "test": found.test}
     parts = {name: part for name, part in splits.items() if part is not None}
