@@ -27,7 +27,7 @@ def _show(tmp_path, monkeypatch, capsys):
 
 def test_images_their_classes_and_what_is_there_twice(show, tmp_path):
     digits = data.digits()
-    x, y = digits.train["x"][:60], digits.train["y"][:60] % 3
+    x, y = digits.train["x"][:60], digits.train["y"][:60] % 3  # a picture of three rows
     np.savez(tmp_path / "a.npz", x=x, y=y, x_test=x[:9], y_test=y[:9], classes=list("abc"))
     out = show('name = "npz"\npath = "a.npz"', "--set", "data.validation=0.2")
     assert "| train | 48 | 8x8x1 uint8 | int32 | 0 to 255 |" in out
@@ -82,7 +82,7 @@ def test_samples_that_are_no_picture_are_said_so(show, tmp_path):
 
 
 def test_published_data_and_faults(show, tmp_path, capsys):
-    assert "| train | 1,293 | 8x8x1 uint8 |" in show('name = "digits"')
+    assert "| train | 409 | 30 float32 |" in show('name = "breast_cancer"')
     (tmp_path / "own.toml").write_text('[data]\nname = "npz"\n')
     assert cli.main(["show-data", "own.toml"]) == 2
     assert "data.path: missing; npz needs it: a path" in capsys.readouterr().err
