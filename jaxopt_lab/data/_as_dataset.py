@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def as_dataset(data: Any, *, classes: Sequence[str] = ()) -> Dataset:
             k: _by_name(arrays[k], arrays["classes"]) for k in ("y", "y_test") if k in arrays
         }
     found = dataset_of(arrays, SOURCE, fingerprint=_fingerprint(arrays))
-    return found._replace(ordered=False)  # whoever has the rows in hand has them in order
+    return replace(found, ordered=False)  # whoever has the rows in hand has them in order
 
 
 def _arrays(data: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
