@@ -327,6 +327,11 @@ def _train_until_told(options: argparse.Namespace) -> int:
         raise InputError("train: --from-step goes with --resume RUN")
     use_compilation_cache()
     config = None if options.config is None else load_config(options.config, **_changes(options))
+    if config is None and options.set:
+        from jaxopt_lab.run.records.folder import RunFolder
+
+        _bring_back(options)
+        config = RunFolder(options.resume).moved(options.set)
     mesh = None if options.mesh is None else _mesh_of(options.mesh)
     if not options.dry_run:
         asked = _devices_of(options, config, mesh)
@@ -435,7 +440,9 @@ def _check_resume(command: str, kind: str, options: argparse.Namespace) -> None:
         raise InputError(f"{command}: give a CONFIG, or the folder of a {kind} with --resume")
     if options.resume and options.run_dir:
         raise InputError(f"{command}: --resume names the folder; leave out --run-dir")
-    given = [name for name in ("set", "unset", "grid") if getattr(options, name, None)]
+    # A run may find its data elsewhere: which keys say where is looked at with its configuration.
+    own = ("unset",) if command == "train" else ("set", "unset", "grid")
+    given = [name for name in own if getattr(options, name, None)]
     if options.config is None and given:
         raise InputError(f"{command}: --{given[0]} needs a CONFIG; a resumed {kind} keeps its own")
 

@@ -156,6 +156,7 @@ DATASETS = {
     "diabetes": {},
     "breast_cancer": {},
     "image_folder": {"path": "images", "size": [8, 8], "resize": "pad"},
+    "table": {"path": "table.csv", "target": "y"},
     "npz": {"path": "data.npz"},
     "npy": {"x": "x.npy", "y": "y.npy"},
 }

@@ -109,7 +109,7 @@ def test_list_shows_names_arguments_and_defaults(capsys):
         (["train", "config.toml", "--set", "augment=cutmix"], "must be a table, [[augment]]"),
         (["train", "--resume", "none"], "no run to resume"),
         (["train", "config.toml", "--resume", "a", "--run-dir", "b"], "leave out --run-dir"),
-        (["train", "--resume", "a", "--set", "seed=1"], "--set needs a CONFIG"),
+        (["train", "--resume", "a", "--set", "seed=1"], "no run to resume"),
         (["train", "config.toml", "--run-dir", "config.toml/below"], "cannot be a run folder"),
         (["train", "config.toml", "--run-dir", "x" * 300], "cannot be a run folder"),
         (["train", "config.toml", "--set", "train.epochs=1e308"], "more than a run can count"),

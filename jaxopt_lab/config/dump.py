@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from jaxopt_lab.config.files import without_paths
 from jaxopt_lab.config.schema import Choice, Config, LinearConfig, MeshConfig
 from jaxopt_lab.config.tables import FAMILIES
 
@@ -49,10 +50,10 @@ def toml_value(value: Any) -> str:
 def config_hash(config: Config) -> str:
     """SHA-256 of the resolved configuration, in hex, without what may differ where a run goes on.
 
-    That is `[mesh]`, the devices that it runs on, and `train.checkpoint_seconds`, which leaves no
-    trace in a run.
+    That is `[mesh]`, the devices that it runs on, the paths of its data, of which a run knows the
+    fingerprint, and `train.checkpoint_seconds`, which leaves no trace in a run.
     """
-    tables = to_tables(dataclasses.replace(config, mesh=MeshConfig()))
+    tables = without_paths(to_tables(dataclasses.replace(config, mesh=MeshConfig())))
     del tables["train"]["checkpoint_seconds"]
     return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 

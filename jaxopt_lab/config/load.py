@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from jaxopt_lab.config.files import make_absolute
 from jaxopt_lab.config.overrides import Say, override
 from jaxopt_lab.config.parse import parse_config, parse_linear_config
 from jaxopt_lab.config.schema import Config, LinearConfig
@@ -53,7 +54,11 @@ def read_tables(
     unset: Iterable[str] = (),
     say: Say = warnings.warn,
 ) -> dict[str, Any]:
-    """The tables of a TOML file with the changes in them, unchecked; as `load_config`."""
+    """The tables of a TOML file with the changes in them, unchecked; as `load_config`.
+
+    Paths become absolute: those of the file by its own folder, those of a change by the working
+    directory.
+    """
     path = pathlib.Path(path)
     try:
         tables = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
@@ -67,5 +72,7 @@ def read_tables(
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not TOML: {error}") from None
+    make_absolute(tables, path.parent)
     override(tables, overrides, unset, say)
+    make_absolute(tables, "")
     return tables

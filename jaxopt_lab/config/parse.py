@@ -159,7 +159,7 @@ class _Parser:
             fields = {f.name for f in dataclasses.fields(DataConfig)} - {"source"}
             own = {k: v for k, v in table.items() if k in fields}
             rest = {k: v for k, v in table.items() if k not in fields}
-            if "target" in rest:
+            if "target" in rest and not _takes("data", rest.get("name"), "target"):
                 rest.pop("target")
                 self.faults.append(("data.target", "was renamed: reconstruct = true"))
             source = self.choice(name, "data", rest, beside=fields)
@@ -302,6 +302,12 @@ class _Parser:
             table = f"[[{path}]]" if path in LISTS else f"[{path}]"
             self.faults.append((path, f"must be a table, {table}, got {value!r}"))
         return isinstance(value, dict)
+
+
+def _takes(family: str, name: Any, key: str) -> bool:
+    """Whether a function of a family, where it is one, has an argument."""
+    known = isinstance(name, str) and name in FAMILIES[family].functions
+    return known and key in FAMILIES[family].arguments(name)
 
 
 def _joined(path: str, key: str) -> str:

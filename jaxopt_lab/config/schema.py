@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from jaxopt_lab.core.ranges import Count, Duration, NonNegative, Positive, Range
 
 MOST_SEED = 2**32 - 1
+MOST_DATA_SEED = 2**31 - 1
 
 LISTS = ("penalty", "augment", "schedule", "control")
 """[[tables]]; a single one may be written as [table]."""
@@ -28,7 +29,10 @@ class DataConfig:
 
     Attributes:
       batch_size: rows a step, 1 to the size of the training split, or "full" for all of it.
+      test: share of the rows held out for testing, in (0, 1), of a data set without a test split;
+        0.15 of it unless given.
       validation: share of the training split held out for validation, in [0, 1).
+      seed: of the draws of test and validation, 0 to 2^31 - 1: the same for every seed of a run.
       train_size: how many of the remaining training samples to use; all unless given.
       bootstrap: train on as many samples drawn from them with replacement, by the run's seed.
       reconstruct: whether a sample's target y is its own x, pixels in [0, 1], as of an autoencoder.
@@ -38,7 +42,9 @@ class DataConfig:
 
     source: Choice
     batch_size: Count | Literal["full"] = 64
+    test: Annotated[float, Range(0, 1, low_open=True, high_open=True)] | None = None
     validation: Annotated[float, Range(0, 1, high_open=True)] = 0.1
+    seed: Annotated[int, Range(0, MOST_DATA_SEED)] = 0
     train_size: Count | None = None
     bootstrap: bool = False
     reconstruct: bool = False

@@ -10,6 +10,7 @@ import numpy as np
 import jaxopt_lab
 from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.data.dataset import Targets
 
 Origin = Literal["config", "python"]
 
@@ -47,6 +48,10 @@ class Signature(NamedTuple):
       classes: names of the classes; empty where the targets are numbers.
       mean, std: of the training split's channels, (C,) float32, of x in [0, 1] where it is bytes.
       samples: how many the run trains on.
+      targets: what y is: classes, labels or numbers.
+      columns: of a table, how its columns became x; see `data.encoding`.
+      fill: (F,) float32, what a NaN in each column of x becomes; None where none does.
+      fingerprint: SHA-256 of the data that was read; empty of a published set.
       origin: "config" where the configuration names it, "python" where it was given from there.
     """
 
@@ -58,6 +63,10 @@ class Signature(NamedTuple):
     mean: np.ndarray
     std: np.ndarray
     samples: int
+    targets: Targets = "classes"
+    columns: tuple[Mapping[str, Any], ...] = ()
+    fill: np.ndarray | None = None
+    fingerprint: str = ""
     origin: Origin = "config"
 
     def inputs(self, x: jax.typing.ArrayLike) -> jax.Array:
@@ -71,6 +80,8 @@ class Signature(NamedTuple):
         if not shape or shape[1:] != self.x_shape:
             wanted = ", ".join(map(str, ("B", *self.x_shape)))
             raise InputError(f"apply: expected x of shape ({wanted}), got {shape}")
+        if self.fill is not None:
+            x = jnp.where(jnp.isnan(x), self.fill[None], x)
         if self.x_dtype != "uint8":
             return jnp.asarray(x, jnp.promote_types(dtype, jnp.float32))
         whole = jnp.issubdtype(dtype, jnp.integer)
@@ -86,10 +97,14 @@ class Signature(NamedTuple):
 
     def difference(self, other: "Signature") -> str | None:
         """What differs in another data set's signature, in words, or None."""
-        for name, ours, theirs in zip(self._fields, self, other, strict=True):
+        # What says most comes first: the numbers follow from the files.
+        for name in sorted(self._fields, key=lambda name: name in _NUMBERS):
+            ours, theirs = getattr(self, name), getattr(other, name)
             # Sums may be taken in another order elsewhere.
-            close = name in ("mean", "std") and np.shape(ours) == np.shape(theirs)
+            close = name in _NUMBERS and np.shape(ours) == np.shape(theirs) and ours is not None
             same = np.allclose(ours, theirs, rtol=1e-5) if close else _equal(ours, theirs)
+            if not same and name == "fingerprint":
+                return "its files are others: a name, a size or the content of one has changed"
             if not same:
                 return f"{name} is {_brief(theirs)}, it was {_brief(ours)}"
         return None
@@ -103,6 +118,10 @@ class Signature(NamedTuple):
             # A float32 as the double that it is, which reads back to the bit.
             "normalization": {"mean": self.mean.tolist(), "std": self.std.tolist()},
             "samples": self.samples,
+            "targets": self.targets,
+            "columns": list(self.columns),
+            "fill": None if self.fill is None else self.fill.tolist(),
+            "fingerprint": self.fingerprint,
             "origin": self.origin,
         }
 
@@ -124,10 +143,26 @@ class Signature(NamedTuple):
                 mean=np.asarray(values["normalization"]["mean"], np.float32),
                 std=np.asarray(values["normalization"]["std"], np.float32),
                 samples=int(values["samples"]),
+                # What runs of published data, before there was other, did not say.
+                targets=values.get("targets") or _targets(np.dtype(values["y"]["dtype"])),
+                columns=tuple(values.get("columns", ())),
+                fill=_array(values.get("fill")),
+                fingerprint=values.get("fingerprint", ""),
                 origin=values.get("origin", "config"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{source}: damaged, {error!r}: restore it from a copy") from None
+
+
+_NUMBERS = ("mean", "std", "fill")
+
+
+def _targets(y: np.dtype) -> Targets:
+    return "numbers" if np.issubdtype(y, np.floating) else "classes"
+
+
+def _array(values: Any) -> np.ndarray | None:
+    return None if values is None else np.asarray(values, np.float32)
 
 
 def _brief(value: Any) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,18 +11,19 @@ import numpy as np
 
 from jaxopt_lab.config.optimizer import Length
 from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.schema import Choice, Config, DataConfig
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.values import in_steps
+from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import MOST_COUNT
+from jaxopt_lab.core.rows import bounds, is_lazy, take_rows
 from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import Model, Split
-from jaxopt_lab.data import Dataset, as_dataset
+from jaxopt_lab.data import Dataset, as_dataset, targets_of
+from jaxopt_lab.data.encoding import feature_names
+from jaxopt_lab.data.splitting import Splits, split
 from jaxopt_lab.engine import channel_statistics
-
-# The held-out samples are a property of the data set, the same for every seed of a run.
-SPLIT_SEED = 0
 
 IMAGE_RANK = 3  # of a sample (H, W, C)
 
@@ -36,6 +38,8 @@ class RunData:
       model: given in place of the configuration's; None for that one.
       train, validation, test: raw splits on the host; `validation` may be None, and all of them
         where a run is read without its data.
+      parts: the names or the row numbers of the samples in `test` and `validation`.
+      notes: what there is to say of the data.
     """
 
     signature: Signature
@@ -44,6 +48,8 @@ class RunData:
     train: Split | None = None
     validation: Split | None = None
     test: Split | None = None
+    parts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -58,7 +64,7 @@ class RunData:
         samples = len(self.train["y"])
         size = min(samples, len(self.validation["y"]))
         rows = np.linspace(0, samples - 1, size).astype(np.int64)
-        return {name: values[rows] for name, values in self.train.items()}
+        return {name: take_rows(values, rows) for name, values in self.train.items()}
 
     @functools.cached_property
     def no_images(self) -> str | None:
@@ -70,7 +76,7 @@ class RunData:
             return None
         if not jnp.issubdtype(dtype, jnp.floating):
             return f"are {dtype}, where uint8 or floats in [0, 1] have a white"
-        low, high = (self.train["x"].min(), self.train["x"].max()) if self.train else (0, 1)
+        low, high = bounds(self.train["x"]) if self.train else (0, 1)
         return None if low >= 0 and high <= 1 else f"are in [{low:g}, {high:g}] and not in [0, 1]"
 
 
@@ -89,13 +95,14 @@ def read(
     if not dataset.classes and not config.data.reconstruct:
         text = "has no classes to train a network on; solve it with: jaxopt-lab linear CONFIG"
         raise ConfigError("configuration", [("data.name", f"{config.data.source.name} {text}")])
-    train, validation = split_off(dataset.train, config.data.validation)
-    train, batch_size = sized(train, config)
-    test = dataset.test
+    found = split_dataset(config.data, dataset)
+    train, validation, test = found.train, found.validation, found.test
+    batch_size = _batch_size(config, len(train["y"]))
     if config.data.reconstruct:
         train, test = with_own_targets(train), with_own_targets(test)
         validation = validation and with_own_targets(validation)
     mean, std = channel_statistics(train["x"])
+    _require_finite(found, mean, std, dataset)
     signature = Signature(
         x_shape=train["x"].shape[1:],
         x_dtype=train["x"].dtype.name,
@@ -105,9 +112,15 @@ def read(
         mean=mean,
         std=std,
         samples=len(train["y"]),
+        targets="numbers" if config.data.reconstruct else targets_of(dataset),
+        columns=dataset.columns,
+        fill=found.fill,
+        fingerprint=dataset.fingerprint,
         origin="config" if data is None else "python",
     )
-    return RunData(signature, batch_size, model, train, validation, test)
+    return RunData(
+        signature, batch_size, model, train, validation, test, found.record, dataset.notes
+    )
 
 
 def without_data(config: Config, signature: Signature, model: Model | None = None) -> RunData:
@@ -140,35 +153,48 @@ def load_dataset(source: Choice, data_dir: str | os.PathLike[str] | None) -> Dat
     return FAMILIES["data"].make(source.name, given | dict(source.arguments))
 
 
+def split_dataset(config: DataConfig, dataset: Dataset) -> Splits:
+    """A data set in the parts that `[data]` asks for.
+
+    Raises:
+      ConfigError: where these do not fit it.
+    """
+    try:
+        return split(
+            dataset,
+            test=config.test,
+            validation=config.validation,
+            train_size=config.train_size,
+            seed=config.seed,
+        )
+    except ArgumentError as error:
+        faults = [(f"data.{name}", text) for name, text in error.faults.items()]
+        raise ConfigError("configuration", faults) from None
+
+
 def with_own_targets(split: Split) -> Split:
     """The split with its own pixels, in [0, 1] and flat, as targets."""
     images = split["x"]
+    if is_lazy(images):
+        size = images.nbytes / 2**30
+        fault = f"needs samples in memory; these, {size:.1f} GiB, stay on the disk: set train_size"
+        raise ConfigError("configuration", [("data.reconstruct", fault)])
     unit = images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)
     return split | {"y": unit.reshape(len(images), -1)}
 
 
-def split_off(train: Split, share: float) -> tuple[Split, Split | None]:
-    """What remains of the training split, and a random share of it for validation."""
-    if share == 0:
-        return train, None
-    n = len(train["y"])
-    order = np.random.default_rng(SPLIT_SEED).permutation(n)
-    held = max(1, round(share * n))
-    if held >= n:
-        fault = f"{share} of {n} samples leaves none to train on; lower it"
-        raise ConfigError("configuration", [("data.validation", fault)])
-    take = lambda rows: {k: v[rows] for k, v in train.items()}  # noqa: E731
-    return take(order[held:]), take(order[:held])
-
-
-def sized(train: Split, config: Config) -> tuple[Split, int]:
-    """The training split limited to `train_size`, and the batch size as a number."""
-    n = len(train["y"])
-    size = config.data.train_size or n
-    if size > n:
-        fault = f"{size} is more than the {n} training samples that there are"
-        raise ConfigError("configuration", [("data.train_size", fault)])
-    return {k: v[:size] for k, v in train.items()}, _batch_size(config, size)
+def _require_finite(found: Splits, mean: np.ndarray, std: np.ndarray, dataset: Dataset) -> None:
+    """Make sure that x is finite; of training its statistics, (C,), say so already."""
+    wrong = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(std)))
+    names = feature_names(dataset.columns)
+    remedy = "leave these samples out, or fill them"
+    if len(wrong):
+        column = repr(names[wrong[0]]) if names else f"{wrong[0]} of its last axis"
+        raise InputError(f"x holds NaN or infinite values, in column {column} for one: {remedy}")
+    for part in ("validation", "test"):
+        x = (getattr(found, part) or {}).get("x")
+        if x is not None and x.dtype != np.uint8 and not np.isfinite(bounds(x)).all():
+            raise InputError(f"x of the {part} split holds NaN or infinite values: {remedy}")
 
 
 def _batch_size(config: Config, samples: int) -> int:

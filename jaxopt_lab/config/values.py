@@ -1,12 +1,13 @@
 """A value of a TOML file against an annotation."""
 
+import os
 import re
 import types
 import typing
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from jaxopt_lab.core.ranges import MOST_COUNT, Duration, Range, fault, marks, words_of
+from jaxopt_lab.core.ranges import MOST_COUNT, Duration, IsPath, Range, fault, marks, words_of
 from jaxopt_lab.core.types import Schedule
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(%|epochs?|steps?)")
@@ -74,6 +75,8 @@ def _conform(hint: Any, value: Any) -> tuple[Any, str | None]:
                 raise _Mismatch
             return value, None
         value, wrong = _conform(arguments[0], value)
+        if isinstance(value, str) and IsPath() in marks(hint):
+            value, wrong = _absolute(value)
         return value, wrong or fault(hint, value)
     if _is_union(hint):
         for member in arguments:
@@ -113,6 +116,13 @@ def _item(hint: Any) -> Any:
     return (typing.get_args(hint) or (Any,))[0]
 
 
+def _absolute(path: str) -> tuple[str, str | None]:
+    """A path of the working directory as an absolute one."""
+    if not path or "\0" in path:
+        return path, f"must be a path, got {path!r}"
+    return os.path.abspath(path), None
+
+
 def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
@@ -125,6 +135,8 @@ def _word(hint: Any) -> str | None:
         ranges = [str(m) for m in marks(hint) if isinstance(m, Range)]
         lengths = ['or a length, "5 epochs" or "10%"' for m in marks(hint) if m == Duration()]
         word = _WORDS[int] if lengths else _word(arguments[0])
+        if IsPath() in marks(hint):
+            return "a path"
         return word and " ".join([word, *ranges, *lengths])
     if _is_union(hint):
         return " or ".join(dict.fromkeys(filter(None, map(_word, arguments)))) or None

@@ -16,6 +16,7 @@ from jaxopt_lab.data._image_folder import image_folder
 from jaxopt_lab.data._mnist import mnist
 from jaxopt_lab.data._npy import npy
 from jaxopt_lab.data._npz import npz
+from jaxopt_lab.data._table import table
 from jaxopt_lab.data.dataset import Dataset, targets_of
 
 DATASETS = {
@@ -31,6 +32,7 @@ DATASETS = {
         image_folder,
         npz,
         npy,
+        table,
     )
 }
 
@@ -48,5 +50,6 @@ __all__ = [
     "mnist",
     "npy",
     "npz",
+    "table",
     "targets_of",
 ]

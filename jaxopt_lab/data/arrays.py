@@ -1,7 +1,7 @@
 """Arrays by their names, as files hold them, to a `Dataset`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ MEMBERS = ("x", "y", "x_test", "y_test", "weight", "weight_test", "group", "clas
 _ALSO = {"x_train": "x", "y_train": "y"}  # as the archives of Keras name them
 
 _MOST_CLASSES = 20  # that whole numbers may always be; more need as many rows a class
+_NARROW = 1 << 20  # span of whole numbers that a table may have
 _EXACT = 2**24  # up to which float32 holds every whole number
 
 
@@ -88,36 +89,70 @@ def checked_weight(values: np.ndarray, where: str) -> np.ndarray:
     return values
 
 
+class Coded(NamedTuple):
+    """A column of few distinct values.
+
+    Attributes:
+      codes: (N,), the place of each row's value in `names`.
+      names: the distinct values as text: numbers by their size, text in natural order.
+    """
+
+    codes: np.ndarray
+    names: tuple[str, ...]
+
+
+def coded(values: np.ndarray) -> Coded:
+    """An array of text, booleans or whole numbers, (N,), by its distinct values."""
+    low, high = (0, 0) if values.dtype.kind not in "biu" else (int(values.min()), int(values.max()))
+    if values.dtype.kind in "biu" and high - low < max(_NARROW, len(values)):
+        # A table in place of a sort, which takes seconds for millions of rows.
+        offset = values.astype(np.int64) - low
+        there = np.flatnonzero(np.bincount(offset))
+        table = np.zeros(high - low + 1, np.int32)
+        table[there] = np.arange(len(there))
+        distinct = (there + low).astype(values.dtype)
+        return Coded(table[offset], tuple(_as_text(distinct).tolist()))
+    distinct, codes = np.unique(values, return_inverse=True)
+    texts = _as_text(distinct).tolist()
+    return Coded(codes.reshape(-1), tuple(texts)) if low < high else natural(codes, texts)
+
+
+def natural(codes: np.ndarray, names: Sequence[str]) -> Coded:
+    """Codes of names in any order as those of the names in natural order."""
+    order = sorted(range(len(names)), key=lambda i: natural_key(names[i]))
+    place = np.empty(len(names), np.int32)
+    place[order] = np.arange(len(names))
+    return Coded(place[codes.reshape(-1)], tuple(names[i] for i in order))
+
+
 def class_numbers(
-    values: Mapping[str, np.ndarray], where: str, names: Sequence[str] = ()
+    values: Mapping[str, Coded], where: str, names: Sequence[str] = ()
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """Classes by name as numbers from 0, and the names in natural order.
+    """Classes by name as numbers from 0, (N,) int32, and the names.
 
     Args:
-      values: (N,) text, booleans or whole numbers of "y", and perhaps of "y_test".
+      values: of "y", and perhaps of "y_test".
       where: is named in what is wrong.
       names: of all classes; () for those that are in "y".
 
     Raises:
       InputError: where "y" has one class only, or "y_test" one that "y" has not.
     """
-    found = {name: _as_text(array) for name, array in values.items()}
-    classes = tuple(names) or _in_order(values["y"], found["y"])
+    classes = tuple(names) or values["y"].names
     number = {name: i for i, name in enumerate(classes)}
     numbers = {}
-    for name, texts in found.items():
-        distinct, inverse = np.unique(texts, return_inverse=True)
-        if unknown := [text for text in distinct.tolist() if text not in number]:
-            row = int(np.flatnonzero(texts == unknown[0])[0])
+    for name, (codes, own) in values.items():
+        if unknown := [i for i, text in enumerate(own) if text not in number]:
+            row, text = int(np.flatnonzero(codes == unknown[0])[0]), own[unknown[0]]
             raise InputError(
-                f"{where}: {name} has the class {unknown[0]!r}, at row {row:,}, which is none of "
-                f"training{nearest(unknown[0], classes)}; there: {brief_list(classes)}"
+                f"{where}: {name} has the class {text!r}, at row {row:,}, which is none of "
+                f"training{nearest(text, classes)}; there: {brief_list(classes)}"
             )
-        table = np.array([number[text] for text in distinct.tolist()], np.int32)
-        numbers[name] = table[inverse.reshape(-1)]
-    if len(np.unique(numbers["y"])) < 2:
-        only = classes[numbers["y"][0]]
-        raise InputError(f"{where}: y has one class only, {only!r}: there is nothing to tell apart")
+        numbers[name] = np.array([number[text] for text in own], np.int32)[codes]
+    if len(own := values["y"].names) < 2:
+        raise InputError(
+            f"{where}: y has one class only, {', '.join(own)!r}: there is nothing to tell apart"
+        )
     return numbers, classes
 
 
@@ -125,13 +160,6 @@ def brief_list(names: Sequence[Any], most: int = 10) -> str:
     """Names with commas, the first of many."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(map(str, names[:most])) + more
-
-
-def _in_order(values: np.ndarray, texts: np.ndarray) -> tuple[str, ...]:
-    """The distinct names: numbers by their size, text in natural order."""
-    if values.dtype.kind in "iu":
-        return tuple(_as_text(np.unique(values)).tolist())
-    return tuple(sorted(np.unique(texts).tolist(), key=natural_key))
 
 
 def _as_text(array: np.ndarray) -> np.ndarray:
@@ -226,7 +254,7 @@ def _targets(
             f"{where} holds {distinct:,} distinct values in {len(first):,} rows, too many to be "
             "classes: save numbers as float32"
         )
-    numbers, classes = class_numbers(ys, source, names)
+    numbers, classes = class_numbers({k: coded(v) for k, v in ys.items()}, source, names)
     return numbers, "classes", classes
 
 

@@ -16,6 +16,7 @@ from jaxopt_lab.engine.compiled_steps import (
 )
 from jaxopt_lab.engine.data_parallel import deal_rows
 from jaxopt_lab.engine.devices import DATA, init_placed, replicated
+from jaxopt_lab.engine.evaluation import goes_in_loop
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.finishing import Finish, finish
 from jaxopt_lab.engine.layout import Layout, laid_out, require_even
@@ -121,6 +122,7 @@ class OneRun:
         batches = self.experiment.evaluated()
         if batches is None:
             return None
-        if self.in_loop:
+        in_loop = all(goes_in_loop(self.in_loop, each) for each in batches)
+        if in_loop:
             batches = jax.device_put(batches)
-        return self.experiment.evaluate_both(self.in_loop), batches
+        return self.experiment.evaluate_both(in_loop), batches

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxopt_lab.core.rows import is_lazy
 from jaxopt_lab.core.types import Batch
 from jaxopt_lab.engine.convolutions import slow_in_loop
 from jaxopt_lab.engine.loop import batch_shapes, epoch_order, make_run_steps, take_batch
@@ -37,8 +38,10 @@ class CompiledSteps(NamedTuple):
 def fits_on_device(data: dict[str, np.ndarray]) -> bool:
     """Whether a split may stay on the device: it takes at most half of the free memory.
 
-    True on a CPU, whose memory is the host's.
+    True on a CPU, whose memory is the host's; never where a part of it is mapped from a file.
     """
+    if any(map(is_lazy, data.values())):
+        return False
     stats = jax.local_devices()[0].memory_stats()
     if not stats or "bytes_limit" not in stats:
         return True
@@ -62,8 +65,8 @@ def compile_steps(
     Args:
       step: from `make_step`.
       state: a state of the run, for its shapes.
-      data: the training split; JAX arrays stay where they are, NumPy arrays stay on the host and
-        each batch travels.
+      data: the training split; JAX arrays stay where they are, others stay on the host or in their
+        file, and each batch travels.
       batch_size: rows a batch, 1 to the split's size.
       steps_per_dispatch: the most steps of one dispatch; None for as many as are asked for, or
         one where the data is on the host, or where the step holds a convolution that the CPU
@@ -75,7 +78,7 @@ def compile_steps(
     Returns:
       A `CompiledSteps`.
     """
-    on_host = any(isinstance(v, np.ndarray) for v in data.values())
+    on_host = not all(isinstance(v, jax.Array) for v in data.values())
     if steps_per_dispatch is None and (on_host or _slow(step, probe, state, data, batch_size)):
         steps_per_dispatch = 1
     if on_host or steps_per_dispatch == 1:
@@ -114,7 +117,7 @@ def _looped(run_steps, state, data):
 
 def rows_of(data: dict[str, np.ndarray], rows: np.ndarray) -> Any:
     """The rows of a split on the host as a batch."""
-    return {name: v[rows] for name, v in data.items()}
+    return {name: np.asarray(v[rows]) for name, v in data.items()}
 
 
 def _one_by_one(step, probe, state, data, batch_size, feed, bootstrap):

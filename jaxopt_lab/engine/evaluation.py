@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.core.metrics import ROBUST
+from jaxopt_lab.core.rows import is_lazy, take_rows
 from jaxopt_lab.core.types import Batch, Measure, ModelState, Params
 from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.step import Attack
@@ -23,14 +24,20 @@ def in_batches(data: dict[str, np.ndarray], batch_size: int) -> dict[str, np.nda
       batch_size: rows a batch, >= 1.
 
     Returns:
-      The arrays and `mask`, (batches, batch_size) float32, 1 for a sample and 0 for padding.
+      The arrays and `mask`, (batches, batch_size) float32, 1 for a sample and 0 for padding. What
+      is mapped from a file stays there.
     """
     n = len(data["y"])
     batches = -(-n // batch_size)
     rows = np.minimum(np.arange(batches * batch_size), n - 1)
     mask = (np.arange(batches * batch_size) < n).astype(np.float32)
-    shaped = {k: v[rows].reshape(batches, batch_size, *v.shape[1:]) for k, v in data.items()}
+    shaped = {k: take_rows(v, rows.reshape(batches, batch_size)) for k, v in data.items()}
     return shaped | {"mask": mask.reshape(batches, batch_size)}
+
+
+def goes_in_loop(in_loop: bool, batches: dict[str, np.ndarray]) -> bool:
+    """Whether batches of evaluation may be one dispatch: they are wanted so, and in memory."""
+    return in_loop and not any(map(is_lazy, batches.values()))
 
 
 def make_evaluate(

@@ -11,6 +11,7 @@ from jaxopt_lab.core.tree import all_finite, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine._read_controls import read_controls
 from jaxopt_lab.engine.ensemble import Ensemble
+from jaxopt_lab.engine.evaluation import goes_in_loop
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.state import TrainState
@@ -63,8 +64,9 @@ def finish(experiment: Experiment, state: TrainState, in_loop: bool) -> Finish:
     The best, averaged and snapshot parameters carry no batch statistics: these are re-estimated.
     What is not finite is not tested, unless it is what the run keeps.
     """
-    place = jax.device_put if in_loop else lambda batches: batches
-    test = place(experiment.batches(experiment.test))
+    test = experiment.batches(experiment.test)
+    in_loop = goes_in_loop(in_loop, test)
+    test = jax.device_put(test) if in_loop else test
     found = jax.jit(lambda s: candidates(experiment, s))(state)
     # The very arrays of the state, because these need no new statistics.
     own = experiment.eval_params(state.opt_state, state.params)

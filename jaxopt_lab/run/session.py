@@ -86,7 +86,8 @@ def open_session(
         return
     folder = kind(run_dir)
     if not distributed.is_first():
-        config = folder.own_config() if resume else config
+        if resume:
+            config = _own_config(folder, config)
         assert config is not None
         yield Session(config, folder, resume, terminal)
         return
@@ -106,10 +107,17 @@ def _config_of(folder: Folder, config: C | None, resume: bool) -> C:
             raise InputError(f"give a configuration for the {folder.kind}")
         folder.refuse_if_taken()
         return config
+    return _own_config(folder, config)
+
+
+def _own_config(folder: Folder, config: C | None) -> C:
+    """The folder's own configuration, with its data where the one that was given has it."""
     own = folder.own_config()
-    if config is not None and not folder.same(config, own):
+    if config is None:
+        return own
+    if not folder.same(config, own):
         raise InputError(
             f"{folder.path} holds a {folder.kind} of another configuration ({folder.config}): "
             "resume without a configuration, or give another --run-dir"
         )
-    return own
+    return folder.with_paths_of(config, own)

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.rows import is_lazy
 from jaxopt_lab.core.tree import all_finite, on_host, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine import (
@@ -100,6 +102,8 @@ class Population:
         platform = mesh.devices.flat[0].platform
         self.at_once = runs_at_once(vectorize, experiment.step, self.shapes, self._batch, platform)
         self.most = min(CAPACITY, experiment.evaluate_every, experiment.total_steps)
+        for part in (experiment.train, experiment.validation, experiment.test):
+            _require_in_memory(part or {})
         self._data = replicated(experiment.train, mesh)
         evaluated = experiment.evaluated()
         self._evaluated = evaluated and replicated(evaluated, mesh)
@@ -231,3 +235,13 @@ class Population:
             statistics_of(self.experiment, take(states, i), take(params, i)) for i in range(count)
         ]
         return spread(stack_trees(found), self.mesh)
+
+
+def _require_in_memory(split: dict[str, Any]) -> None:
+    """Every run of a sweep reads the data from the device."""
+    for name, values in split.items():
+        if is_lazy(values):
+            raise InputError(
+                f"a sweep holds its data on the device; {name}, {values.nbytes / 2**30:.1f} GiB, "
+                "stays on the disk: train one run at a time, or set data.train_size"
+            )

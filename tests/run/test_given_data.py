@@ -53,6 +53,12 @@ def test_every_form_trains_as_the_named_data_set(form):
     assert found.test == wanted.test
 
 
+def test_a_test_split_is_drawn_where_none_is_given():
+    x, y = DIGITS.train["x"], DIGITS.train["y"]
+    result = jaxopt_lab.train(parse_config(TABLES), data=(x, y), progress=False)
+    assert 0.1 < result.test["accuracy"] <= 1
+
+
 def test_a_run_says_that_its_data_was_given_and_asks_for_it(tmp_path):
     config, folder = parse_config(TABLES), tmp_path / "run"
     first = jaxopt_lab.train(config, folder, data=DATA, progress=False)

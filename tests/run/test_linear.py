@@ -13,7 +13,7 @@ from jaxopt_lab.config.axes import axis_values
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.load import load_config, load_linear_config
 from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.source import split_off
+from jaxopt_lab.data.splitting import split
 from jaxopt_lab.run.commands.linear import solve
 
 CONFIG = """
@@ -39,7 +39,7 @@ def _write(tmp_path):
 
 
 def standardized():
-    train, validation = split_off(data.diabetes().train, 0.25)
+    train, validation, *_ = split(data.diabetes(), validation=0.25)
     mean, std = train["x"].mean(0), train["x"].std(0)
     wide = lambda x: x.astype(np.float64)  # noqa: E731 - where scikit-learn converges
     return [(wide((s["x"] - mean) / std), wide(s["y"])) for s in (train, validation)]

@@ -19,6 +19,7 @@ from jaxopt_lab.config.source import read
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.metrics import ROBUST
+from jaxopt_lab.core.rows import take_rows
 from jaxopt_lab.core.types import Split
 from jaxopt_lab.data import as_dataset
 from jaxopt_lab.engine.keys import Stream, stream_key
@@ -110,7 +111,7 @@ def _result(
         source = read(run.config, data_dir=data_dir, data=own)
         run = with_own_statistics(run, assemble(run.config, source))
         test = test or source.test
-    test = {k: v[:samples] for k, v in (test or {}).items()}
+    test = {k: take_rows(v, slice(samples)) for k, v in (test or {}).items()}
     terminal.say(f"{run.path}: {run.why}")
     with terminal.waiting(f"evaluating {run.path} ..."):
         result: dict[str, Any] = _scores(run, test) | _attacked(run, test)

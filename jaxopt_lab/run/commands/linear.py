@@ -15,7 +15,7 @@ from jaxopt_lab.config.dump import to_tables, to_toml
 from jaxopt_lab.config.load import load_linear_config
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import LinearConfig
-from jaxopt_lab.config.source import load_dataset, split_off
+from jaxopt_lab.config.source import load_dataset, split_dataset
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.files import write_atomically
@@ -115,17 +115,15 @@ def solve(
 def _data(config: LinearConfig, data_dir: Any) -> tuple[Split, Split | None, Split, int]:
     """Standardized features and labels of each split, and the number of classes, 0 for numbers."""
     dataset = load_dataset(config.data.source, data_dir)
-    train, validation = split_off(dataset.train, config.data.validation)
-    size = config.data.train_size or len(train["y"])
-    if size > len(train["y"]):
-        fault = f"{size} is more than the {len(train['y'])} training samples that there are"
-        raise ConfigError("configuration", [("data.train_size", fault)])
+    found = split_dataset(config.data, dataset)
+    train, validation, test = found.train, found.validation, found.test
     if validation is None and len(config.lam) > 1:
         fault = "several lambdas are chosen from by the validation split: give it a share"
         raise ConfigError("configuration", [("data.validation", fault)])
-    splits = [{k: v[:size] for k, v in train.items()}, validation, dataset.test]
+    splits = [train, validation, test]
     features = [
-        None if s is None else s["x"].reshape(len(s["y"]), -1).astype(np.float32) for s in splits
+        None if s is None else np.asarray(s["x"]).reshape(len(s["y"]), -1).astype(np.float32)
+        for s in splits
     ]
     features = _standardized(features)
     if config.features is not None:
@@ -137,6 +135,10 @@ def _data(config: LinearConfig, data_dir: Any) -> tuple[Split, Split | None, Spl
     train_pair, validation_pair, test_pair = pairs
     assert train_pair is not None and test_pair is not None
     return train_pair, validation_pair, test_pair, len(dataset.classes)
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return np.asarray(x).reshape(len(x), -1).astype(np.float32)
 
 
 def _standardized(features: list[np.ndarray | None]) -> list[np.ndarray | None]:

@@ -84,7 +84,11 @@ def train(
             session.folder.require_given(data is not None)
         source = read(config, data_dir=data_dir, model=model, data=data)
         if session.resumes and session.folder:
-            session.folder.require_data(source.signature)
+            session.folder.require_data(source.signature, source.parts)
+            if session.written:
+                session.written.move(config)
+        for note in source.notes:
+            session.say(f"data: {note}")
         layout = build_layout(mesh or config.mesh, devices)
         experiment = assemble(config, source, layout=layout)
         # Processes that took other numbers of steps would wait for each other for ever.
@@ -99,7 +103,7 @@ def train(
         how = f"compiled in {compiling.seconds:.1f} s ({program.how}, {jax.default_backend()})"
         session.say(opening(config, experiment, state.params, start, how, session.written))
         # After all that may fail before a first step, so that a failure leaves no run behind.
-        session.begin(config, source.signature)
+        session.begin(config, source.signature, source.parts)
 
         total, stopped_by, ended = experiment.total_steps, "finished", None
         with RunWriter(session.folder, config, identity, start=start) as writer:

@@ -6,10 +6,11 @@ import itertools
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from jaxopt_lab.config.dump import config_hash, to_tables, to_toml
+from jaxopt_lab.config.files import with_paths_of, without_paths
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature, require_format
@@ -123,6 +124,11 @@ class Folder(abc.ABC, Generic[C]):
         """Whether two configurations are the same run."""
         return config == own
 
+    def with_paths_of(self, config: C, own: C) -> C:
+        """The folder's own configuration with its data where another of the same run has it."""
+        del config
+        return own
+
     def own_version(self) -> Mapping[str, Any]:
         """What `signature.json` holds.
 
@@ -163,8 +169,8 @@ class Folder(abc.ABC, Generic[C]):
 class RunFolder(Folder[Config]):
     """What is on the disk of one run.
 
-    `config.toml signature.json metrics.jsonl timings.jsonl checkpoints/ summary.json report.html
-    plots/`; `kept/` holds the parameters that the run keeps at its end.
+    `config.toml signature.json split.json metrics.jsonl timings.jsonl checkpoints/ summary.json
+    report.html plots/`; `kept/` holds the parameters that the run keeps at its end.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -174,12 +180,17 @@ class RunFolder(Folder[Config]):
         self.checkpoints = self.path / "checkpoints"
         self.kept = self.path / "kept"
         self.summary = self.path / "summary.json"
+        self.split = self.path / "split.json"
 
-    def begin(self, config: Config, signature: Signature) -> None:
-        """Make the folder of a new run."""
+    def begin(
+        self, config: Config, signature: Signature, parts: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make the folder of a new run; `parts` says which samples are held out."""
         for place in (self.checkpoints, self.kept):
             place.mkdir(parents=True, exist_ok=True)
         write_json(self.signature, signature.to_json())
+        if parts is not None:
+            write_json(self.split, parts)
         self._begin(to_toml(config), [to_tables(config)])
 
     def own_config(self) -> Config:
@@ -202,6 +213,31 @@ class RunFolder(Folder[Config]):
     def same(self, config: Config, own: Config) -> bool:
         return config_hash(config) == config_hash(own)
 
+    def with_paths_of(self, config: Config, own: Config) -> Config:
+        return with_paths_of(own, config)
+
+    def moved(self, overrides: Sequence[str]) -> Config:
+        """The run's own configuration with its data elsewhere.
+
+        Args:
+          overrides: `"data.path=..."`, relative to the working directory.
+
+        Raises:
+          InputError: where they change anything else.
+        """
+        own, config = self.own_config(), load_config(self.config, overrides)
+        if without_paths(to_tables(config)) != without_paths(to_tables(own)):
+            raise InputError(
+                f"{self.path}: --set with --resume says where the data lies and nothing else, "
+                f"data.path=... for one; the run keeps the rest of its own; got {list(overrides)}"
+            )
+        return config
+
+    def move(self, config: Config) -> None:
+        """Write down where the data of the run lies now."""
+        if load_config(self.config) != config:
+            write_atomically(self.config, to_toml(config).encode())
+
     def own_signature(self) -> Signature:
         """The signature of the run's data.
 
@@ -212,16 +248,23 @@ class RunFolder(Folder[Config]):
             raise InputError(f"{self.path} holds a solved linear model, {LINEAR_MODEL}, and no run")
         return Signature.from_json(self.own_version(), str(self.signature))
 
-    def require_data(self, signature: Signature) -> None:
-        """Make sure that a run goes on with the data that it began with.
+    def require_data(self, signature: Signature, parts: Mapping[str, Any] | None = None) -> None:
+        """Make sure that a run goes on with the data that it began with, parted as it was.
 
         Raises:
           InputError: naming what differs.
         """
         if wrong := self.own_signature().difference(signature):
+            place = "data.path" if signature.fingerprint else "--data-dir"
+            place = "data" if signature.origin == "python" else place
             raise InputError(
-                f"{self.path} was trained on other data: {wrong}; give the --data-dir that it was "
+                f"{self.path} was trained on other data: {wrong}; give the {place} that it was "
                 "trained with"
+            )
+        if parts and self.split.exists() and read_json(self.split) != parts:
+            raise InputError(
+                f"{self.path}: other samples are held out than {self.split.name} says: it was "
+                "changed, or this version draws others; go on with the version that began the run"
             )
 
     def own_summary(self) -> dict[str, Any]:

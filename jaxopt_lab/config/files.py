@@ -1,0 +1,47 @@
+"""The values of a configuration that are paths of files: where they are relative to."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.core.ranges import is_path
+
+
+def path_arguments(family: str, name: str | None) -> set[str]:
+    """The arguments of a function that are marked as paths; of all of the family where its name
+    is none."""
+    functions = FAMILIES[family].functions
+    found = [name] if name in functions else list(functions)
+    return {k for n in found for k, a in FAMILIES[family].arguments(n).items() if is_path(a.hint)}
+
+
+def make_absolute(tables: dict[str, Any], folder: str | os.PathLike[str]) -> None:
+    """Make the paths in the tables of a file absolute, in place: so far they are of a folder."""
+    for family in FAMILIES:
+        found = tables.get(family)
+        for table in found if isinstance(found, list) else [found]:
+            if not isinstance(table, dict):
+                continue
+            name = table.get("name")
+            for key in path_arguments(family, name if isinstance(name, str) else None):
+                if isinstance(table.get(key), str) and table[key]:
+                    table[key] = os.path.abspath(os.path.join(folder, table[key]))
+
+
+def without_paths(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of a configuration without the places where its data lies."""
+    data = tables["data"]
+    paths = path_arguments("data", data["name"])
+    return {**tables, "data": {k: v for k, v in data.items() if k not in paths}}
+
+
+def with_paths_of(config: Config, other: Config) -> Config:
+    """The configuration with its data where another one, of the same data set, has it."""
+    source = config.data.source
+    paths = path_arguments("data", source.name)
+    moved = {k: v for k, v in other.data.source.arguments.items() if k in paths}
+    arguments = {k: moved.get(k, v) for k, v in source.arguments.items()}
+    return replace(config, data=replace(config.data, source=Choice(source.name, arguments)))
