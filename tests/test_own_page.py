@@ -6,10 +6,12 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
 from jaxopt_lab.config.own import BRINGABLE
+from jaxopt_lab.config.parse import parse_config
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "own.md").read_text()
@@ -52,6 +54,13 @@ def test_the_script_is_short_and_its_configuration_is_whole(here):
     assert len([line for line in files()["my_experiment.py"].splitlines() if line]) < 40
     out = run(sys.executable, "my_experiment.py", "train", "my_experiment.toml", "--print-config")
     assert "gamma = 2.0" in out
+
+
+def test_the_tables_are_checked_as_a_file_s():
+    (text,) = [block for block in blocks("toml") if block not in files().values()]
+    whole = tomllib.loads((ROOT / "configs" / "digits_mlp.toml").read_text())
+    start = parse_config(whole | tomllib.loads(text)).start
+    assert start and start.which == "kept" and start.rename == ((r"^backbone\.", ""),)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxopt_lab.config.schema import DataConfig, LogConfig, TrainConfig
+from jaxopt_lab.config.schema import DataConfig, LogConfig, StartConfig, TrainConfig
 from jaxopt_lab.config.tables import FAMILIES
 
 _OWN = {
@@ -13,6 +13,7 @@ _OWN = {
     "log": typing.get_type_hints(LogConfig, include_extras=True),
     "loss": {"consistency": float},
     "linear": {"lam": float},
+    "start": {"from": str, **typing.get_type_hints(StartConfig, include_extras=True)},
 }
 
 

@@ -104,6 +104,7 @@ def test_a_run_of_a_named_data_set_is_evaluated_on_what_is_given(tmp_path):
         jaxopt_lab.train(None, tmp_path, resume=True, data=DATA, progress=False)
 
 
+@pytest.mark.slow
 def test_sweeps_and_range_tests_take_it(tmp_path):
     plan = parse_sweep(TABLES | {"sweep": {"seeds": 2}})
     result = jaxopt_lab.sweep(plan, tmp_path, data=DATA, progress=False)
