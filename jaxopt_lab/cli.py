@@ -250,6 +250,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(show)
     show.set_defaults(command=_show_augment)
 
+    shown = commands.add_parser(
+        "show-data", help="splits, classes, columns, and some samples drawn"
+    )
+    shown.add_argument("config", metavar="CONFIG", help="a TOML file with [data]")
+    shown.add_argument("--output", metavar="PNG", help="default: CONFIG-data.png, here")
+    _add_config_options(shown)
+    shown.set_defaults(command=_show_data)
+
     names = commands.add_parser("list", help="the names that a configuration may use")
     names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
     names.set_defaults(command=_list)
@@ -522,6 +530,18 @@ def _show_augment(options: argparse.Namespace) -> int:
     from jaxopt_lab.run.commands.show_augment import show_augment
 
     return _draw(options, "augment", show_augment)
+
+
+def _show_data(options: argparse.Namespace) -> int:
+    from jaxopt_lab.config.load import load_data_config
+    from jaxopt_lab.run.commands.show_data import show_data
+    from jaxopt_lab.run.terminal.progress import Progress
+
+    config = load_data_config(options.config, **_changes(options))
+    path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-data.png")
+    if show_data(config, path, Progress(), data_dir=options.data_dir):
+        print(f"wrote {path}")
+    return DONE
 
 
 def _draw(options: argparse.Namespace, what: str, draw: Callable[..., None]) -> int:

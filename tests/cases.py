@@ -157,6 +157,7 @@ DATASETS = {
     "breast_cancer": {},
     "image_folder": {"path": "images", "size": [8, 8], "resize": "pad"},
     "table": {"path": "table.csv", "target": "y"},
+    "huggingface": {"path": "saved"},
     "npz": {"path": "data.npz"},
     "npy": {"x": "x.npy", "y": "y.npy"},
 }
@@ -181,6 +182,7 @@ PLOTS = {
     "learning_rate_curve": {},
     "regularization_path": {},
     "image_grid": {},
+    "column_histograms": {},
     "descent_paths": {},
     "axis_curve": {},
     "axes_heat_map": {},

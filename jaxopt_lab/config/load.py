@@ -9,8 +9,8 @@ from typing import Any
 
 from jaxopt_lab.config.files import make_absolute
 from jaxopt_lab.config.overrides import Say, override
-from jaxopt_lab.config.parse import parse_config, parse_linear_config
-from jaxopt_lab.config.schema import Config, LinearConfig
+from jaxopt_lab.config.parse import parse_config, parse_data_config, parse_linear_config
+from jaxopt_lab.config.schema import Config, DataConfig, LinearConfig
 from jaxopt_lab.core.errors import InputError
 
 
@@ -46,6 +46,16 @@ def load_linear_config(
 ) -> LinearConfig:
     """Read and check a configuration of a linear model; as `load_config`."""
     return parse_linear_config(read_tables(path, overrides, unset, say), source=str(path))
+
+
+def load_data_config(
+    path: str | os.PathLike[str],
+    overrides: Iterable[str] = (),
+    unset: Iterable[str] = (),
+    say: Say = warnings.warn,
+) -> DataConfig:
+    """Read and check `[data]` of any configuration; as `load_config`."""
+    return parse_data_config(read_tables(path, overrides, unset, say), source=str(path))
 
 
 def read_tables(

@@ -64,6 +64,22 @@ def parse_linear_config(tables: Mapping[str, Any], *, source: str = "config") ->
     return _Parser(source).linear_config(tables)
 
 
+def parse_data_config(tables: Mapping[str, Any], *, source: str = "config") -> DataConfig:
+    """Check the table `[data]` alone, whatever else there is.
+
+    Raises:
+      ConfigError: naming every fault, by its dotted path.
+    """
+    parser = _Parser(source)
+    table = tables.get("data")
+    if not isinstance(table, dict):
+        raise ConfigError(source, [("data", "missing; [data] names a data set")])
+    found = parser.section("data", table)
+    if parser.faults:
+        raise ConfigError(source, parser.faults)
+    return found
+
+
 def parse_mesh(table: Mapping[str, Any], *, source: str = "mesh") -> MeshConfig:
     """Check a table `[mesh]`.
 

@@ -171,4 +171,5 @@ def _brief(value: Any) -> str:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    return np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
+    arrays = isinstance(a, np.ndarray) or isinstance(b, np.ndarray)
+    return np.array_equal(a, b) if arrays else a == b

@@ -17,7 +17,7 @@ from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.values import in_steps
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import MOST_COUNT
-from jaxopt_lab.core.rows import bounds, is_lazy, take_rows
+from jaxopt_lab.core.rows import bounds, chunks, is_lazy, take_rows
 from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import Model, Split
 from jaxopt_lab.data import Dataset, as_dataset, targets_of
@@ -104,7 +104,9 @@ def read(
         train, test = with_own_targets(train), with_own_targets(test)
         validation = validation and with_own_targets(validation)
     mean, std = channel_statistics(train["x"])
-    _require_finite(found, mean, std, dataset)
+    finite = np.isfinite(mean) & np.isfinite(std)
+    if not finite.all():
+        raise _not_finite(finite, "x", dataset)
     signature = Signature(
         x_shape=train["x"].shape[1:],
         x_dtype=train["x"].dtype.name,
@@ -155,14 +157,15 @@ def load_dataset(source: Choice, data_dir: str | os.PathLike[str] | None) -> Dat
     return FAMILIES["data"].make(source.name, given | dict(source.arguments))
 
 
-def split_dataset(config: DataConfig, dataset: Dataset) -> Splits:
-    """A data set in the parts that `[data]` asks for.
+def split_dataset(config: DataConfig, dataset: Dataset, *, finite: bool = True) -> Splits:
+    """A data set in the parts that `[data]` asks for; `finite` to hold x to finite numbers.
 
     Raises:
       ConfigError: where these do not fit it.
+      InputError: where x is not finite.
     """
     try:
-        return split(
+        found = split(
             dataset,
             test=config.test,
             validation=config.validation,
@@ -172,6 +175,9 @@ def split_dataset(config: DataConfig, dataset: Dataset) -> Splits:
     except ArgumentError as error:
         faults = [(f"data.{name}", text) for name, text in error.faults.items()]
         raise ConfigError("configuration", faults) from None
+    if finite:
+        _require_finite(found, dataset)
+    return found
 
 
 def with_own_targets(split: Split) -> Split:
@@ -185,18 +191,26 @@ def with_own_targets(split: Split) -> Split:
     return split | {"y": unit.reshape(len(images), -1)}
 
 
-def _require_finite(found: Splits, mean: np.ndarray, std: np.ndarray, dataset: Dataset) -> None:
-    """Make sure that x is finite; of training its statistics, (C,), say so already."""
-    wrong = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(std)))
-    names = feature_names(dataset.columns)
-    remedy = "leave these samples out, or fill them"
-    if len(wrong):
-        column = repr(names[wrong[0]]) if names else f"{wrong[0]} of its last axis"
-        raise InputError(f"x holds NaN or infinite values, in column {column} for one: {remedy}")
-    for part in ("validation", "test"):
+def _require_finite(found: Splits, dataset: Dataset) -> None:
+    """Make sure that x is finite; a mapped training split is left to its statistics."""
+    for part in ("train", "validation", "test"):
         x = (getattr(found, part) or {}).get("x")
-        if x is not None and x.dtype != np.uint8 and not np.isfinite(bounds(x)).all():
-            raise InputError(f"x of the {part} split holds NaN or infinite values: {remedy}")
+        if x is None or x.dtype == np.uint8 or (part == "train" and is_lazy(x)):
+            continue
+        if not np.isfinite(bounds(x)).all():
+            pieces = (piece for piece in chunks(x) if not np.isfinite(piece).all())
+            raise _not_finite(np.isfinite(next(pieces)), f"x of the {part} split", dataset)
+
+
+def _not_finite(finite: np.ndarray, what: str, dataset: Dataset) -> InputError:
+    """Where, on the last axis, x is not finite."""
+    column = int(np.argwhere(~finite)[0][-1])
+    names = feature_names(dataset.columns)
+    place = repr(names[column]) if names else f"{column} of its last axis"
+    return InputError(
+        f"{what} holds NaN or infinite values, in column {place} for one: leave these samples "
+        "out, or fill them"
+    )
 
 
 def _batch_size(config: Config, samples: int) -> int:

@@ -12,6 +12,7 @@ from jaxopt_lab.data._cifar100 import cifar100
 from jaxopt_lab.data._diabetes import diabetes
 from jaxopt_lab.data._digits import digits
 from jaxopt_lab.data._fashion_mnist import fashion_mnist
+from jaxopt_lab.data._huggingface import huggingface
 from jaxopt_lab.data._image_folder import image_folder
 from jaxopt_lab.data._mnist import mnist
 from jaxopt_lab.data._npy import npy
@@ -33,6 +34,7 @@ DATASETS = {
         npz,
         npy,
         table,
+        huggingface,
     )
 }
 
@@ -46,6 +48,7 @@ __all__ = [
     "diabetes",
     "digits",
     "fashion_mnist",
+    "huggingface",
     "image_folder",
     "mnist",
     "npy",

@@ -1,25 +1,22 @@
 """Image files in a folder a class."""
 
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from jaxopt_lab.core.errors import ArgumentError, InputError
-from jaxopt_lab.core.ranges import Count, FilePath, checked
+from jaxopt_lab.core.ranges import FilePath, checked
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.data.arrays import brief_list
 from jaxopt_lab.data.class_folders import read_tree
 from jaxopt_lab.data.dataset import Dataset
 from jaxopt_lab.data.fingerprint import fingerprint_of
-from jaxopt_lab.data.images import Form, Resize, Unreadable, is_gray, pillow, pixels_of
-from jaxopt_lab.data.memory import require_memory
+from jaxopt_lab.data.images import Channels, Resize, Size, pillow
+from jaxopt_lab.data.many_images import read_images, skipped
 
-_MEMORY_SHARE = 0.75
 _LISTED = 10
 
 
@@ -27,8 +24,8 @@ _LISTED = 10
 def image_folder(
     path: FilePath,
     *,
-    size: Count | Sequence[Count] | None = None,
-    channels: Literal[1, 3, 4] | None = None,
+    size: Size | None = None,
+    channels: Channels | None = None,
     resize: Resize = "crop",
     unreadable: Literal["refuse", "skip"] = "refuse",
     group: str | None = None,
@@ -68,9 +65,6 @@ def image_folder(
       `keras.utils.image_dataset_from_directory`.
     """
     root = Path(path)
-    wanted = _size(size)
-    if channels not in (None, 1, 3, 4):
-        raise ArgumentError("image_folder", {"channels": f"must be 1, 3 or 4, got {channels!r}"})
     with pillow():
         tree = read_tree(root)
         classes = tuple(tree.train)
@@ -82,14 +76,15 @@ def image_folder(
             for split, found in splits.items()
         }
         names = [file for found in files.values() for _, file in found]
-        gray, faults = _headers(root, names)
-        form = Form(wanted, channels or (1 if gray else 3), resize)
-        _refuse(faults, unreadable)
-        good = [name for name in names if name not in faults]
-        images, late = _decoded(root, good, form)
-        _refuse(late, unreadable)
-        faults |= late
-    kept = {name: i for i, name in enumerate(name for name in good if name not in late)}
+        images, faults = read_images(
+            {name: root / name for name in names},
+            size=size,
+            channels=channels,
+            resize=resize,
+            skip=unreadable == "skip",
+            source="image_folder",
+        )
+    kept = {name for name in names if name not in faults}
     rows = {split: [(k, f) for k, f in found if f in kept] for split, found in files.items()}
     arrays = {}
     start = 0
@@ -103,7 +98,7 @@ def image_folder(
     _require_images(root, dict(zip(classes, counts.tolist(), strict=True)), rows)
     notes = [*tree.notes, _class_counts(classes, counts)]
     if faults:
-        notes.append(f"skipped {len(faults):,} files that cannot be read: {_listed(faults)}")
+        notes.append(skipped(faults))
     return Dataset(
         arrays["train"],
         arrays.get("test"),
@@ -112,20 +107,9 @@ def image_folder(
         train_names=tuple(file for _, file in rows["train"]),
         test_names=tuple(file for _, file in rows.get("test", ())),
         ordered=True,
-        fingerprint=fingerprint_of((name, root / name) for name in kept),
+        fingerprint=fingerprint_of((name, root / name) for name in names if name in kept),
         notes=tuple(notes),
     )
-
-
-def _size(size: Any) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    if isinstance(size, int):
-        return size, size
-    if len(size) != 2:
-        text = f"must be [height, width] or one number, got {list(size)}"
-        raise ArgumentError("image_folder", {"size": text})
-    return int(size[0]), int(size[1])
 
 
 def _require_classes(
@@ -150,90 +134,6 @@ def _require_images(root: Path, counts: Mapping[str, int], rows: Mapping[str, Se
         )
     if "test" in rows and not rows["test"]:
         raise InputError(f"image_folder: {root}: no image of the test split can be read")
-
-
-def _in_pool(work: Callable[[int], Any], count: int) -> list[Any]:
-    """What a function gives for each number; its first error is raised here."""
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(work, range(count)))
-
-
-def _headers(root: Path, names: Sequence[str]) -> tuple[bool, dict[str, str]]:
-    """Whether all images are gray, and why some files are none."""
-
-    def look(i: int) -> bool | str:
-        path = root / names[i]
-        if not path.is_file():
-            return "a link to nothing" if path.is_symlink() else "no regular file"
-        try:
-            return is_gray(path)
-        except Unreadable as error:
-            return str(error)
-
-    found = dict(zip(names, _in_pool(look, len(names)), strict=True))
-    faults = {name: text for name, text in found.items() if isinstance(text, str)}
-    return all(gray is True for name, gray in found.items() if name not in faults), faults
-
-
-def _decoded(root: Path, names: Sequence[str], form: Form) -> tuple[np.ndarray, dict[str, str]]:
-    """The images that can be decoded, (n, H, W, C) uint8, and why the others cannot."""
-    faults: dict[str, str] = {}
-    first = None
-    for name in names:  # the first that can be read says the size
-        try:
-            first = pixels_of(root / name, form)
-            break
-        except Unreadable as error:
-            faults[name] = str(error)
-    if first is None:
-        return np.zeros((0, 0, 0, form.channels), np.uint8), faults
-    began = names[len(faults)]
-    shape = (len(names), *first.shape)
-    what = f"image_folder: {len(names):,} images of {_by(first.shape)}"
-    require_memory(what, int(np.prod(shape)), _MEMORY_SHARE, "give a smaller size")
-    images = np.empty(shape, np.uint8)
-
-    def decode(i: int) -> str | tuple[int, ...] | None:
-        try:
-            pixels = pixels_of(root / names[i], form)
-        except Unreadable as error:
-            return str(error)
-        if pixels.shape != first.shape:
-            return pixels.shape
-        images[i] = pixels
-        return None
-
-    good = []
-    for i, found in enumerate(_in_pool(decode, len(names))):
-        if isinstance(found, tuple):
-            raise InputError(
-                f"image_folder: images of several sizes: {began} is {_by(first.shape)}, {names[i]} "
-                f"is {_by(found)} (height x width); give a size, size = [{first.shape[0]}, "
-                f"{first.shape[1]}] for one, and how to reach it (resize)"
-            )
-        if found is None:
-            if len(good) < i:  # in place: there may be no room for a second copy
-                images[len(good)] = images[i]
-            good.append(i)
-        else:
-            faults[names[i]] = found
-    return images[: len(good)], faults
-
-
-def _by(shape: Sequence[int]) -> str:
-    return f"{shape[0]} x {shape[1]}"
-
-
-def _refuse(faults: Mapping[str, str], unreadable: str) -> None:
-    if faults and unreadable == "refuse":
-        raise InputError(
-            f"image_folder: {len(faults):,} files cannot be read: {_listed(faults)}; mend them or "
-            'take them away, or leave them out by unreadable = "skip"'
-        )
-
-
-def _listed(faults: Mapping[str, str]) -> str:
-    return brief_list([f"{name} ({text})" for name, text in faults.items()], _LISTED)
 
 
 def _groups(pattern: str, files: Sequence[str]) -> np.ndarray:

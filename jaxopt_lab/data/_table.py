@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from jaxopt_lab.core.errors import ArgumentError, InputError
-from jaxopt_lab.core.ranges import FilePath, Range, checked
+from jaxopt_lab.core.ranges import FilePath, checked
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.data.arrays import Coded, brief_list, checked_weight, class_numbers, coded, natural
 from jaxopt_lab.data.dataset import Dataset, Targets
@@ -18,7 +18,6 @@ from jaxopt_lab.data.tables import Source, find_columns, read_columns
 _MISSING = ("refuse", "mean", "median")
 _FEW = 20  # distinct whole numbers that are classes, unless it is said what they are
 
-Finite = Annotated[float, Range(-math.inf, math.inf, low_open=True, high_open=True)]
 TargetIs = Literal["auto", "classes", "numbers"]
 
 
@@ -31,7 +30,7 @@ def table(
     categories: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
     target_is: TargetIs = "auto",
-    missing: Literal["refuse", "mean", "median"] | Finite = "refuse",
+    missing: Literal["refuse", "mean", "median"] | float = "refuse",
     weight: str | None = None,
     group: str | None = None,
     test_path: FilePath | None = None,
@@ -73,8 +72,9 @@ def table(
     Reference:
       RFC 4180, https://www.rfc-editor.org/rfc/rfc4180; read by Apache Arrow.
     """
-    if isinstance(missing, str) and missing not in _MISSING:
-        text = f"must be one of {_MISSING} or a number, got {missing!r}{nearest(missing, _MISSING)}"
+    if missing not in _MISSING and (isinstance(missing, str) or not math.isfinite(missing)):
+        near = nearest(str(missing), _MISSING)
+        text = f"must be one of {', '.join(_MISSING)} or a finite number, got {missing!r}{near}"
         raise ArgumentError("table", {"missing": text})
     source = find_columns(path, separator)
     targets = [target] if isinstance(target, str) else list(target)

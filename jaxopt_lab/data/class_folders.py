@@ -87,7 +87,14 @@ def _one_a_role(root: Path, splits: dict[str, str]) -> dict[str, str]:
 
 def _has_folders(path: Path) -> bool:
     with os.scandir(path) as entries:
-        return any(e.is_dir() and not e.name.startswith(".") for e in entries)
+        return any(_is_folder(e) and not e.name.startswith(".") for e in entries)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 class _Walk:
@@ -155,7 +162,7 @@ class _Walk:
                     if entry.name.startswith("."):
                         self.hidden.append(self._relative(path / entry.name))
                     else:
-                        (folders if entry.is_dir() else files).append(entry.name)
+                        (folders if _is_folder(entry) else files).append(entry.name)
         except OSError as error:
             raise InputError(f"image_folder: {path}: cannot be read: {error.strerror}") from None
         return sorted(folders, key=natural_key), sorted(files, key=natural_key)

@@ -1,7 +1,8 @@
 """What every loader returns."""
 
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,8 +13,11 @@ Fill = Literal["mean", "median"] | float
 """What stands in the place of a missing number: a statistic of the training rows, or a number."""
 
 
-class Dataset(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Dataset:
     """A data set on the host: its training split, and its test split where it has one.
+
+    It unpacks as `train, test, classes = dataset`.
 
     Attributes:
       train: `{"x": (N, ...), "y": (N,) or (N, K)}`, C-contiguous: x uint8 in 0..255, or floats; y
@@ -45,6 +49,9 @@ class Dataset(NamedTuple):
     ordered: bool = False
     fingerprint: str = ""
     notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.train, self.test, self.classes))
 
 
 def targets_of(dataset: Dataset) -> Targets:

@@ -10,16 +10,23 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from jaxopt_lab.core.errors import require
+from jaxopt_lab.core.ranges import Count
 
 Resize = Literal["crop", "stretch", "pad"]
 """To another shape: "crop" covers it and cuts what is over at both ends, "stretch" changes the
 proportions, "pad" fits the whole image in and fills with black."""
+
+Size = Count | Sequence[Count]
+"""In pixels: height and width, or one number for both."""
+
+Channels = Literal[1, 3, 4]
+"""Gray, color, color with alpha."""
 
 _GRAY = ("1", "L", "LA", "La")
 _ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")

@@ -5,6 +5,7 @@ Imports NumPy and matplotlib only. Begin with `curves.py`.
 
 from jaxopt_lab.plots._activation_fractions import activation_fractions
 from jaxopt_lab.plots._batch_size_curve import batch_size_curve
+from jaxopt_lab.plots._column_histograms import column_histograms
 from jaxopt_lab.plots._curvature_curve import curvature_curve
 from jaxopt_lab.plots._descent_paths import descent_paths
 from jaxopt_lab.plots._figure_png import figure_png
@@ -26,6 +27,7 @@ PLOTS = {
         learning_rate_curve,
         regularization_path,
         image_grid,
+        column_histograms,
         descent_paths,
         axis_curve,
         axes_heat_map,
@@ -49,6 +51,7 @@ __all__ = [
     "axes_heat_map",
     "axis_curve",
     "batch_size_curve",
+    "column_histograms",
     "curvature_curve",
     "descent_paths",
     "figure_png",

@@ -10,7 +10,7 @@ def image_grid(grid: Mapping) -> Figure:
     """A grid of images: a row a sample, a column a stage.
 
     Args:
-      grid: `image` (rows, columns, H, W, C), uint8 or float in [0, 1], C of 1 or 3; `title`, a
+      grid: `image` (rows, columns, H, W, C), uint8 or float in [0, 1], C of 1, 3 or 4; `title`, a
         line above each column; `text`, rows of lines, one below each image. All are optional.
 
     Returns:

@@ -34,7 +34,7 @@ def squared(model: linear.LinearModel, X: jax.Array, y: jax.Array) -> jax.Array:
 
 def patients(n: int) -> tuple[jax.Array, ...]:
     """Standardized diabetes, the first n of the training split: X, y, and X, y of the test."""
-    train, test = data.diabetes()[:2]
+    train, test, _ = data.diabetes()
     mean, std = train["x"].mean(0), train["x"].std(0)
     X, X_test = ((split["x"] - mean) / std for split in (train, test))
     return X[:n], train["y"][:n], X_test, test["y"]
@@ -222,7 +222,7 @@ def bias_variance() -> Figure:
 
 def empirical_risk() -> Figure:
     """Losses of a margin, and what three penalties leave of 30 coefficients."""
-    train, test = data.breast_cancer()[:2]
+    train, test, _ = data.breast_cancer()
     mean, std = train["x"].mean(0), train["x"].std(0)
     X, X_test = ((split["x"] - mean) / std for split in (train, test))
     lams = jnp.logspace(-4, 0, 17)

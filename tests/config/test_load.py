@@ -1,5 +1,6 @@
 """Configurations: what a file means, and every fault of it at once."""
 
+import dataclasses
 import tomllib
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from jaxopt_lab.config.dump import config_hash, to_toml
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.schema import DataConfig
+from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.errors import InputError
 
 GOOD = """
@@ -37,6 +40,12 @@ def _write(tmp_path):
 
 def faults(error):
     return dict(error.value.faults)
+
+
+def test_a_data_sets_arguments_are_not_those_of_its_table():
+    own = {field.name for field in dataclasses.fields(DataConfig)}
+    taken = {n: own & FAMILIES["data"].arguments(n).keys() for n in FAMILIES["data"].functions}
+    assert not [name for name, both in taken.items() if both]
 
 
 def test_values_are_converted_and_defaults_filled_in(write):

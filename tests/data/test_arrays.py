@@ -2,6 +2,7 @@
 
 import pickle
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_other_numbers_become_float32(tmp_path, monkeypatch, large, dtype):
 )
 def test_the_dtype_of_y_says_what_it_is(tmp_path, y, targets, classes, expected):
     found = saved("npz", tmp_path, x=FLOATS, y=y)
-    assert data.targets_of(found) == data.targets_of(found._replace(targets=None)) == targets
+    assert data.targets_of(found) == data.targets_of(replace(found, targets=None)) == targets
     assert found.classes == classes
     assert found.train["y"].dtype == (np.float32 if targets == "numbers" else np.int32)
     if expected is not None:

@@ -262,6 +262,7 @@ def odd_files(root):
     content = png.read_bytes()
     png.unlink()
     os.symlink(root / "nothing", root / "a" / "broken_link.png")
+    os.symlink(root / "a" / "itself.png", root / "a" / "itself.png")
     os.mkfifo(root / "a" / "pipe.png")
     Image.fromarray(GRAY.astype(np.float32)).save(root / "a" / "floats.tiff")
     files = {
@@ -274,7 +275,7 @@ def odd_files(root):
     }
     for name, content in files.items():
         (root / "a" / name).write_bytes(content)
-    return {*files, "broken_link.png", "pipe.png", "floats.tiff"}
+    return {*files, "broken_link.png", "itself.png", "pipe.png", "floats.tiff"}
 
 
 def test_what_cannot_be_read_is_listed_and_may_be_skipped(tmp_path):
@@ -291,7 +292,7 @@ def test_what_cannot_be_read_is_listed_and_may_be_skipped(tmp_path):
     assert sorted(found.train_names) == ["a/a.png", "b/b.png"]
     np.testing.assert_array_equal(found.train["x"][0], COLOR)
     listed = found.notes[-1]
-    assert "skipped 9 files" in listed and "cut.png" in listed
+    assert "skipped 10 files" in listed and "cut.png" in listed
 
 
 def test_files_that_end_too_early_are_told_after_decoding(tmp_path):

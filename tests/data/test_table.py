@@ -262,7 +262,7 @@ WRONG_ARGUMENTS = {
     "both": ({"columns": ["age", "y"]}, "'y' is among columns, and elsewhere too"),
     "numbers": ({"target_is": "numbers"}, "'y' holds text, expected numbers"),
     "word": ({"missing": "means"}, "did you mean 'mean'"),
-    "infinite": ({"missing": math.inf}, "must be > -inf and finite, got inf"),
+    "infinite": ({"missing": math.inf}, "or a finite number, got inf"),
     "separator": ({"separator": ",,"}, "must be one character"),
     "weight": ({"weight": "sex"}, "column 'sex' must be (N,) numbers"),
     "targets": ({"target": []}, "target names no column"),

@@ -12,6 +12,7 @@ import jaxopt_lab
 from jaxopt_lab import cli, data
 from jaxopt_lab.config.dump import config_hash
 from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.source import read
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.records.folder import RunFolder
@@ -121,7 +122,7 @@ def test_a_run_goes_on_where_its_data_has_moved_to(home, name, capsys):
     assert [path.read_bytes() for path in whole if path.exists()] == before
     # It knows the new place from now on.
     assert folder.own_config().data.source.arguments["path"] == str(home / "moved" / place)
-    assert cli.main(resume) == 0
+    folder.require_data(read(folder.own_config()).signature, parts)
 
 
 def test_a_resume_sets_nothing_but_paths(home, capsys):
@@ -194,7 +195,22 @@ def test_missing_values_that_nothing_fills_are_refused(home):
         with pytest.raises(InputError, match="holds NaN or infinite values") as caught:
             read(config)
         told.add(str(caught.value).partition(" holds")[0])
-    assert told == {"x", "x of the validation split", "x of the test split"}
+    assert told == {f"x of the {part} split" for part in ("train", "validation", "test")}
+
+
+def test_a_signature_keeps_what_a_table_became(home):
+    rows = ["a,b,y", *(f"{i if i % 7 else ''},{'uvw'[i % 3]},{i % 2}" for i in range(1, 50))]
+    (home / "data" / "a.csv").write_text("\n".join(rows))
+    text = CONFIG.format(name="table", arguments='path = "../data/a.csv"\nmissing = "mean"')
+    (home / "configs" / "table.toml").write_text(text.replace("[model]", 'target = "y"\n[model]'))
+    own = read(jaxopt_lab.load_config(home / "configs" / "table.toml")).signature
+    again = Signature.from_json(json.loads(json.dumps(own.to_json())), "it")
+    assert own.difference(again) is None and again.difference(own) is None
+    assert again.columns == own.columns and again.targets == "classes"
+    np.testing.assert_array_equal(again.fill, own.fill)
+    assert own.inputs(np.array([[np.nan, 1, 0, 0]]))[0, 0] == own.fill[0]
+    for other in (own._replace(fill=None), own._replace(fill=own.fill + 1)):
+        assert "fill is" in own.difference(other) and "fill is" in other.difference(own)
 
 
 def test_the_target_of_old_is_told_apart_from_an_argument(home):
