@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import io
 import pathlib
 import sys
@@ -502,6 +503,8 @@ def _look(options: argparse.Namespace, config: Any, mesh: Any) -> int:
     if options.print_config:
         print(to_toml(config), end="")
     if options.dry_run:
+        if options.resume:  # what it was started from is in its state
+            config = dataclasses.replace(config, start=None)
         own = None if config.mesh.devices in (1, None) else config.mesh
         dry_run(config, build(config, data_dir=options.data_dir), Progress(), mesh or own)
     return DONE

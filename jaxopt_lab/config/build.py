@@ -19,6 +19,7 @@ from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.probe import build_probe
 from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.source import IMAGE_RANK, RunData, length_of, read
+from jaxopt_lab.config.start import adjusting, with_start
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.config.weights import build_weights
 from jaxopt_lab.core.declare import declared
@@ -65,7 +66,8 @@ def build(
     Raises:
       InputError: where the data is missing, or settings do not fit it or each other.
     """
-    return assemble(config, read(config, data_dir=data_dir, model=model, data=data))
+    source = read(config, data_dir=data_dir, model=model, data=data)
+    return assemble(config, with_start(config, source))
 
 
 def assemble(
@@ -116,7 +118,7 @@ def assemble(
         place=None if layout is None else layout.gathered,
     )
     attack = build_attack(config.adversary)
-    adjust = _lsuv(forward, source) if config.train.lsuv else None
+    adjust = adjusting(source.start, _lsuv(forward, source) if config.train.lsuv else None)
     dispatch = config.train.steps_per_dispatch
     curvature = build_curvature(config, forward, objective)
     probe = build_probe(config, forward, objective)

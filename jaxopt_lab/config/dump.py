@@ -102,6 +102,11 @@ def to_tables(config: Config | LinearConfig) -> dict[str, Any]:
     schedules = [choice("schedule", c) for c in config.schedule]
     tables["schedule"] = schedules[0] if len(schedules) == 1 else schedules
     tables["control"] = [choice("control", c) for c in config.control]
+    if config.start is not None:
+        start = {"from": config.start.source} | fields(config.start)
+        del start["source"]
+        start["rename"] = [list(rule) for rule in config.start.rename]
+        tables["start"] = {k: v for k, v in start.items() if v != []}
     tables["train"] = fields(config.train)
     if config.mesh != MeshConfig():
         tables["mesh"] = fields(config.mesh)

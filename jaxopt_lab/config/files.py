@@ -20,6 +20,7 @@ def path_arguments(family: str, name: str | None) -> set[str]:
 
 def make_absolute(tables: dict[str, Any], folder: str | os.PathLike[str]) -> None:
     """Make the paths in the tables of a file absolute, in place: so far they are of a folder."""
+    _start_absolute(tables, folder)
     for family in FAMILIES:
         found = tables.get(family)
         for table in found if isinstance(found, list) else [found]:
@@ -29,6 +30,13 @@ def make_absolute(tables: dict[str, Any], folder: str | os.PathLike[str]) -> Non
             for key in path_arguments(family, name if isinstance(name, str) else None):
                 if isinstance(table.get(key), str) and table[key]:
                     table[key] = os.path.abspath(os.path.join(folder, table[key]))
+
+
+def _start_absolute(tables: dict[str, Any], folder: str | os.PathLike[str]) -> None:
+    """The path in `[start]`, whose table names no function."""
+    start = tables.get("start")
+    if isinstance(start, dict) and isinstance(start.get("from"), str) and start["from"]:
+        start["from"] = os.path.abspath(os.path.join(folder, start["from"]))
 
 
 def without_paths(tables: Mapping[str, Any]) -> dict[str, Any]:

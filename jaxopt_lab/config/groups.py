@@ -66,7 +66,8 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], RunData]) -> 
 
     Args:
       configs: of the runs.
-      read: of the data that a configuration names; called once for each [data] there is.
+      read: of the data that a configuration names; called once for each [data] and [start] there
+        is.
 
     Returns:
       The groups, in the order of their first runs.
@@ -76,9 +77,9 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], RunData]) -> 
     """
     sources: dict[str, RunData] = {}
     for config in configs:
-        if repr(config.data) not in sources:
-            sources[repr(config.data)] = read(config)
-    configs = [_lengths_in_steps(config, sources[repr(config.data)]) for config in configs]
+        if _of_files(config) not in sources:
+            sources[_of_files(config)] = read(config)
+    configs = [_lengths_in_steps(config, sources[_of_files(config)]) for config in configs]
     flat = [leaves(config) for config in configs]
     everywhere = {
         path for found in flat for path, value in found.items() if _candidate(path, value)
@@ -86,7 +87,7 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], RunData]) -> 
     groups = []
     for members in _split(flat, range(len(configs)), everywhere):
         config = configs[members[0]]
-        source = sources[repr(config.data)]
+        source = sources[_of_files(config)]
         differ = [
             path
             for path in flat[members[0]]
@@ -100,6 +101,11 @@ def group_runs(configs: Sequence[Config], read: Callable[[Config], RunData]) -> 
         for part in _split(flat, members, set(traced)):
             groups.append(_group(configs, flat, part, traced, source))
     return sorted(groups, key=lambda group: group.members[0])
+
+
+def _of_files(config: Config) -> str:
+    """What is read for a run, by name."""
+    return repr((config.data, config.start))
 
 
 def _candidate(path: Path, value: Any) -> bool:

@@ -20,12 +20,13 @@ from jaxopt_lab.config.schema import (
     LogConfig,
     MeshConfig,
     MeshRule,
+    StartConfig,
     TrainConfig,
 )
 from jaxopt_lab.config.tables import FAMILIES, Argument, Family, better, names_with
 from jaxopt_lab.config.values import conform, expected, varies
 from jaxopt_lab.core.errors import ArgumentError, InputError
-from jaxopt_lab.core.ranges import NonNegative
+from jaxopt_lab.core.ranges import FilePath, NonNegative
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.renames import renames_of
 
@@ -198,6 +199,8 @@ class _Parser:
             return LogConfig(**self.values(name, LogConfig, table))
         if name == "mesh":
             return self.mesh(table)
+        if name == "start":
+            return self.start(table)
         return self.choice(name, name, table)
 
     def mesh(self, table: dict[str, Any]) -> MeshConfig:
@@ -222,6 +225,29 @@ class _Parser:
             if len(self.faults) == before:
                 found.append(MeshRule(**values))
         return MeshConfig(**self.values("mesh", MeshConfig, own), rule=tuple(found))
+
+    def start(self, table: dict[str, Any]) -> StartConfig:
+        """`[start]`, whose `from` is a word of Python, and whose rules may be a table."""
+        known = [f.name for f in dataclasses.fields(StartConfig) if f.name != "source"]
+        self.unknown("start", table, ["from", *known])
+        rules = table.get("rename", [])
+        if isinstance(rules, dict):
+            table = table | {"rename": [list(rule) for rule in rules.items()]}
+        values = self.values("start", StartConfig, {k: table[k] for k in known if k in table})
+        if "from" not in table:
+            text = "missing; the folder of a run, or a .safetensors file"
+            self.faults.append(("start.from", text))
+        source, wrong = conform(FilePath, table.get("from", "."))
+        if wrong:
+            self.faults.append(("start.from", wrong))
+        if values.get("step") is not None and "which" in table:
+            self.faults.append(("start.step", "says which parameters already: leave out which"))
+        before = len(self.faults)
+        for i, rule in enumerate(values.get("rename", ())):
+            if wrong := _wrong_rule(rule):
+                self.faults.append((f"start.rename.{i}", wrong))
+        values = {k: v for k, v in values.items() if k != "rename" or len(self.faults) == before}
+        return StartConfig(source=source, **values)
 
     def loss(self, table: dict[str, Any]) -> dict[str, Any]:
         """`[loss]`, with what is no argument of the function."""
@@ -348,6 +374,22 @@ def _takes(family: str, name: Any, key: str) -> bool:
     """Whether a function of a family, where it is one, has an argument."""
     known = isinstance(name, str) and name in FAMILIES[family].functions
     return known and key in FAMILIES[family].arguments(name)
+
+
+def _wrong_rule(rule: Any) -> str | None:
+    """What is wrong with a rule `[pattern, replacement]`, or None."""
+    if not isinstance(rule, tuple) or len(rule) != 2:
+        return f"must be [pattern, replacement], got {list(rule)!r}"
+    pattern, replacement = rule
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"is no regular expression: {error}, got {pattern!r}"
+    try:
+        re.sub(pattern, replacement, "")
+    except (re.error, IndexError) as error:
+        return f"cannot be put in the place of {pattern!r}: {error}, got {replacement!r}"
+    return None
 
 
 def _joined(path: str, key: str) -> str:

@@ -4,15 +4,16 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxopt_lab.config.schema import DataConfig, LogConfig, TrainConfig
+from jaxopt_lab.config.schema import DataConfig, LogConfig, StartConfig, TrainConfig
 from jaxopt_lab.config.tables import FAMILIES
 
 _OWN = {
     "data": typing.get_type_hints(DataConfig, include_extras=True),
     "train": typing.get_type_hints(TrainConfig, include_extras=True),
     "log": typing.get_type_hints(LogConfig, include_extras=True),
-    "loss": {"consistency": float},
+    "loss": {"consistency": float, "class_weights": Any},
     "linear": {"lam": float},
+    "start": {"from": str, **typing.get_type_hints(StartConfig, include_extras=True)},
 }
 
 

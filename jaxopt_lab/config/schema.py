@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from jaxopt_lab.core.ranges import Count, Duration, NonNegative, Positive, Range
+from jaxopt_lab.core.ranges import Count, Duration, FilePath, NonNegative, Positive, Range
 
 BALANCED = "balanced"
 MOST_SEED = 2**32 - 1
@@ -143,6 +143,24 @@ class LogConfig:
 
 
 @dataclass(frozen=True)
+class StartConfig:
+    """`[start]`: what the parameters are before the first step, where not drawn.
+
+    Attributes:
+      source: `from` in a file: the folder of a run, or a `.safetensors` file.
+      which: of a run, "kept" for what it ended with, or "last" for its newest checkpoint.
+      step: of a run, the checkpoint of that step.
+      rename: `[[pattern, replacement], ...]` or a table: regular expressions, applied in order to
+        each name of the arrays there, "Dense_0.kernel" for one.
+    """
+
+    source: FilePath
+    which: Literal["kept", "last"] = "kept"
+    step: Annotated[int | None, Range(0)] = None
+    rename: Sequence[Sequence[str]] = ()
+
+
+@dataclass(frozen=True)
 class LinearConfig:
     """A configuration of `jaxopt-lab linear`; `load.load_linear_config` makes it.
 
@@ -187,6 +205,7 @@ class Config:
     adversary: Choice | None = None
     schedule: tuple[Choice, ...] = ()
     control: tuple[Choice, ...] = ()
+    start: StartConfig | None = None
     mesh: MeshConfig = MeshConfig()
     log: LogConfig = LogConfig()
     seed: Annotated[int, Range(0, MOST_SEED)] = 0

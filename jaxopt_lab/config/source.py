@@ -40,6 +40,7 @@ class RunData:
         where a run is read without its data.
       parts: the names or the row numbers of the samples in `test` and `validation`.
       notes: what there is to say of the data.
+      start: arrays that the run begins with, a `config.start.Start`; None for those drawn.
     """
 
     signature: Signature
@@ -50,6 +51,7 @@ class RunData:
     test: Split | None = None
     parts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    start: Any = None
 
     @property
     def steps_per_epoch(self) -> int:

@@ -14,7 +14,7 @@ import json
 import pathlib
 import shutil
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -117,22 +117,28 @@ def restore(
       InputError: where a whole checkpoint belongs to another configuration or model, all that
         there are are damaged, or there is none of the step.
     """
+    found = _newest(folder, step)
+    if found is None:
+        return None
+    path, manifest = found
+    if manifest["config"] != config_hash:
+        raise InputError(
+            f"{path} belongs to another configuration or model (hash {manifest['config'][:12]}, "
+            f"this one is {config_hash[:12]}): resume with those of that run"
+        )
+    return manifest["step"], _rebuild(path, manifest, template)
+
+
+def _newest(folder: pathlib.Path, step: int | None) -> tuple[pathlib.Path, dict[str, Any]] | None:
+    """The manifest of the newest checkpoint that verifies, or of that of a step; None for none."""
     if step is not None and step not in steps(folder):
         there = ", ".join(map(str, steps(folder))) or "none"
         raise InputError(f"{folder} holds no checkpoint of step {step}; there are: {there}")
     for path in _manifests(folder):
         if step is not None and _step_of(path) != step:
             continue
-        manifest = _verified(path)
-        if manifest is None:
-            continue
-        if manifest["config"] != config_hash:
-            raise InputError(
-                f"{path} belongs to another configuration or model (hash "
-                f"{manifest['config'][:12]}, this one is {config_hash[:12]}): resume with those of "
-                "that run"
-            )
-        return manifest["step"], _rebuild(path, manifest, template)
+        if (manifest := _verified(path)) is not None:
+            return path, manifest
     if step is not None:
         raise InputError(f"{folder}: the checkpoint of step {step} is damaged; choose another")
     if damaged := [path.stem for path in _manifests(folder)]:
@@ -141,6 +147,38 @@ def restore(
             f"{', '.join(damaged)}. Nothing was changed; remove them to start over"
         )
     return None
+
+
+def read_arrays(
+    folder: pathlib.Path, wanted: Callable[[str], bool], step: int | None = None
+) -> tuple[int, dict[str, np.ndarray]] | None:
+    """Arrays of the newest checkpoint that verifies, or of that of a step, without its template.
+
+    Args:
+      folder: where `save` wrote.
+      wanted: whether to read the array of a name, "params/Dense_0/kernel" for one.
+      step: of the checkpoint; None for the newest that is whole.
+
+    Returns:
+      The step, and the arrays by their names; None where none was ever finished.
+
+    Raises:
+      InputError: as `restore`, but for no configuration.
+    """
+    found = _newest(folder, step)
+    if found is None:
+        return None
+    path, manifest = found
+    dtypes = {name: jax.numpy.dtype(a["dtype"]) for name, a in manifest["arrays"].items()}
+    archive = _archive(path)
+    if archive.is_dir():
+        shapes = (tuple(a["shape"]) for a in manifest["arrays"].values())
+        like = [jax.ShapeDtypeStruct(*x) for x in zip(shapes, dtypes.values(), strict=True)]
+        arrays = dict(zip(dtypes, _orbax().read(archive, like), strict=True))
+        return manifest["step"], {n: np.asarray(a) for n, a in arrays.items() if wanted(n)}
+    with np.load(archive, allow_pickle=False) as file:
+        places = {name: str(i) for i, name in enumerate(dtypes) if wanted(name)}
+        return manifest["step"], {n: file[i].view(dtypes[n]) for n, i in places.items()}
 
 
 def _several_processes() -> bool:

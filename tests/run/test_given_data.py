@@ -37,20 +37,33 @@ class Source:
 
 
 FORMS = {
-    "arrays": DATA,
     "splits": {"train": DIGITS.train, "test": DIGITS.test},
     "sources": {"train": Source(DIGITS.train), "test": Source(DIGITS.test)},
-    "dataset": DIGITS,
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_trains_as_the_named_data_set(form):
+def train(data):
+    return jaxopt_lab.train(parse_config(TABLES), data=data, progress=False)
+
+
+def test_a_data_set_trains_as_the_named_one():
     named = parse_config(TABLES | {"data": {**TABLES["data"], "name": "digits"}})
-    wanted = jaxopt_lab.train(named, progress=False)
-    found = jaxopt_lab.train(parse_config(TABLES), data=FORMS[form], progress=False)
+    found, wanted = train(DIGITS), jaxopt_lab.train(named, progress=False)
     np.testing.assert_array_equal(found.history["loss"], wanted.history["loss"])
     assert found.test == wanted.test
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_trains_alike(form):
+    found, wanted = train(FORMS[form]), train(DATA)
+    np.testing.assert_array_equal(found.history["loss"], wanted.history["loss"])
+    assert found.test == wanted.test
+
+
+def test_a_test_split_is_drawn_where_none_is_given():
+    x, y = DIGITS.train["x"], DIGITS.train["y"]
+    result = jaxopt_lab.train(parse_config(TABLES), data=(x, y), progress=False)
+    assert 0.1 < result.test["accuracy"] <= 1
 
 
 def test_a_run_says_that_its_data_was_given_and_asks_for_it(tmp_path):
@@ -91,6 +104,7 @@ def test_a_run_of_a_named_data_set_is_evaluated_on_what_is_given(tmp_path):
         jaxopt_lab.train(None, tmp_path, resume=True, data=DATA, progress=False)
 
 
+@pytest.mark.slow
 def test_sweeps_and_range_tests_take_it(tmp_path):
     plan = parse_sweep(TABLES | {"sweep": {"seeds": 2}})
     result = jaxopt_lab.sweep(plan, tmp_path, data=DATA, progress=False)

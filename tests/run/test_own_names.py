@@ -105,6 +105,7 @@ def test_a_module_gives_a_run_its_names_and_the_run_keeps_them(tmp_path, capsys)
     assert sha256_of(file)[:12] in error and wanted[str(file)][:12] in error
 
 
+@pytest.mark.slow
 def test_a_sweep_keeps_them_too(tmp_path, capsys):
     assert run("sweep", "sweep.toml", "--module", "mine.py", "--run-dir", "swept") == 0
     assert {r["name"] for r in json.loads((tmp_path / "swept" / "own.json").read_text())} == {
@@ -140,6 +141,7 @@ def test_python_takes_them_too(tmp_path):
         sys.path.remove(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_run_without_them_keeps_no_file(tmp_path):
     text = CONFIG.replace("Mine", "linear").replace("my_loss", "softmax_cross_entropy")
     (tmp_path / "plain.toml").write_text(text)

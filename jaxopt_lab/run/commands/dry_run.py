@@ -4,6 +4,7 @@ import jax
 
 from jaxopt_lab.config.layout import layout_on
 from jaxopt_lab.config.schema import Choice, Config, MeshConfig
+from jaxopt_lab.config.start import load_start, started
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import flatten_with_names, size_bytes
@@ -44,6 +45,10 @@ def dry_run(
         ],
         footer=("total", "", "", f"{count:,}"),
     )
+    if config.start is not None:
+        begun = started(experiment, load_start(config.start))
+        terminal.say(begun.lines()[0])
+        terminal.columns("[start]", ("array", "shape", "what comes of it"), begun.rows())
     memory = {
         "parameters": size_bytes(state.params),
         "gradients": size_bytes(state.params),

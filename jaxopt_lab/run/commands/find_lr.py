@@ -15,6 +15,7 @@ from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import MOST_SEED, Choice, Config
 from jaxopt_lab.config.source import RunData, read
+from jaxopt_lab.config.start import with_start
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
@@ -120,6 +121,7 @@ def find_lr(
         raise InputError(f"find-lr: {name} takes no learning rate: there is nothing to find")
     with open_session(RunFolder, config, None, show=progress) as session:
         source = read(config, data_dir=data_dir, model=model, data=data)
+        source = with_start(config, source)
         return _range_test(session.terminal, config, source, low, high, steps, seeds)
 
 

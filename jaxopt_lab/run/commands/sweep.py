@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -13,6 +12,7 @@ from jaxopt_lab.config.groups import group_runs
 from jaxopt_lab.config.layout import mesh_of_runs
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.source import read
+from jaxopt_lab.config.start import started, with_start
 from jaxopt_lab.config.sweep import Sweep, load_sweep
 from jaxopt_lab.core.metrics import held_out
 from jaxopt_lab.core.types import Model
@@ -68,13 +68,22 @@ def sweep(
         with session.terminal.waiting("reading the data ..."):
             groups = group_runs(
                 [run.config for run in plan.runs],
-                partial(read, data_dir=data_dir, model=model, data=data),
+                lambda config: with_start(
+                    config, read(config, data_dir=data_dir, model=model, data=data)
+                ),
             )
             mesh, layout = mesh_of_runs([run.config.mesh for run in plan.runs], devices)
             groups = [group._replace(layout=layout) for group in groups]
             populations = [
                 Population(group, mesh, plan.settings.vectorize, layout) for group in groups
             ]
+        begun = [
+            started(population.experiment, group.source.start).lines()
+            for group, population in zip(groups, populations, strict=True)
+            if group.source.start
+        ]
+        for lines in dict.fromkeys(map(tuple, begun)):
+            session.say("\n".join(lines))
         standings = Standings(plan, _monitor(plan.settings.monitor, populations), folder)
         rungs = Rungs(session, standings, list(zip(groups, populations, strict=True)))
         session.begin(plan, groups[0].source.signature.origin)

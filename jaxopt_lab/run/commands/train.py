@@ -13,6 +13,7 @@ from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.parse import parse_mesh
 from jaxopt_lab.config.schema import Config, MeshConfig
 from jaxopt_lab.config.source import read
+from jaxopt_lab.config.start import started, with_start
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import OneRun, TrainState, checkpoint, fit
@@ -89,8 +90,12 @@ def train(
                 session.written.move(config)
         for note in source.notes:
             session.say(f"data: {note}")
+        if not _goes_on(session):
+            source = with_start(config, source)
         layout = build_layout(mesh or config.mesh, devices)
         experiment = assemble(config, source, layout=layout)
+        for line in started(experiment, source.start).lines() if source.start else ():
+            session.say(line)
         # Processes that took other numbers of steps would wait for each other for ever.
         distributed.require_equal(
             f"{source.signature.samples:,} training samples (mean of x "
@@ -163,6 +168,12 @@ def train(
         stopped_by=stopped_by,
         summary=summary,
     )
+
+
+def _goes_on(session: Session[RunFolder, Config]) -> bool:
+    """Whether there is a state to go on from, in which what a run was started from is."""
+    folder = session.folder if session.resumes else None
+    return folder is not None and bool(checkpoint.steps(folder.checkpoints))
 
 
 def _first_state(

@@ -14,6 +14,7 @@ from jaxopt_lab.config.files import with_paths_of, without_paths
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature, require_format
+from jaxopt_lab.config.start import CHECKPOINTS, KEPT, SUMMARY, SWEEP
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.engine import checkpoint
@@ -22,7 +23,7 @@ from jaxopt_lab.run.records.own_code import require_own_code, write_own_code
 
 C = TypeVar("C")
 
-RUN, SWEEP = "config.toml", "sweep.toml"
+RUN = "config.toml"
 KINDS = {RUN: "run", SWEEP: "sweep"}
 """What a folder holds, by the file whose presence says so."""
 
@@ -177,9 +178,9 @@ class RunFolder(Folder[Config]):
         super().__init__(path)
         self.metrics = self.path / "metrics.jsonl"
         self.timings = self.path / "timings.jsonl"
-        self.checkpoints = self.path / "checkpoints"
-        self.kept = self.path / "kept"
-        self.summary = self.path / "summary.json"
+        self.checkpoints = self.path / CHECKPOINTS
+        self.kept = self.path / KEPT
+        self.summary = self.path / SUMMARY
         self.split = self.path / "split.json"
 
     def begin(
@@ -256,6 +257,7 @@ class RunFolder(Folder[Config]):
         """
         if wrong := self.own_signature().difference(signature):
             place = "data.path" if signature.fingerprint else "--data-dir"
+            place = "data" if signature.origin == "python" else place
             raise InputError(
                 f"{self.path} was trained on other data: {wrong}; give the {place} that it was "
                 "trained with"
