@@ -15,6 +15,7 @@ from jaxopt_lab.config.chain import build_chain
 from jaxopt_lab.config.curvature import build_curvature
 from jaxopt_lab.config.measures import build_loss, build_measures, outputs_for
 from jaxopt_lab.config.optimizer import build_schedule
+from jaxopt_lab.config.parameter_groups import find_groups
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.probe import build_probe
 from jaxopt_lab.config.schema import Choice, Config
@@ -39,6 +40,7 @@ from jaxopt_lab.engine import (
     make_step,
 )
 from jaxopt_lab.engine.devices import RUN
+from jaxopt_lab.engine.frozen import NOTHING
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.nn import as_model, lsuv, refuse_lone_values
 
@@ -107,7 +109,6 @@ def assemble(
     total = length("100%")
     if schedule is None:
         schedule = build_schedule(config.schedule, length, total)
-    chain = build_chain(config, schedule, length, [*watched, *held_out_names], _own_mesh(layout))
     check_images(config, source)
     model = _model_for(config, source, outputs)
     forward = Forward(
@@ -117,6 +118,11 @@ def assemble(
         refuse_lone_values,
         place=None if layout is None else layout.gathered,
     )
+    groups = find_groups(config, forward, signature.x_shape)
+    chain = build_chain(
+        config, schedule, length, [*watched, *held_out_names], _own_mesh(layout), groups
+    )
+    frozen = NOTHING if groups is None else groups.frozen
     attack = build_attack(config.adversary)
     adjust = adjusting(source.start, _lsuv(forward, source) if config.train.lsuv else None)
     dispatch = config.train.steps_per_dispatch
@@ -152,6 +158,7 @@ def assemble(
         classes=signature.classes,
         seed=config.seed,
         forward=forward,
+        frozen=frozen,
         optimizer=chain.optimizer,
         eval_params=chain.eval_params,
         learning_rate=chain.learning_rate,
@@ -168,6 +175,7 @@ def assemble(
             learning_rate=chain.applied_rate,
             stopped=chain.stopped,
             microbatches=config.train.microbatches,
+            frozen=frozen,
         ),
         probe=probe,
         evaluator=evaluator,

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from jaxopt_lab.config.optimizer import Length, build_optimizer, construct, resolve
+from jaxopt_lab.config.optimizer import Length, construct, resolve
+from jaxopt_lab.config.parameter_groups import ParameterGroups, build_grouped, trained_only
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.tables import FAMILIES, better, declared_by, names_with
@@ -47,6 +48,7 @@ def build_chain(
     length: Length,
     watched: Sequence[str],
     mesh: Mesh | None = None,
+    groups: ParameterGroups | None = None,
 ) -> Chain:
     """The optimizer among its controls: those of gradients, it, those of updates, the wrappers.
 
@@ -56,11 +58,12 @@ def build_chain(
       length: turns a length into steps.
       watched: names of the metrics that a `monitor` may name.
       mesh: the devices that share the run; None for one.
+      groups: of parameters that are trained in ways of their own; None for none.
 
     Raises:
       ConfigError: where a control does not fit the rest of the configuration.
     """
-    optimizer, learning_rate = build_optimizer(config.optimizer, schedule, length, mesh)
+    optimizer, learning_rate, eval_params = build_grouped(config, schedule, length, mesh, groups)
     _check_roles(config.control)
     order = list(FAMILIES["control"].functions)
     chosen = sorted(enumerate(config.control), key=lambda item: order.index(item[1].name))
@@ -73,6 +76,11 @@ def build_chain(
         [_control(i, choice, config, length) for i, choice in placed[place]]
         for place in ("gradients", "updates")
     )
+    # What takes the gradient again does so at all parameters, and finds 0 where they are frozen.
+    before = [
+        tx if "grad_fn" in declared_by("control", choice).needs else trained_only(tx, groups)
+        for tx, (_, choice) in zip(before, placed["gradients"], strict=True)
+    ]
     if before or after:
         optimizer = optax.chain(*before, optimizer, *after)
     for i, choice in placed["wrapper"]:
@@ -85,7 +93,7 @@ def build_chain(
         optimizer=optimizer,
         learning_rate=learning_rate,
         applied_rate=learning_rate and _applied_rate(learning_rate, declarations),
-        eval_params=declared_by("optimizer", config.optimizer).eval_params or _trained,
+        eval_params=eval_params or _trained,
         keeps=tuple(d.keeps for choice, d in own if d.keeps and _is_on(choice, d.keeps)),
         members=members[0] if members else None,
         stopped=_any_stopped([d.stopped for d in declarations if d.stopped]),

@@ -4,9 +4,10 @@ import functools
 
 import jax
 
+from jaxopt_lab.config.parameter_groups import needs_curvature
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Config
-from jaxopt_lab.config.tables import declared_by, names_with
+from jaxopt_lab.config.tables import names_with
 from jaxopt_lab.core.declare import declared, name_of
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import Forward, Objective, make_curvature
@@ -20,7 +21,7 @@ def build_curvature(config: Config, forward: Forward, objective: Objective) -> C
     Raises:
       ConfigError: where the batch has more views than targets.
     """
-    if "curvature" not in declared_by("optimizer", config.optimizer).needs:
+    if not needs_curvature(config):
         return None
     if config.consistency:
         fault = f"has views of each sample, of which {config.optimizer.name} knows no curvature"

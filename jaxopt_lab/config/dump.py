@@ -99,6 +99,13 @@ def to_tables(config: Config | LinearConfig) -> dict[str, Any]:
     if config.adversary is not None:
         tables["adversary"] = choice("adversary", config.adversary)
     tables["optimizer"] = choice("optimizer", config.optimizer)
+    if config.layer_decay != 1:
+        tables["optimizer"]["layer_decay"] = config.layer_decay
+    tables["group"] = [
+        fields(rule)
+        | ({"optimizer": choice("optimizer", rule.optimizer)} if rule.optimizer else {})
+        for rule in config.group
+    ]
     schedules = [choice("schedule", c) for c in config.schedule]
     tables["schedule"] = schedules[0] if len(schedules) == 1 else schedules
     tables["control"] = [choice("control", c) for c in config.control]

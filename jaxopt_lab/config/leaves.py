@@ -32,7 +32,7 @@ def _walk(path: Path, value: Any):
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from _walk((*path, key), item)
-    elif isinstance(value, tuple) and any(isinstance(item, Choice) for item in value):
+    elif isinstance(value, tuple) and any(map(dataclasses.is_dataclass, value)):
         for i, item in enumerate(value):
             yield from _walk((*path, i), item)
     else:

@@ -13,9 +13,11 @@ from jaxopt_lab.config.schema import (
     BALANCED,
     LISTS,
     WITHIN_LOSS,
+    WITHIN_OPTIMIZER,
     Choice,
     Config,
     DataConfig,
+    GroupConfig,
     LinearConfig,
     LogConfig,
     MeshConfig,
@@ -111,7 +113,8 @@ class _Parser:
         self.faults: list[tuple[str, str]] = []
 
     def config(self, tables: Mapping[str, Any]) -> Config:
-        known = [f.name for f in dataclasses.fields(Config) if f.name not in WITHIN_LOSS]
+        within = (*WITHIN_LOSS, *WITHIN_OPTIMIZER)
+        known = [f.name for f in dataclasses.fields(Config) if f.name not in within]
         if not tables:
             raise InputError(f"{self.source}: empty; a run needs {_listed(REQUIRED)}")
         if "linear" in tables:
@@ -130,11 +133,18 @@ class _Parser:
                 continue
             if name == "seed":
                 found |= self.values("", Config, {"seed": tables["seed"]})
+            elif name == "group":
+                found[name] = self.groups(tables[name])
             elif name in LISTS:
                 found[name] = self.choices(name, tables[name])
             elif self.is_table(name, tables[name]):
                 table = tables[name]
-                found |= self.loss(table) if name == "loss" else {name: self.section(name, table)}
+                if name == "loss":
+                    found |= self.loss(table)
+                elif name == "optimizer":
+                    found |= self.optimizer(table)
+                else:
+                    found[name] = self.section(name, table)
         if self.faults:
             raise ConfigError(self.source, self.faults)
         return Config(**found)
@@ -217,11 +227,8 @@ class _Parser:
                 if name not in rule:
                     self.faults.append((f"{path}.{name}", "missing; a rule needs match and axes"))
             values = self.values(path, MeshRule, rule)
-            try:
-                re.compile(values.get("match", ""))
-            except re.error as error:
-                text = f"is no regular expression: {error}, got {rule['match']!r}"
-                self.faults.append((f"{path}.match", text))
+            if "match" in rule:
+                self.pattern(f"{path}.match", rule, "")
             if len(self.faults) == before:
                 found.append(MeshRule(**values))
         return MeshConfig(**self.values("mesh", MeshConfig, own), rule=tuple(found))
@@ -262,6 +269,51 @@ class _Parser:
         (default,) = names_with("loss", lambda d: "classes" in d.unasked)
         rest = {"name": default} | rest
         return found | {"loss": self.choice("loss", "loss", rest, beside=WITHIN_LOSS)}
+
+    def optimizer(self, table: dict[str, Any]) -> dict[str, Any]:
+        """`[optimizer]`, with what is no argument of the function."""
+        own = {k: v for k, v in table.items() if k in WITHIN_OPTIMIZER}
+        rest = {k: v for k, v in table.items() if k not in WITHIN_OPTIMIZER}
+        found = self.values("optimizer", Config, own)
+        return found | {
+            "optimizer": self.choice("optimizer", "optimizer", rest, beside=WITHIN_OPTIMIZER)
+        }
+
+    def groups(self, value: Any) -> tuple[GroupConfig, ...]:
+        """`[[group]]`, each with an `[group.optimizer]` perhaps."""
+        found, known = [], [f.name for f in dataclasses.fields(GroupConfig)]
+        for i, table in enumerate(value if isinstance(value, list) else [value]):
+            path = f"group.{i}"
+            if not self.is_table(path, table):
+                continue
+            self.unknown(path, table, known)
+            own = {k: v for k, v in table.items() if k in known and k != "optimizer"}
+            before = len(self.faults)
+            values = self.values(path, GroupConfig, own)
+            if "optimizer" in table and self.is_table(f"{path}.optimizer", table["optimizer"]):
+                values["optimizer"] = self.choice(
+                    f"{path}.optimizer", "optimizer", table["optimizer"]
+                )
+            self.pattern(f"{path}.match", table, "a group needs it: a regular expression")
+            if len(self.faults) > before:
+                continue
+            rule = GroupConfig(**values)
+            if rule.freeze and rule != GroupConfig(rule.match, freeze=True):
+                others = ", ".join(sorted(table.keys() - {"match", "freeze"}))
+                self.faults.append((f"{path}.freeze", f"leaves nothing to do for {others}"))
+            found.append(rule)
+        return tuple(found)
+
+    def pattern(self, path: str, table: Mapping[str, Any], why: str) -> None:
+        """A fault where `match` is missing, or is no regular expression."""
+        if "match" not in table:
+            self.faults.append((path, f"missing; {why}"))
+            return
+        try:
+            re.compile(str(table["match"]))
+        except re.error as error:
+            text = f"is no regular expression: {error}, got {table['match']!r}"
+            self.faults.append((path, text))
 
     def class_weights(self, value: Any) -> Any:
         """`class_weights`, by name or in a word."""

@@ -4,13 +4,15 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxopt_lab.config.schema import DataConfig, LogConfig, StartConfig, TrainConfig
+from jaxopt_lab.config.schema import DataConfig, GroupConfig, LogConfig, StartConfig, TrainConfig
 from jaxopt_lab.config.tables import FAMILIES
 
 _OWN = {
     "data": typing.get_type_hints(DataConfig, include_extras=True),
     "train": typing.get_type_hints(TrainConfig, include_extras=True),
     "log": typing.get_type_hints(LogConfig, include_extras=True),
+    "group": typing.get_type_hints(GroupConfig, include_extras=True),
+    "optimizer": {"layer_decay": float},
     "loss": {"consistency": float, "class_weights": Any},
     "linear": {"lam": float},
     "start": {"from": str, **typing.get_type_hints(StartConfig, include_extras=True)},
@@ -20,6 +22,8 @@ _OWN = {
 def family_of(keys: Sequence[str]) -> str | None:
     """The family of the function that the table at this path names; None for a table of none."""
     tables = [key for key in keys if not key.isdigit()]
+    if tables[:2] == ["group", "optimizer"]:
+        tables = tables[1:]
     if not tables or tables[0] not in FAMILIES:
         return None
     return tables[0] if len(tables) == 1 else "schedule"  # a table within one is an argument's

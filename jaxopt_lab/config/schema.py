@@ -13,7 +13,10 @@ MOST_DATA_SEED = 2**31 - 1
 WITHIN_LOSS = ("consistency", "class_weights")
 """Of a `Config`, what a file has in `[loss]`."""
 
-LISTS = ("metric", "penalty", "augment", "schedule", "control")
+WITHIN_OPTIMIZER = ("layer_decay",)
+"""The same in `[optimizer]`."""
+
+LISTS = ("metric", "penalty", "augment", "schedule", "control", "group")
 """[[tables]]; a single one may be written as [table]."""
 
 Length = Annotated[int | str, Range(1), Duration()]
@@ -130,6 +133,26 @@ class MeshConfig:
 
 
 @dataclass(frozen=True)
+class GroupConfig:
+    """`[[group]]`: parameters that are trained in a way of their own, or not at all.
+
+    Attributes:
+      match: a regular expression, searched for in the path of a parameter, "Dense_0/kernel" for
+        one; a parameter is of the first group whose pattern it has.
+      freeze: keep these, and the batch statistics beside them, as they are.
+      learning_rate_scale: a factor on the learning rate.
+      weight_decay: in place of the optimizer's.
+      optimizer: in place of that of `[optimizer]`, on the same schedule.
+    """
+
+    match: str
+    freeze: bool = False
+    learning_rate_scale: NonNegative = 1.0
+    weight_decay: NonNegative | None = None
+    optimizer: Choice | None = None
+
+
+@dataclass(frozen=True)
 class LogConfig:
     """`[log]`: what is measured as a run trains, beside its metrics.
 
@@ -188,6 +211,8 @@ class Config:
       metric: what is measured beside the loss; where a file has none, what suits its targets.
       class_weights: how much a sample of a class counts in the loss, by its name, 1 where it is not
         named; or "balanced" for the same sum of every class. A file has it in `[loss]`.
+      layer_decay: a factor on the learning rate from each layer to the one before it, in the order
+        in which the model first uses them; a file has it in `[optimizer]`.
       consistency: weight of the Jensen-Shannon divergence between a sample's views, which `augmix`
         gives; a file has it in `[loss]`.
     """
@@ -199,6 +224,8 @@ class Config:
     loss: Choice | None = None
     class_weights: Mapping[str, float] | str | None = None
     consistency: NonNegative = 0.0
+    layer_decay: Annotated[float, Range(0, 1, low_open=True)] = 1.0
+    group: tuple[GroupConfig, ...] = ()
     metric: tuple[Choice, ...] = ()
     penalty: tuple[Choice, ...] = ()
     augment: tuple[Choice, ...] = ()

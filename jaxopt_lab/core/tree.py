@@ -69,7 +69,12 @@ def size_bytes(tree: Any) -> int:
 def flatten_with_names(tree: Any) -> dict[str, Any]:
     """`{"params/Dense_0/kernel": leaf}`: the leaves by a readable path, in tree order."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+    return {path_name(path): leaf for path, leaf in leaves}
+
+
+def path_name(path: tuple[Any, ...]) -> str:
+    """A path of the tree as `flatten_with_names` writes it."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def stack_trees(trees: Sequence[Any]) -> Any:

@@ -9,6 +9,7 @@ from jaxopt_lab.diagnostics._bias_variance import BiasVariance, bias_variance
 from jaxopt_lab.diagnostics._by_layer import by_layer
 from jaxopt_lab.diagnostics._calibration import Calibration, calibration
 from jaxopt_lab.diagnostics._filter_normalized import filter_normalized
+from jaxopt_lab.diagnostics._first_use import first_use
 from jaxopt_lab.diagnostics._fit_verdict import FitVerdict, fit_verdict
 from jaxopt_lab.diagnostics._gradient_flow import GradientFlow, gradient_flow
 from jaxopt_lab.diagnostics._hessian_spectrum import Spectrum, hessian_spectrum
@@ -47,6 +48,7 @@ __all__ = [
     "by_layer",
     "calibration",
     "filter_normalized",
+    "first_use",
     "fit_verdict",
     "gradient_flow",
     "hessian_spectrum",

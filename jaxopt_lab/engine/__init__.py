@@ -24,6 +24,7 @@ from jaxopt_lab.engine.evaluation import in_batches, make_evaluate
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.finishing import Finish, candidates, finish, statistics_of
 from jaxopt_lab.engine.forward import Forward
+from jaxopt_lab.engine.frozen import Frozen
 from jaxopt_lab.engine.layout import Layout, Rule, init_sharded
 from jaxopt_lab.engine.loop import make_run_steps
 from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
@@ -42,6 +43,7 @@ __all__ = [
     "Experiment",
     "Finish",
     "Forward",
+    "Frozen",
     "Layout",
     "Objective",
     "OneRun",

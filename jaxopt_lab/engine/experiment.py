@@ -15,6 +15,7 @@ from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.evaluation import Evaluate, in_batches
 from jaxopt_lab.engine.forward import Forward
+from jaxopt_lab.engine.frozen import Frozen
 from jaxopt_lab.engine.objective import MASK, Objective, counted, sum_counted
 from jaxopt_lab.engine.probe import Probe
 from jaxopt_lab.engine.state import TrainState
@@ -33,6 +34,7 @@ class Experiment(NamedTuple):
       classes: names of the classes; empty where the targets are numbers.
       seed: of the run.
       forward: the model.
+      frozen: what of it stays as it is.
       optimizer: the whole chain.
       eval_params: `(opt_state, params) -> params` to evaluate: not those of training with some
         optimizers.
@@ -63,6 +65,7 @@ class Experiment(NamedTuple):
     classes: tuple[str, ...]
     seed: int
     forward: Forward
+    frozen: Frozen
     optimizer: optax.GradientTransformationExtraArgs
     eval_params: Callable[[Any, Params], Params]
     learning_rate: Schedule | None

@@ -117,7 +117,8 @@ def statistics_of(experiment: Experiment, state: TrainState, params: Params) -> 
     count = min(STATISTICS_BATCHES, len(x) // size)
     inputs = (jnp.asarray(x[i * size : (i + 1) * size]) for i in range(count))
     key = stream_key(state.key, Stream.MODEL, state.step)
-    return reestimate_statistics(experiment.forward, params, state.model_state, inputs, key)
+    found = reestimate_statistics(experiment.forward, params, state.model_state, inputs, key)
+    return experiment.frozen.held(state.model_state, found)
 
 
 def _any_curvature(experiment: Experiment, state: TrainState) -> dict[str, Any]:

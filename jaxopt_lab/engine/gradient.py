@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.types import Batch, ModelState, Params
 from jaxopt_lab.engine.forward import Forward
+from jaxopt_lab.engine.frozen import NOTHING, Frozen
 from jaxopt_lab.engine.objective import MASK, Objective, counted, sum_counted
 
 Row = dict[str, jax.Array]
@@ -17,7 +18,12 @@ Gradient = Callable[
 """`(params, model_state, batch, key) -> ((value, (row, model_state)), gradient)`."""
 
 
-def make_gradient(forward: Forward, objective: Objective, microbatches: int = 1) -> Gradient:
+def make_gradient(
+    forward: Forward,
+    objective: Objective,
+    microbatches: int = 1,
+    frozen: Frozen = NOTHING,
+) -> Gradient:
     """The value and the gradient of the objective on a batch.
 
     Args:
@@ -27,41 +33,41 @@ def make_gradient(forward: Forward, objective: Objective, microbatches: int = 1)
         activations take a part of the memory. The gradient is that of the batch: sums over the
         parts, of which the last may be smaller, over the count of the whole. Batch statistics and
         dropout are of each part.
+      frozen: what stays as it is: its gradient is 0, and its statistics are those given.
 
     Returns:
       The function; `row` has the terms of the objective and its measures.
     """
-    return (
-        _whole(forward, objective)
-        if microbatches == 1
-        else _parts(forward, objective, microbatches)
-    )
+    if microbatches == 1:
+        return _whole(forward, objective, frozen)
+    return _parts(forward, objective, frozen, microbatches)
 
 
-def _whole(forward: Forward, objective: Objective) -> Gradient:
+def _whole(forward: Forward, objective: Objective, frozen: Frozen) -> Gradient:
     def total(params, state, batch, key):
+        params = frozen.stopped(params)
         outputs, after = forward.train(params, state, batch["x"], key)
         row = objective.terms(outputs, batch)
         if objective.penalty is not None:
             row["penalty"] = objective.penalty(params)
         # Measures are no part of what is differentiated.
         measured = objective.measured(jax.lax.stop_gradient(outputs), batch)
-        return sum(row.values()), (row | measured, after)
+        return sum(row.values()), (row | measured, frozen.held(state, after))
 
     return jax.value_and_grad(total, has_aux=True)
 
 
-def _parts(forward: Forward, objective: Objective, microbatches: int) -> Gradient:
+def _parts(forward: Forward, objective: Objective, frozen: Frozen, microbatches: int) -> Gradient:
     def gradient(params, state, batch, key):
         parts, count = _split(batch, microbatches)
         weight = sum_counted(jnp.ones(()), counted(parts))
 
         def of_part(params, state, part, key):
-            outputs, after = forward.train(params, state, part["x"], key)
+            outputs, after = forward.train(frozen.stopped(params), state, part["x"], key)
             row = objective.terms(outputs, part, count)
             values = objective.values(jax.lax.stop_gradient(outputs), part)
             share = {k: sum_counted(v, counted(part)) / weight for k, v in values.items()}
-            return sum(row.values()), (row | share, after)
+            return sum(row.values()), (row | share, frozen.held(state, after))
 
         slope = jax.value_and_grad(of_part, has_aux=True)
 
@@ -78,8 +84,9 @@ def _parts(forward: Forward, objective: Objective, microbatches: int) -> Gradien
         (state, (value, row, grads)), _ = jax.lax.scan(
             add, carry, (parts, jnp.arange(microbatches))
         )
-        if objective.penalty is not None:
-            row["penalty"], of_penalty = jax.value_and_grad(objective.penalty)(params)
+        if (penalized := objective.penalty) is not None:
+            penalty = lambda params: penalized(frozen.stopped(params))  # noqa: E731
+            row["penalty"], of_penalty = jax.value_and_grad(penalty)(params)
             value = value + row["penalty"]
             grads = jax.tree.map(lambda g, p: g + p.astype(g.dtype), grads, of_penalty)
         return (value, (row, state)), grads

@@ -10,6 +10,7 @@ import optax
 from jaxopt_lab.core.types import Batch, Loss, Metric, Optimizer
 from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.forward import Forward
+from jaxopt_lab.engine.frozen import NOTHING, Frozen
 from jaxopt_lab.engine.gradient import make_gradient
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.objective import Objective
@@ -31,6 +32,7 @@ def make_step(
     learning_rate: Callable[[jax.Array, Any], jax.Array] | None = None,
     stopped: Callable[[Any], jax.Array] | None = None,
     microbatches: int = 1,
+    frozen: Frozen = NOTHING,
 ) -> Step:
     """A training step `(state, batch) -> (state, metrics)` for jit, scan, vmap and sharding.
 
@@ -47,14 +49,14 @@ def make_step(
         metrics.
       stopped: `opt_state -> bool scalar`; once true the run is frozen whole, its model state and
         its step included, and the metrics of later steps mean nothing.
-      microbatches: of `make_gradient`.
+      microbatches, frozen: of `make_gradient`.
 
     Returns:
       The step. A batch is `{"x": (B, ...), "y": (B, ...)}`, and perhaps `weight` and `mask`; the
       metrics are float32 scalars: the terms of the objective, its measures, and `learning_rate`
       where given.
     """
-    gradient = make_gradient(forward, objective, microbatches)
+    gradient = make_gradient(forward, objective, microbatches, frozen)
     update = optax.with_extra_args_support(optimizer).update
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:

@@ -24,7 +24,7 @@ class SAMState(NamedTuple):
     count: jax.Array
 
 
-@declare(role="sam")
+@declare(role="sam", needs=("grad_fn",))
 @checked
 def sam(
     rho: Annotated[ScalarOrSchedule, Range(0)] = 0.05,

@@ -3,6 +3,7 @@
 import jax
 
 from jaxopt_lab.config.layout import layout_on
+from jaxopt_lab.config.parameter_groups import find_groups
 from jaxopt_lab.config.schema import Choice, Config, MeshConfig
 from jaxopt_lab.config.start import load_start, started
 from jaxopt_lab.config.tables import FAMILIES, declared_by
@@ -45,6 +46,8 @@ def dry_run(
         ],
         footer=("total", "", "", f"{count:,}"),
     )
+    if groups := find_groups(config, forward, x.shape[1:]):
+        terminal.columns("groups", ("parameter", "group", "rate times"), groups.rows())
     if config.start is not None:
         begun = started(experiment, load_start(config.start))
         terminal.say(begun.lines()[0])
