@@ -161,6 +161,8 @@ def assemble(
         frozen=frozen,
         optimizer=chain.optimizer,
         eval_params=chain.eval_params,
+        watched_params=chain.watched,
+        watches=config.train.evaluate_weights,
         learning_rate=chain.learning_rate,
         objective=objective,
         whole={**measures.whole, **measures.final},

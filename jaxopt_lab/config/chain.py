@@ -17,6 +17,7 @@ from jaxopt_lab.core.declare import Declaration, Keeps
 from jaxopt_lab.core.metrics import is_held_out, on_batch
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.signatures import signature_of
+from jaxopt_lab.core.tree import cast_like
 from jaxopt_lab.core.types import Params, Schedule
 
 
@@ -27,7 +28,8 @@ class Chain(NamedTuple):
       optimizer: the chain.
       learning_rate: `step -> scalar` of the schedule; None where the optimizer takes no rate.
       applied_rate: `(step, opt_state) -> scalar` that a step applied, a plateau's factor included.
-      eval_params: `(opt_state, params) -> params` to evaluate.
+      eval_params: `(opt_state, params) -> params` to evaluate at the end.
+      watched: the same of evaluations on the way: an average of these where a file asks for it.
       keeps: what its controls keep, the outermost last.
       members: `opt_state -> (stacked params, how many)` of an ensemble; None where there is none.
       stopped: `opt_state -> bool scalar`; None where nothing stops a run.
@@ -37,6 +39,7 @@ class Chain(NamedTuple):
     learning_rate: Schedule | None
     applied_rate: Callable[[jax.Array, Any], jax.Array] | None
     eval_params: Callable[[Any, Params], Params]
+    watched: Callable[[Any, Params], Params]
     keeps: tuple[Keeps, ...]
     members: Callable[[Any], tuple[Params, jax.Array]] | None
     stopped: Callable[[Any], jax.Array] | None
@@ -83,8 +86,10 @@ def build_chain(
     ]
     if before or after:
         optimizer = optax.chain(*before, optimizer, *after)
+    measured = _average_of(config) or eval_params or _trained
+    evaluated = None if measured is _trained else measured
     for i, choice in placed["wrapper"]:
-        optimizer = _control(i, choice, config, length, inner=optimizer)
+        optimizer = _control(i, choice, config, length, inner=optimizer, evaluated=evaluated)
 
     own = [(choice, declared_by("control", choice)) for _, choice in chosen]
     declarations = [declaration for _, declaration in own]
@@ -94,6 +99,7 @@ def build_chain(
         learning_rate=learning_rate,
         applied_rate=learning_rate and _applied_rate(learning_rate, declarations),
         eval_params=eval_params or _trained,
+        watched=measured,
         keeps=tuple(d.keeps for choice, d in own if d.keeps and _is_on(choice, d.keeps)),
         members=members[0] if members else None,
         stopped=_any_stopped([d.stopped for d in declarations if d.stopped]),
@@ -135,6 +141,23 @@ def _any_stopped(
     if len(found) <= 1:
         return found[0] if found else None
     return lambda opt_state: jnp.stack([stopped(opt_state) for stopped in found]).any()
+
+
+def _average_of(config: Config) -> Callable[[Any, Params], Params] | None:
+    """What reads the average that `train.evaluate_weights` names; None where it names none."""
+    name = config.train.evaluate_weights
+    if name is None:
+        return None
+    averages = names_with("control", lambda d: d.keeps and not d.keeps.judged)
+    there = [choice.name for choice in config.control if choice.name in averages]
+    if name not in there:
+        able = " or ".join(averages)
+        near = nearest(name, averages)
+        fault = f"{name!r} is no average of this run{near}; add a [[control]], {able}"
+        raise ConfigError("configuration", [("train.evaluate_weights", fault)])
+    keeps = declared_by("control", Choice(name)).keeps
+    assert keeps is not None
+    return lambda opt_state, params: cast_like(keeps.params(opt_state), params)
 
 
 def _trained(opt_state: Any, params: Params) -> Params:

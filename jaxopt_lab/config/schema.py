@@ -72,6 +72,10 @@ class TrainConfig:
       dtype: of the computation; parameters and optimizer state are float32 in any case.
       steps_per_dispatch: most steps of one compiled call; "auto" lets the engine choose.
       evaluate_every: between evaluations on the validation split.
+      evaluate_weights: the [[control]] whose average is evaluated, and so watched and kept as the
+        best, "weight_ema" for one, in place of what is trained. Where the model has batch
+        statistics each evaluation estimates those of the average anew, by passes on up to 100
+        batches of training.
       checkpoint_every: between checkpoints; one is saved at the end too.
       checkpoint_seconds: of work that a run may lose where it is killed: one more checkpoint is
         saved where none was for so long. The next replaces it, so that it leaves no trace.
@@ -87,6 +91,7 @@ class TrainConfig:
     dtype: Literal["float32", "bfloat16"] = "float32"
     steps_per_dispatch: Count | Literal["auto"] = "auto"
     evaluate_every: Length = "1 epoch"
+    evaluate_weights: str | None = None
     checkpoint_every: Length = "10%"
     checkpoint_seconds: Positive = 60.0
     log_every: Count = 1

@@ -1,5 +1,6 @@
 """Early stopping."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ from jaxopt_lab.control.params import required
 from jaxopt_lab.control.states import copied, inner_transformation, select, zero_where
 from jaxopt_lab.core.declare import Keeps, declare, reads
 from jaxopt_lab.core.ranges import NonNegative, Range, checked
+from jaxopt_lab.core.tree import cast_like
 from jaxopt_lab.core.types import Params
 
 
@@ -44,7 +46,7 @@ class EarlyStoppingState(NamedTuple):
 @declare(
     place="wrapper",
     role="early_stopping",
-    given={"inner": "inner"},
+    given={"inner": "inner", "evaluated": "evaluated"},
     keeps=Keeps(
         "best",
         reads(EarlyStoppingState, "best_params"),
@@ -65,6 +67,7 @@ def early_stopping(
     baseline: float | None = None,
     start_from: Annotated[int, Range(0)] = 0,
     restore_best: bool = True,
+    evaluated: Callable[[Any, Params], Params] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Stop when a metric has stopped improving, and keep the best parameters.
 
@@ -90,6 +93,8 @@ def early_stopping(
       start_from: measurements that are not looked at, at the start.
       restore_best: static; keep the best parameters in the state. Before any improvement they are
         those that the run began with.
+      evaluated: static; `(inner state, params) -> params` that the metrics are of, where these are
+        not the parameters that are trained, but their average; None where they are.
 
     Returns:
       A transformation; state
@@ -131,7 +136,10 @@ def early_stopping(
         stopped = state.stopped | out_of_patience
         best_params = None
         if restore_best:
-            best_params = select(better, required("early_stopping", params), state.best_params)
+            found = required("early_stopping", params)
+            if evaluated is not None:
+                found = cast_like(evaluated(state.inner, found), found)
+            best_params = select(better, found, state.best_params)
         updates, new = inner.update(updates, state.inner, params, metrics=metrics, **extra)
         return zero_where(stopped, updates), EarlyStoppingState(
             calls=jnp.asarray(optax.safe_increment(state.calls)),

@@ -22,10 +22,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 Place = Literal["gradients", "updates", "wrapper"]
 """Of a control in a chain: before the optimizer, after it, or around it and all else."""
 
-Given = Literal["inner", "seed", "learning_rate", "cycle_end", "mesh"]
+Given = Literal["inner", "seed", "learning_rate", "cycle_end", "evaluated", "mesh"]
 """What the program can give to a control: what a wrapper wraps, the run's seed, the peak of the
-learning rate, and `step -> bool` of the schedule's cycles; to an optimizer: the mesh of the run's
-devices."""
+learning rate, `step -> bool` of the schedule's cycles, and `(inner state, params) -> params` that
+metrics are of; to an optimizer: the mesh of the run's devices."""
 
 Better = Literal["min", "max"]
 Targets = Literal["classes", "labels", "numbers"]

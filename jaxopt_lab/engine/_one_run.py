@@ -1,12 +1,13 @@
 """A run alone as a program."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 
 from jaxopt_lab.core.tree import all_finite
+from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine.compilation import jit_once
 from jaxopt_lab.engine.compiled_steps import (
     CAPACITY,
@@ -21,6 +22,7 @@ from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.finishing import Finish, finish
 from jaxopt_lab.engine.layout import Layout, laid_out, require_even
 from jaxopt_lab.engine.state import TrainState, with_evaluation
+from jaxopt_lab.engine.watched import make_statistics, needs_statistics
 
 
 class OneRun:
@@ -45,6 +47,7 @@ class OneRun:
             shapes = jax.eval_shape(experiment.init, jax.random.key(0))
             self._places = layout.place(layout.state_specs(shapes, shapes.params))
         self._steps: CompiledSteps | None = None
+        self._statistics: Callable[[Params], ModelState] | None = None
         self.most = CAPACITY
 
     def start(self, runs: Sequence[int] = (0,)) -> TrainState:
@@ -105,9 +108,16 @@ class OneRun:
         """As of `Program`."""
         if self._evaluation is None:
             return state, {}
-        params = self.experiment.eval_params(state.opt_state, state.params)
+        experiment = self.experiment
+        params = experiment.watched_params(state.opt_state, state.params)
+        model_state = state.model_state
+        if needs_statistics(experiment, model_state):
+            if self._statistics is None:
+                function, inputs = make_statistics(experiment, state)
+                self._statistics = functools.partial(jax.jit(function), inputs=inputs)
+            model_state = self._statistics(params)
         evaluate, batches = self._evaluation
-        held_out, trained = evaluate(params, state.model_state, batches)
+        held_out, trained = evaluate(params, model_state, batches)
         state = with_evaluation(state, held_out)
         values = held_out | trained
         return state, {name: np.asarray(value)[None] for name, value in values.items()}

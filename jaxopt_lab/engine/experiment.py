@@ -38,6 +38,8 @@ class Experiment(NamedTuple):
       optimizer: the whole chain.
       eval_params: `(opt_state, params) -> params` to evaluate: not those of training with some
         optimizers.
+      watched_params: the same of evaluations on the way, which a run may have of an average.
+      watches: what that average is called; None where it is `eval_params`.
       learning_rate: `step -> scalar` of the schedule; None where the optimizer takes no rate.
       objective: what is minimized, and `{"accuracy": (outputs, labels) -> (B,), ...}` beside it.
       whole: metrics of a whole split, those that are arrays too.
@@ -68,6 +70,8 @@ class Experiment(NamedTuple):
     frozen: Frozen
     optimizer: optax.GradientTransformationExtraArgs
     eval_params: Callable[[Any, Params], Params]
+    watched_params: Callable[[Any, Params], Params]
+    watches: str | None
     learning_rate: Schedule | None
     objective: Objective
     whole: Mapping[str, Whole]

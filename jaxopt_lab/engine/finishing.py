@@ -107,6 +107,11 @@ def candidates(experiment: Experiment, state: TrainState) -> dict[str, Candidate
     return found
 
 
+def statistics_batches(experiment: Experiment) -> int:
+    """How many batches of training statistics are estimated from."""
+    return min(STATISTICS_BATCHES, len(experiment.train["y"]) // experiment.batch_size)
+
+
 def statistics_of(experiment: Experiment, state: TrainState, params: Params) -> ModelState:
     """The model state that belongs to `params`: re-estimated where it is not the state's own."""
     if params is state.params:
@@ -114,7 +119,7 @@ def statistics_of(experiment: Experiment, state: TrainState, params: Params) -> 
     if not all_finite(state.model_state):  # it has diverged
         state = state._replace(model_state=jax.jit(experiment.init)(state.key).model_state)
     x, size = experiment.train["x"], experiment.batch_size
-    count = min(STATISTICS_BATCHES, len(x) // size)
+    count = statistics_batches(experiment)
     inputs = (jnp.asarray(x[i * size : (i + 1) * size]) for i in range(count))
     key = stream_key(state.key, Stream.MODEL, state.step)
     found = reestimate_statistics(experiment.forward, params, state.model_state, inputs, key)

@@ -26,6 +26,7 @@ from jaxopt_lab.engine import (
 )
 from jaxopt_lab.engine.devices import DATA
 from jaxopt_lab.engine.layout import laid_out, require_even
+from jaxopt_lab.engine.watched import make_statistics, needs_statistics
 from jaxopt_lab.sweeps._runs_at_once import runs_at_once
 from jaxopt_lab.sweeps.placement import over_runs, run_bytes, spread
 
@@ -117,6 +118,7 @@ class Population:
         places = ((whole, state), whole, whole, whole)
         self._run_steps = self._over(self._steps_of_one, donate=True, places=places)
         self._evaluate = self._over(self._evaluation_of_one)
+        self._estimate: Callable[[TrainState], ModelState] | None = None
         self._kept = self._over(self._kept_of_one, once=True)
         self._test = self._over(self._test_of_one, once=True)
 
@@ -163,7 +165,8 @@ class Population:
         if self._evaluated is None:
             return state, {}
         values, states = state.stacked
-        evaluation, measured = self._evaluate(state.stacked, self._evaluated)
+        statistics = self._watched_statistics(states)
+        evaluation, measured = self._evaluate((values, states, statistics), self._evaluated)
         stacked = (values, states._replace(evaluation=evaluation))
         measured = {k: np.asarray(v)[: len(state.runs)] for k, v in measured.items()}
         return state._replace(stacked=stacked), measured
@@ -213,10 +216,10 @@ class Population:
         return (values, state), rows, state.step, alive
 
     def _evaluation_of_one(self, run, batches):
-        values, state = run
+        values, state, model_state = run
         experiment = self.variants.experiment(values)
-        params = experiment.eval_params(state.opt_state, state.params)
-        held_out, trained = experiment.evaluate_both(True)(params, state.model_state, batches)
+        params = experiment.watched_params(state.opt_state, state.params)
+        held_out, trained = experiment.evaluate_both(True)(params, model_state, batches)
         return with_evaluation(state, held_out).evaluation, held_out | trained
 
     def _kept_of_one(self, run):
@@ -228,6 +231,20 @@ class Population:
         experiment = self.variants.experiment(values)
         evaluate = experiment.evaluator(True, experiment.forward, final=True)
         return evaluate(params, model_state, test)
+
+    def _watched_statistics(self, states: TrainState) -> ModelState:
+        """The model states that belong to what evaluations look at."""
+        if not needs_statistics(self.experiment, states.model_state):
+            return states.model_state
+        if self._estimate is None:
+            function, inputs = make_statistics(self.experiment, take(states, 0))
+
+            def of_each(states):
+                params = jax.vmap(self.experiment.watched_params)(states.opt_state, states.params)
+                return jax.vmap(function, (0, None))(params, inputs)
+
+            self._estimate = jax.jit(of_each)
+        return self._estimate(states)
 
     def _statistics(self, states: TrainState, params: Params, count: int) -> ModelState:
         """Batch statistics of the kept parameters, run by run."""

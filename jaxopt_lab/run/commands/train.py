@@ -106,7 +106,7 @@ def train(
         with session.terminal.waiting("compiling ..."), Stopwatch() as compiling:
             start, state = _first_state(session, program, identity, from_step)
         how = f"compiled in {compiling.seconds:.1f} s ({program.how}, {jax.default_backend()})"
-        session.say(opening(config, experiment, state.params, start, how, session.written))
+        session.say(opening(config, experiment, state, start, how, session.written))
         # After all that may fail before a first step, so that a failure leaves no run behind.
         session.begin(config, source.signature, source.parts)
 

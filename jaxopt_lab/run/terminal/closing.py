@@ -6,8 +6,9 @@ import jax
 
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.sweep import Sweep
-from jaxopt_lab.core.types import Params
-from jaxopt_lab.engine import Experiment
+from jaxopt_lab.engine import Experiment, TrainState
+from jaxopt_lab.engine.finishing import statistics_batches
+from jaxopt_lab.engine.watched import needs_statistics
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.scores import headline, in_words, label, numbers_of
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
@@ -21,19 +22,25 @@ MOST_ROWS = 20
 def opening(
     config: Config,
     experiment: Experiment,
-    params: Params,
+    state: TrainState,
     start: int,
     how: str,
     folder: RunFolder | None,
 ) -> str:
     """What is about to be trained, on what, and where it is written."""
-    parameters = sum(x.size for x in jax.tree.leaves(params))
+    parameters = sum(x.size for x in jax.tree.leaves(state.params))
     held = len(experiment.validation["y"]) if experiment.validation else 0
     lines = [
         f"{config.data.source.name}: {len(experiment.train['y']):,} train, {held:,} validation, "
         f"{len(experiment.test['y']):,} test; {parameters:,} parameters",
         how + (f"; writing to {folder.path}" if folder else ""),
     ]
+    if experiment.watches:
+        passes = statistics_batches(experiment)
+        text = f"evaluations are of {experiment.watches}"
+        if needs_statistics(experiment, state.model_state):
+            text += f", each with batch statistics of {passes} batches, estimated for it"
+        lines.append(text)
     if start:
         lines.append(f"resuming at step {start:,} of {experiment.total_steps:,}")
     return "\n".join(lines)
