@@ -116,6 +116,7 @@ def assemble(
         make_normalize(signature.mean, signature.std),
         jnp.dtype(config.train.dtype),
         refuse_lone_values,
+        remat=config.train.remat,
         place=None if layout is None else layout.gathered,
     )
     groups = find_groups(config, forward, signature.x_shape)

@@ -66,6 +66,8 @@ class TrainConfig:
       steps: training steps.
       microbatches: in how many parts a batch goes through the model, one after another, so that
         its activations take less memory; its gradient stays the same but for batch statistics.
+      remat: keep of a forward pass what products and convolutions give, and compute the rest again
+        in the backward pass: less memory for more time, the same gradient.
       last_batch: what is left of an epoch after its last full batch: "drop" for the next epoch, in
         another order, or "pad" to a batch of which only these samples count.
       lsuv: start from `nn.lsuv`: every layer's output has variance 1 on the first images.
@@ -86,6 +88,7 @@ class TrainConfig:
     epochs: Positive | None = None
     steps: Count | None = None
     microbatches: Count = 1
+    remat: bool = False
     last_batch: Literal["drop", "pad"] = "drop"
     lsuv: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"

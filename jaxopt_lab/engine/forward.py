@@ -11,6 +11,12 @@ from jaxopt_lab.core.tree import cast_floating
 from jaxopt_lab.core.types import Model, ModelState, Params
 
 
+def _is_product(primitive: Any, *operands: Any, **parameters: Any) -> bool:
+    """Whether the result of an operation is worth its memory: it takes long to compute again."""
+    del operands, parameters
+    return primitive.name in ("dot_general", "conv_general_dilated", "custom_vjp_call")
+
+
 def _unchanged(x: jax.Array) -> jax.Array:
     return x
 
@@ -26,6 +32,8 @@ class Forward(NamedTuple):
       normalize: raw inputs to the model's, float32.
       dtype: of the computation; parameters and the other collections stay float32.
       guard: a context manager around the model's training pass, to look at its layers.
+      remat: whether the backward pass computes again what lies between products and convolutions,
+        such as activations and normalizations, in place of keeping it.
       place: brings parameters to where they are to be while the model is applied, as
         `Layout.gathered`; None to leave them.
     """
@@ -34,6 +42,7 @@ class Forward(NamedTuple):
     normalize: Callable[[jax.Array], jax.Array] = _unchanged
     dtype: Any = jnp.float32
     guard: Callable[[], AbstractContextManager[Any]] = nullcontext
+    remat: bool = False
     place: Callable[[Params], Params] | None = None
 
     def init(self, key: jax.Array, x: jax.Array) -> tuple[Params, ModelState]:
@@ -55,15 +64,21 @@ class Forward(NamedTuple):
         Returns:
           The outputs, and the collections after the pass.
         """
-        with self.guard():
+
+        def apply(variables, x, key):
             outputs, changed = self.model.apply(
-                self._variables(params, model_state),
-                self._inputs(x),
+                variables,
+                x,
                 train=True,
                 rngs={"params": key, "dropout": jax.random.fold_in(key, 1)},
                 mutable=list(model_state),
             )
-        return outputs, dict(changed)
+            return outputs, dict(changed)
+
+        if self.remat:
+            apply = jax.checkpoint(apply, policy=_is_product)
+        with self.guard():
+            return apply(self._variables(params, model_state), self._inputs(x), key)
 
     def evaluate(self, params: Params, model_state: ModelState, x: jax.Array) -> jax.Array:
         """The outputs for raw inputs (B, ...) in evaluation mode: no sample sees another."""
