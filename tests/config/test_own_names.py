@@ -200,7 +200,7 @@ def test_arguments_are_bound_and_checked():
         "model.width": "must be >= 1, got 0",
         "loss.scale": "must be > 0, got -1.0",
         "optimizer.momentun": "unknown, did you mean 'momentum'?; known here: "
-        "learning_rate, momentum",
+        "learning_rate, momentum, layer_decay",
         "optimizer.momentum": "must be in [0, 1], got 2.0",
         "schedule.step_from": "missing; halving needs it: a whole number",
     }
