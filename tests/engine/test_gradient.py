@@ -6,11 +6,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
-from jaxopt_lab.engine import Batches, Forward, Objective
+from jaxopt_lab.engine import Batches, Forward, Objective, TrainState, make_curvature
 from jaxopt_lab.engine.gradient import make_gradient
-from jaxopt_lab.losses import accuracy, jensen_shannon, l2, softmax_cross_entropy
-from jaxopt_lab.nn import mlp
+from jaxopt_lab.losses import (
+    accuracy,
+    jensen_shannon,
+    l2,
+    normal,
+    softmax_cross_entropy,
+    squared_error,
+)
+from jaxopt_lab.nn import linear, mlp
+from jaxopt_lab.second_order import Curvature
 
 KEY = jax.random.key(0)
 ROWS = 10
@@ -111,3 +120,43 @@ def test_padded_epochs_see_every_sample_once(rows, size, place):
         assert len(taken) == size
         seen += list(np.asarray(taken)[:] if mask is None else np.asarray(taken)[mask > 0])
     assert sorted(int(i) for i in seen) == list(range(rows))
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_curvature_is_of_the_weighted_loss():
+    """Of a linear model the Gauss-Newton matrix is the Hessian; float64. Padding counts nothing."""
+    rng = np.random.default_rng(1)
+    forward = Forward(linear(2), dtype=jnp.float64)
+    batch = {
+        "x": jnp.asarray(rng.normal(size=(6, 3))),
+        "y": jnp.asarray(rng.normal(size=(6, 2))),
+        "weight": jnp.asarray(rng.uniform(0.5, 2, 6)),
+        "mask": jnp.array([1.0, 1, 1, 1, 0, 0]),
+    }
+    params, _ = forward.init(KEY, batch["x"])
+    params = jax.tree.map(lambda p: p.astype(jnp.float64), params)
+    objective = Objective(squared_error, weigh=lambda labels: 1 + (labels[:, 0] > 0))
+    curvature_of = make_curvature(forward, objective, Curvature, normal)
+
+    def total(params):
+        return objective.terms(forward.evaluate(params, {}, batch["x"]), batch)["loss"]
+
+    flat, back = ravel_pytree(params)
+    dense = jax.hessian(lambda v: total(back(v)))(flat)
+
+    def matrix(product):
+        return jax.vmap(lambda v: ravel_pytree(product(back(v)))[0])(jnp.eye(len(flat)))
+
+    state = TrainState(jnp.array(0), KEY, params, {}, (), {})
+    curvature = curvature_of(state, batch)
+    close(curvature.value(), total(params))
+    for product in (curvature.hvp, curvature.ggn_vp):
+        close(matrix(product), dense)
+    close(ravel_pytree(curvature.ggn_diagonal())[0], jnp.diag(dense))
+
+    def drawn(key):
+        return matrix(curvature_of(state._replace(key=key), batch).operator("mc"))
+
+    mean = jax.jit(jax.vmap(drawn))(jax.random.split(KEY, 20_000)).mean(0)
+    # 20,000 draws of terms whose deviation is about their size.
+    np.testing.assert_allclose(mean, dense, atol=5 * float(jnp.abs(dense).max()) / 20_000**0.5)
