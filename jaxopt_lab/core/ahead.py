@@ -11,18 +11,23 @@ process, however it ends, and leave Ctrl-C to it.
 """
 
 import contextlib
+import functools
+import gc
+import itertools
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import queue
 import re
 import signal
 import sys
+import tempfile
 import threading
 import time
 import types
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +60,7 @@ class Ahead:
         Raises:
           InputError: where workers are wanted and Grain is not installed.
         """
+        workers = min(workers, len(table))
         if workers:
             require("grain", "grain")
             import grain  # before the clock of `_started` runs  # noqa: F401
@@ -64,7 +70,7 @@ class Ahead:
         given = (source, table, workers, self._queue, self._stop, reading)
         thread = threading.Thread(target=_read, args=given, daemon=True)
         if workers:
-            with _started(min(workers, len(table)), self._queue):
+            with _started(workers, self._queue):
                 thread.start()
         else:
             thread.start()
@@ -99,16 +105,26 @@ class Ahead:
 
 
 class _Batches:
-    """The batches of a table, as Grain reads them in a worker."""
+    """The batches of a table, as Grain reads them in a worker.
 
-    def __init__(self, source: Source, table: Sequence[Any]):
-        self.source, self.table = source, table
+    A worker gets the path of a file that holds them: what is handed to a process that begins must
+    fit in a pipe, or else whoever starts it waits for ever where it is killed.
+    """
+
+    def __init__(self, path: str, count: int):
+        self.path, self.count = path, count
 
     def __len__(self) -> int:
-        return len(self.table)
+        return self.count
 
     def __getitem__(self, i: int) -> np.ndarray:
-        return np.ascontiguousarray(self.source[self.table[i]])
+        source, table = self._given
+        return np.ascontiguousarray(source[table[i]])
+
+    @functools.cached_property
+    def _given(self) -> tuple[Source, Sequence[Any]]:
+        with open(self.path, "rb") as file:
+            return pickle.load(file)  # this process has just written it
 
 
 class _Reading:
@@ -133,19 +149,22 @@ def _read(
                 held.put(found, timeout=_LOOK)
                 return
 
-    try:
-        batches = _Batches(source, table)
-        if not workers:
-            for i in range(len(table)):
-                if stop.is_set():
-                    return
-                put(batches[i])
-            return
-        reading.iterator = _by_workers(batches, min(workers, len(table)))
-        for batch in reading.iterator:
-            put(np.array(batch))  # a copy: the memory that is shared with the worker is free again
+    def take(batches: Iterable[np.ndarray]) -> None:
+        for batch in batches:
+            put(batch)
             if stop.is_set():
                 return
+
+    try:
+        if not workers:
+            take(np.asarray(source[index]) for index in table)
+            return
+        with _written(source, table) as batches:
+            reading.iterator = _by_workers(batches, workers)
+            # Copies: the memory that is shared with the workers is free again. After the first of
+            # each worker no one needs the file.
+            take(map(np.array, itertools.islice(reading.iterator, workers)))
+        take(map(np.array, reading.iterator))
     except InputError as error:
         put(error)
     except Exception as error:
@@ -153,6 +172,16 @@ def _read(
     finally:
         if reading.iterator is not None:
             reading.iterator.close()
+
+
+@contextlib.contextmanager
+def _written(source: Source, table: Sequence[Any]) -> Iterator[_Batches]:
+    """The batches in a file, which is there until the `with` ends."""
+    with tempfile.TemporaryDirectory(prefix="jaxopt_lab-") as folder:
+        path = os.path.join(folder, "batches")
+        with open(path, "wb") as file:
+            pickle.dump((source, table), file, pickle.HIGHEST_PROTOCOL)
+        yield _Batches(path, len(table))
 
 
 def _by_workers(batches: _Batches, workers: int) -> Any:
@@ -196,6 +225,7 @@ def _begin(index: int, count: int) -> None:
     import jax
 
     jax.config.update("jax_platforms", "cpu")
+    gc.freeze()  # what was imported is not looked through again and again
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # for the other process to answer
     parent = multiprocessing.parent_process()
 

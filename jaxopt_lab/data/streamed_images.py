@@ -1,5 +1,6 @@
 """Encoded images that are decoded when they are indexed: for more of them than memory holds."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +82,7 @@ class StreamedImages:
 
     def _decoded(self, row: int) -> np.ndarray:
         try:
-            return pixels_of(Path(self.root, self.names[row]), self.form)
+            return pixels_of(os.path.join(self.root, self.names[row]), self.form)
         except Unreadable as error:
             raise InputError(
                 f"{self.where}: {self.names[row]} in {self.root} cannot be read ({error}): mend it "

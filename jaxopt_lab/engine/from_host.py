@@ -15,8 +15,9 @@ from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.data_parallel import deal_rows, own_places
 from jaxopt_lab.engine.objective import MASK
 
-# Rows whose order is given to the readers at once, 64 MiB of numbers; then they begin anew.
-_MOST_ROWS = 1 << 24
+# What is given to the readers at once, after which they begin anew: rows, 64 MiB of numbers, and
+# epochs, whose orders take a second or two to draw.
+_MOST_ROWS, _MOST_EPOCHS = 1 << 24, 1 << 12
 
 Order = Callable[[int], np.ndarray]
 
@@ -91,11 +92,12 @@ class FromHost:
 
     def _begin(self, lazy: list[str], k: int, order: Order) -> None:
         self.close()
-        most = max(1, _MOST_ROWS // self._batches.size)
         epoch = self._batches.steps(self._examples)
+        most = max(1, min(_MOST_ROWS // self._batches.size, _MOST_EPOCHS * epoch))
         self._end = min(k + most, k + epoch if self._total is None else max(k + 1, self._total))
         kind = np.int32 if self._examples <= np.iinfo(np.int32).max else np.int64
-        table = [self._rows(i, order)[0].astype(kind) for i in range(k, self._end)]
+        steps = range(k, self._end)
+        table = np.stack([self._rows(i, order)[0].astype(kind) for i in steps])
         for name in lazy:
             self._ahead[name] = Ahead(self.data[name], table, workers_of(self.data[name]) or 0)
 
