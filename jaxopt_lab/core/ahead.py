@@ -16,6 +16,7 @@ import gc
 import itertools
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.resource_tracker
 import os
 import pickle
 import queue
@@ -70,6 +71,8 @@ class Ahead:
         given = (source, table, workers, self._queue, self._stop, reading)
         thread = threading.Thread(target=_read, args=given, daemon=True)
         if workers:
+            # Here, because where it is begun it unblocks the signals that `_by_workers` blocks.
+            multiprocessing.resource_tracker.ensure_running()
             with _started(workers, self._queue):
                 thread.start()
         else:
@@ -226,7 +229,8 @@ def _begin(index: int, count: int) -> None:
 
     jax.config.update("jax_platforms", "cpu")
     gc.freeze()  # what was imported is not looked through again and again
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # for the other process to answer
+    for number in (signal.SIGINT, signal.SIGTERM):  # for the other process to answer
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
