@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxopt_lab.config.schema import Choice, Config
 from jaxopt_lab.config.tables import FAMILIES
-from jaxopt_lab.core.ranges import is_path
+from jaxopt_lab.core.ranges import is_of_machine, is_path
 
 
 def path_arguments(family: str, name: str | None) -> set[str]:
@@ -16,6 +16,12 @@ def path_arguments(family: str, name: str | None) -> set[str]:
     functions = FAMILIES[family].functions
     found = [name] if name in functions else list(functions)
     return {k for n in found for k, a in FAMILIES[family].arguments(n).items() if is_path(a.hint)}
+
+
+def arguments_of_place(name: str) -> set[str]:
+    """The arguments of a data set that say where it lies and how this machine reads it."""
+    known = FAMILIES["data"].arguments(name)
+    return {k for k, a in known.items() if is_path(a.hint) or is_of_machine(a.hint)}
 
 
 def make_absolute(tables: dict[str, Any], folder: str | os.PathLike[str]) -> None:
@@ -40,16 +46,16 @@ def _start_absolute(tables: dict[str, Any], folder: str | os.PathLike[str]) -> N
 
 
 def without_paths(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables of a configuration without the places where its data lies."""
+    """The tables of a configuration without where its data lies and how it is read there."""
     data = tables["data"]
-    paths = path_arguments("data", data["name"])
+    paths = arguments_of_place(data["name"])
     return {**tables, "data": {k: v for k, v in data.items() if k not in paths}}
 
 
 def with_paths_of(config: Config, other: Config) -> Config:
     """The configuration with its data where another one, of the same data set, has it."""
     source = config.data.source
-    paths = path_arguments("data", source.name)
+    paths = arguments_of_place(source.name)
     moved = {k: v for k, v in other.data.source.arguments.items() if k in paths}
     arguments = {k: moved.get(k, v) for k, v in source.arguments.items()}
     return replace(config, data=replace(config.data, source=Choice(source.name, arguments)))

@@ -17,12 +17,12 @@ from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.values import in_steps
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import MOST_COUNT
-from jaxopt_lab.core.rows import bounds, chunks, is_lazy, take_rows
+from jaxopt_lab.core.rows import bounds, chunks, is_lazy, take_rows, workers_of
 from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import Model, Split
 from jaxopt_lab.data import Dataset, as_dataset, targets_of
 from jaxopt_lab.data.encoding import feature_names
-from jaxopt_lab.data.splitting import Splits, split
+from jaxopt_lab.data.splitting import Splits, read_if_small, split
 from jaxopt_lab.engine import Batches, channel_statistics
 
 IMAGE_RANK = 3  # of a sample (H, W, C)
@@ -71,7 +71,7 @@ class RunData:
         samples = len(self.train["y"])
         size = min(samples, len(self.validation["y"]))
         rows = np.linspace(0, samples - 1, size).astype(np.int64)
-        return {name: take_rows(values, rows) for name, values in self.train.items()}
+        return read_if_small({name: take_rows(v, rows) for name, v in self.train.items()})
 
     @functools.cached_property
     def no_images(self) -> str | None:
@@ -226,10 +226,12 @@ def _with_numbers(split: Split, place: str) -> Split:
 
 
 def _require_finite(found: Splits, dataset: Dataset) -> None:
-    """Make sure that x is finite; a mapped training split is left to its statistics."""
+    """Make sure that x is finite; a training split on the disk is left to its statistics."""
     for part in ("train", "validation", "test"):
         x = (getattr(found, part) or {}).get("x")
-        if x is None or x.dtype == np.uint8 or (part == "train" and is_lazy(x)):
+        if x is None or (part == "train" and is_lazy(x)):
+            continue
+        if x.dtype == np.uint8 and workers_of(x) is None:  # what is streamed is decoded once
             continue
         if not np.isfinite(bounds(x)).all():
             pieces = (piece for piece in chunks(x) if not np.isfinite(piece).all())

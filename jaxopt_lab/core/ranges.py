@@ -77,6 +77,11 @@ class IsPath:
     """
 
 
+@dataclass(frozen=True)
+class OfMachine:
+    """Marks what suits a machine and leaves no trace in a run, which may go on with another."""
+
+
 FilePath = Annotated[str, IsPath()]
 # A rate may pass through 0 on a schedule; as one number it must move.
 LearningRate = Annotated[ScalarOrSchedule, Range(0, math.inf, low_open=True, high_open=True)]
@@ -147,9 +152,18 @@ def words_of(hint: Any) -> tuple[Any, ...]:
 
 def is_path(hint: Any) -> bool:
     """Whether an annotation, or a member of it, is marked as a path."""
-    if any(isinstance(mark, IsPath) for mark in marks(hint)):
+    return _is_marked(hint, IsPath)
+
+
+def is_of_machine(hint: Any) -> bool:
+    """Whether an annotation, or a member of it, is marked as a machine's own."""
+    return _is_marked(hint, OfMachine)
+
+
+def _is_marked(hint: Any, kind: type) -> bool:
+    if any(isinstance(mark, kind) for mark in marks(hint)):
         return True
-    return any(is_path(member) for member in typing.get_args(hint))
+    return any(_is_marked(member, kind) for member in typing.get_args(hint))
 
 
 def fault(hint: Any, value: Any) -> str | None:

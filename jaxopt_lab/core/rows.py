@@ -2,12 +2,17 @@
 
 import contextlib
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from jaxopt_lab.core.ahead import Ahead
+
 _CHUNK_BYTES = 32 << 20
+
+# Of rows that are decoded, bytes beyond which workers are worth the seconds that they start in.
+_BY_WORKERS = 256 << 20
 
 
 class Rows:
@@ -59,6 +64,14 @@ def is_lazy(values: Any) -> bool:
     return isinstance(values, Rows | np.memmap)
 
 
+def workers_of(values: Any) -> int | None:
+    """How many processes decode rows where they are streamed; None for what is only read.
+
+    A source of `Rows` that is streamed says it in an attribute `workers`.
+    """
+    return getattr(values.source, "workers", None) if isinstance(values, Rows) else None
+
+
 def take_rows(values: Any, rows: Any) -> Any:
     """`values[rows]`, without reading what is lazy.
 
@@ -84,9 +97,20 @@ def chunks(values: Any) -> Iterator[np.ndarray]:
     # In the order of the file, because every page is then read once.
     if isinstance(values, Rows) and values.rows.ndim == 1:
         values = Rows(values.source, np.sort(values.rows), values.dtype)
-    for start in range(0, len(values), size):
-        yield np.asarray(values[start : start + size])
+    pieces = [slice(start, start + size) for start in range(0, len(values), size)]
+    for piece in in_turn(values, pieces):
+        yield np.asarray(piece)
         _forget(values)
+
+
+def in_turn(values: Any, indices: Sequence[Any]) -> Iterator[Any]:
+    """`values[i]` for each index; what is streamed and large is decoded ahead, by its workers."""
+    workers = workers_of(values)
+    if not workers or values.nbytes <= _BY_WORKERS:
+        yield from (values[i] for i in indices)
+        return
+    with contextlib.closing(Ahead(values, indices, workers)) as ahead:
+        yield from ahead
 
 
 def bounds(values: Any) -> tuple[float, float]:

@@ -116,6 +116,11 @@ class Program(Protocol):
     most: int
     """The largest count of one `advance`."""
 
+    @property
+    def waited(self) -> float:
+        """Seconds so far in which the device had nothing to do but to wait for data."""
+        ...
+
     def start(self, runs: Sequence[int] = (0,)) -> Any:
         """The state of these runs at step 0."""
         ...

@@ -3,19 +3,21 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from jaxopt_lab.core.errors import ArgumentError, InputError
-from jaxopt_lab.core.ranges import FilePath, checked
+from jaxopt_lab.core.errors import ArgumentError, InputError, require
+from jaxopt_lab.core.ranges import FilePath, OfMachine, checked
 from jaxopt_lab.core.registry import nearest
+from jaxopt_lab.core.rows import Rows, take_rows
 from jaxopt_lab.data.arrays import brief_list
 from jaxopt_lab.data.class_folders import read_tree
 from jaxopt_lab.data.dataset import Dataset
 from jaxopt_lab.data.fingerprint import fingerprint_of
 from jaxopt_lab.data.images import Channels, Resize, Size, pillow
-from jaxopt_lab.data.many_images import read_images, skipped
+from jaxopt_lab.data.many_images import form_of, read_images, skipped, undecodable
+from jaxopt_lab.data.streamed_images import StreamedImages, Workers
 
 _LISTED = 10
 
@@ -29,6 +31,8 @@ def image_folder(
     resize: Resize = "crop",
     unreadable: Literal["refuse", "skip"] = "refuse",
     group: str | None = None,
+    stream: Annotated[bool, OfMachine()] = False,
+    workers: Workers = "auto",
 ) -> Dataset:
     """Image files, a folder a class: path/CLASS/..., or path/train/CLASS and path/test/CLASS.
 
@@ -37,7 +41,8 @@ def image_folder(
 
     Classes are numbered in natural order of their names, class_2 before class_10, and those of the
     test split go by name: one that is missing there moves no number. Names that begin with a dot
-    are passed over, and so are empty folders. Every image ends up in memory, as bytes.
+    are passed over, and so are empty folders. Every image ends up in memory, as bytes, unless
+    `stream` is set: for more images than memory holds.
 
     Args:
       path: of the folder.
@@ -51,6 +56,12 @@ def image_folder(
       group: a regular expression that is searched for in each path below `path`; images in which it
         (its first group, where it has one) finds the same text are kept in one split, such as
         those of a patient, "patient_\\d+".
+      stream: whether images that are trained on stay in their files, and each batch is decoded
+        ahead of its step: the same run, to the byte, in little memory. What is held out is decoded
+        once where it takes at most 256 MiB. A damaged file that has a sound header is found when it
+        is decoded; with unreadable = "skip" each is decoded once to begin with.
+      workers: processes that decode where `stream` is set, >= 0: "auto" for one a core and at most
+        16, 0 for a thread of the process that trains. They decode the same batches, however many.
 
     Returns:
       A `Dataset` of (N, H, W, C) uint8 images and (N,) int32 labels.
@@ -58,7 +69,7 @@ def image_folder(
     Raises:
       InputError: no such folder, no images, one class only, a test class that training has not,
         images of several sizes without `size`, files that cannot be read, or more than 3/4 of the
-        memory.
+        memory; workers without Grain.
 
     Reference:
       The layout is that of `torchvision.datasets.ImageFolder` and of
@@ -76,21 +87,20 @@ def image_folder(
             for split, found in splits.items()
         }
         names = [file for found in files.values() for _, file in found]
-        images, faults = read_images(
-            {name: root / name for name in names},
-            size=size,
-            channels=channels,
-            resize=resize,
-            skip=unreadable == "skip",
-            source="image_folder",
-        )
+        paths = {name: root / name for name in names}
+        skip = unreadable == "skip"
+        how: Any = {"size": size, "channels": channels, "resize": resize, "skip": skip}
+        if stream:
+            images, faults = _streamed(root, paths, workers, how)
+        else:
+            images, faults = read_images(paths, source="image_folder", **how)
     kept = {name for name in names if name not in faults}
     rows = {split: [(k, f) for k, f in found if f in kept] for split, found in files.items()}
     arrays = {}
     start = 0
     for split, found in rows.items():
         y = np.array([label for label, _ in found], np.int32)
-        arrays[split] = {"x": images[start : start + len(y)], "y": y}
+        arrays[split] = {"x": take_rows(images, slice(start, start + len(y))), "y": y}
         start += len(y)
     if group is not None:
         arrays["train"]["group"] = _groups(group, [file for _, file in rows["train"]])
@@ -110,6 +120,21 @@ def image_folder(
         fingerprint=fingerprint_of((name, root / name) for name in names if name in kept),
         notes=tuple(notes),
     )
+
+
+def _streamed(
+    root: Path, paths: dict[str, Path], workers: Any, how: dict[str, Any]
+) -> tuple[Rows, dict[str, str]]:
+    """The images that can be read as rows that are decoded when they are, and why others cannot."""
+    if workers != 0:
+        require("grain", "grain")
+    form, faults = form_of(paths, source="image_folder", **how)
+    if how["skip"]:
+        faults |= undecodable({k: v for k, v in paths.items() if k not in faults}, form)
+    names = [name for name in paths if name not in faults]
+    if not names:
+        return Rows(np.zeros((0, 0, 0, form.channels), np.uint8)), faults
+    return Rows(StreamedImages(root, names, form, workers, "image_folder")), faults
 
 
 def _require_classes(

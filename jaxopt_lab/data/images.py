@@ -88,12 +88,10 @@ def pixels_of(file: Any, form: Form) -> np.ndarray:
     Raises:
       Unreadable: where it cannot be decoded.
     """
-    from PIL import ImageOps
-
     with _opened(file) as image:
         _refuse_wide(image)
         try:
-            upright = ImageOps.exif_transpose(image)
+            upright = _upright(image)
             return np.asarray(_sized(_colored(_in_bytes(upright), form.channels), form)).reshape(
                 *(form.size or (upright.height, upright.width)), form.channels
             )
@@ -101,21 +99,27 @@ def pixels_of(file: Any, form: Form) -> np.ndarray:
             raise Unreadable(_reason(error)) from error
 
 
-@contextlib.contextmanager
-def _opened(file: Any) -> Iterator[Any]:
+def _opened(file: Any) -> contextlib.AbstractContextManager[Any]:
+    """An image that is closed in the end, unless it came as one."""
     from PIL import Image
 
     if isinstance(file, Image.Image):
-        yield file
-        return
+        return contextlib.nullcontext(file)
     try:
-        image = Image.open(file)  # the header alone
+        return Image.open(file)  # the header alone
     except Image.UnidentifiedImageError:
         raise Unreadable("no image that Pillow reads") from None
     except Exception as error:
         raise Unreadable(_reason(error)) from error
-    with image:
-        yield image
+
+
+def _upright(image: Any) -> Any:
+    """An image turned as its EXIF orientation says; itself where nothing is to be done."""
+    from PIL import ExifTags, ImageOps
+
+    image.load()  # what some formats say behind the pixels
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+    return ImageOps.exif_transpose(image) if turned else image
 
 
 def _reason(error: Exception) -> str:
@@ -153,7 +157,7 @@ def _colored(image: Any, channels: int) -> Any:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
     if channels == 3:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     return (image if image.mode in _GRAY else image.convert("RGB")).convert("L")
 
 

@@ -40,16 +40,64 @@ def read_images(
       InputError: images of several sizes where `size` is None, some that cannot be read, or more
         than 3/4 of the memory.
     """
+    form, faults = form_of(
+        files, size=size, channels=channels, resize=resize, skip=skip, source=source
+    )
+    good = {name: file for name, file in files.items() if name not in faults}
+    images, late = _decoded(good, form, source)
+    _refuse(late, skip, source)
+    return images, faults | late
+
+
+def form_of(
+    files: Mapping[str, Any],
+    *,
+    size: Size | None,
+    channels: Channels | None,
+    resize: Resize,
+    skip: bool,
+    source: str,
+) -> tuple[Form, dict[str, str]]:
+    """What images become, by their headers, and why some files are none; within `pillow()`.
+
+    Args:
+      files, size, channels, resize, skip, source: as of `read_images`.
+
+    Raises:
+      InputError: where one cannot be read and `skip` is not set.
+    """
     wanted = _size(size, source)
     if channels not in (None, 1, 3, 4):
         raise ArgumentError(source, {"channels": f"must be 1, 3 or 4, got {channels!r}"})
     gray, faults = _headers(files)
     _refuse(faults, skip, source)
-    form = Form(wanted, channels or (1 if gray else 3), resize)
-    good = {name: file for name, file in files.items() if name not in faults}
-    images, late = _decoded(good, form, source)
-    _refuse(late, skip, source)
-    return images, faults | late
+    return Form(wanted, channels or (1 if gray else 3), resize), faults
+
+
+def undecodable(files: Mapping[str, Any], form: Form) -> dict[str, str]:
+    """Why some images cannot be decoded, by name: each is, and let go; within `pillow()`."""
+    names = list(files)
+
+    def look(i: int) -> str | None:
+        try:
+            pixels_of(_open(files[names[i]]), form)
+        except Unreadable as error:
+            return str(error)
+        return None
+
+    found = zip(names, _in_pool(look, len(names)), strict=True)
+    return {name: text for name, text in found if text is not None}
+
+
+def several_sizes(
+    source: str, first: str, shape: Sequence[int], other: str, found: Sequence[int]
+) -> InputError:
+    """What is wrong where an image has not the (height, width, ...) of the first."""
+    return InputError(
+        f"{source}: images of several sizes: {first} is {_by(shape)}, {other} is {_by(found)} "
+        f"(height x width); give a size, size = [{shape[0]}, {shape[1]}] for one, and how to reach "
+        "it (resize)"
+    )
 
 
 def skipped(faults: Mapping[str, str]) -> str:
@@ -129,11 +177,7 @@ def _decoded(
     good = 0
     for i, found in enumerate(_in_pool(decode, len(names))):
         if isinstance(found, tuple):
-            raise InputError(
-                f"{source}: images of several sizes: {began} is {_by(first.shape)}, {names[i]} "
-                f"is {_by(found)} (height x width); give a size, size = [{first.shape[0]}, "
-                f"{first.shape[1]}] for one, and how to reach it (resize)"
-            )
+            raise several_sizes(source, began, first.shape, names[i], found)
         if found is not None:
             faults[names[i]] = found
             continue

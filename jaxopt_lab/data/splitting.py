@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxopt_lab.core.errors import ArgumentError, InputError
-from jaxopt_lab.core.rows import is_lazy, take_rows
+from jaxopt_lab.core.rows import is_lazy, take_rows, workers_of
 from jaxopt_lab.data.dataset import Dataset, Fill, targets_of
 from jaxopt_lab.data.encoding import feature_names
 from jaxopt_lab.data.memory import IN_MEMORY
@@ -98,11 +98,13 @@ def split(
         record["validation"] = _named(names, kept)
     size = _size(train_size, len(arrays["y"]) if rows is None else len(rows))
     rest = slice(size) if rows is None else rows[:size]
-    train = _read_if_small({name: take_rows(values, rest) for name, values in arrays.items()})
+    train = {name: take_rows(values, rest) for name, values in arrays.items()}
+    # Rows that are streamed stay so where they are trained on, because that was asked for.
+    train |= read_if_small({k: v for k, v in train.items() if workers_of(v) is None})
     held_out = None
     if kept is not None:
-        held_out = _read_if_small({name: take_rows(v, kept) for name, v in arrays.items()})
-    given, fill = _read_if_small(given), None
+        held_out = read_if_small({name: take_rows(v, kept) for name, v in arrays.items()})
+    given, fill = read_if_small(given), None
     if dataset.fill is not None:
         fill = fill_values(train["x"], dataset.fill, feature_names(dataset.columns))
         for part in (train, held_out, given):
@@ -199,8 +201,8 @@ def _named(names: tuple[str, ...], rows: np.ndarray) -> list[Any]:
     return [names[row] for row in ordered] if names else ordered
 
 
-def _read_if_small(part: dict[str, Any]) -> dict[str, Any]:
-    """What fits easily is read, because the device then holds it."""
+def read_if_small(part: dict[str, Any]) -> dict[str, Any]:
+    """Arrays by name, those on the disk read where they fit easily: the device then holds them."""
     return {
         name: np.array(v) if is_lazy(v) and v.nbytes <= IN_MEMORY else v for name, v in part.items()
     }

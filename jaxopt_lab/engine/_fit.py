@@ -25,6 +25,8 @@ class Chunk(NamedTuple):
       alive: whether a run's parameters are finite, (R,).
       evaluation: `{name: (R,)}`, or None; of a run that has stopped it means nothing.
       seconds: of the steps; `evaluation_seconds` of the evaluation.
+      data_wait_seconds: of `seconds`, those in which the device had nothing to do, because a batch
+        was not there yet.
     """
 
     state: Any
@@ -36,6 +38,7 @@ class Chunk(NamedTuple):
     evaluation: dict[str, np.ndarray] | None
     seconds: float
     evaluation_seconds: float
+    data_wait_seconds: float = 0.0
 
     @property
     def end(self) -> int:
@@ -79,9 +82,9 @@ def fit(
         marks = (evaluate_every, save_every, total)
         to_stop = min(every - step % every for every in marks if every)
         count = min(pace, program.most, to_stop)
-        begin = time.perf_counter()
+        begin, waited = time.perf_counter(), program.waited
         state, rows, steps, alive = program.advance(state, step, count)
-        seconds = time.perf_counter() - begin
+        seconds, waited = time.perf_counter() - begin, program.waited - waited
         # At most 8 times as many as before: one fast first step says little about the next ones.
         if steps_per_chunk is None:
             pace = max(1, min(8 * count, round(seconds_per_chunk / max(seconds / count, 1e-9))))
@@ -92,7 +95,7 @@ def fit(
         if due and going.any():
             state, values = program.evaluate(state)
             evaluation = values or None
-        waited = time.perf_counter() - begin
-        yield Chunk(state, before, count, rows, steps, alive, evaluation, seconds, waited)
+        measured = time.perf_counter() - begin
+        yield Chunk(state, before, count, rows, steps, alive, evaluation, seconds, measured, waited)
         if not (alive & going).any():
             return

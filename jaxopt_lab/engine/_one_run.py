@@ -15,7 +15,6 @@ from jaxopt_lab.engine.compiled_steps import (
     compile_steps,
     fits_on_device,
 )
-from jaxopt_lab.engine.data_parallel import deal_rows
 from jaxopt_lab.engine.devices import DATA, init_placed, replicated
 from jaxopt_lab.engine.evaluation import goes_in_loop
 from jaxopt_lab.engine.experiment import Experiment
@@ -71,7 +70,8 @@ class OneRun:
             experiment.drawn,
             experiment.steps_per_dispatch,
             probe=probe,
-            feed=None if mesh is None else functools.partial(deal_rows, mesh=mesh),
+            mesh=mesh,
+            total=experiment.total_steps,
         )
         self.most = self._steps.most
         return state
@@ -81,6 +81,17 @@ class OneRun:
         """Whether the steps of a chunk are one dispatch."""
         assert self._steps is not None, "start comes first"
         return self._steps.in_loop
+
+    @property
+    def waited(self) -> float:
+        """As of `Program`."""
+        host = self._steps and self._steps.host
+        return host.waited if host else 0.0
+
+    def close(self) -> None:
+        """Stop reading data ahead; a step that is taken later begins again."""
+        if self._steps and self._steps.host:
+            self._steps.host.close()
 
     @property
     def how(self) -> str:
@@ -124,14 +135,19 @@ class OneRun:
 
     def finish(self, state: TrainState) -> list[Finish]:
         """As of `Program`."""
-        return [finish(self.experiment, state, self.in_loop)]
+        return [finish(self.experiment, state, self._may_loop)]
+
+    @property
+    def _may_loop(self) -> bool:
+        assert self._steps is not None, "start comes first"
+        return self._steps.may_loop
 
     @functools.cached_property
     def _evaluation(self):
         batches = self.experiment.evaluated()
         if batches is None:
             return None
-        in_loop = all(goes_in_loop(self.in_loop, each) for each in batches)
+        in_loop = all(goes_in_loop(self._may_loop, each) for each in batches)
         if in_loop:
             batches = jax.device_put(batches)
         return self.experiment.evaluate_both(in_loop), batches

@@ -5,18 +5,16 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxopt_lab.core.rows import is_lazy
-from jaxopt_lab.core.types import Batch
 from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.convolutions import slow_in_loop
+from jaxopt_lab.engine.from_host import FromHost
 from jaxopt_lab.engine.loop import make_run_steps
-from jaxopt_lab.engine.objective import MASK
 from jaxopt_lab.engine.probe import Probe, nothing_measured
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
-
-Feed = Callable[[dict[str, np.ndarray], np.ndarray, np.ndarray | None], Batch]
 
 # Rows of metrics a dispatch can return, and so its longest length; a few KiB.
 CAPACITY = 4096
@@ -30,11 +28,16 @@ class CompiledSteps(NamedTuple):
         NumPy arrays of (count,).
       most: the largest count of one call.
       in_loop: whether the steps of a call are one dispatch.
+      may_loop: whether they would be if the data was on the device, and so whether batches of
+        evaluation, which may be there, are one dispatch.
+      host: what gives the batches of data on the host; None where it is on the device.
     """
 
     advance: Callable[[TrainState, int, int], tuple[TrainState, dict[str, np.ndarray]]]
     most: int
     in_loop: bool
+    may_loop: bool
+    host: FromHost | None = None
 
 
 def fits_on_device(data: dict[str, np.ndarray]) -> bool:
@@ -58,7 +61,8 @@ def compile_steps(
     batches: Batches,
     steps_per_dispatch: int | None = None,
     *,
-    feed: Feed | None = None,
+    mesh: Mesh | None = None,
+    total: int | None = None,
     probe: Probe | None = None,
 ) -> CompiledSteps:
     """Compile a training step for a split of data.
@@ -72,22 +76,25 @@ def compile_steps(
       steps_per_dispatch: the most steps of one dispatch; None for as many as are asked for, or
         one where the data is on the host, or where the step holds a convolution that the CPU
         backend would run slowly inside a loop.
-      feed: `(data, rows, mask) -> batch`, of data on the host; None for the rows as they are.
+      mesh: of the devices over which batches of data on the host are dealt; None for one device.
+      total: steps of the run, past which nothing is read ahead; None for a time without an end.
       probe: what else is measured, every so many steps.
 
     Returns:
       A `CompiledSteps`.
     """
     on_host = not all(isinstance(v, jax.Array) for v in data.values())
-    if steps_per_dispatch is None and (on_host or _slow(step, probe, state, data, batches)):
-        steps_per_dispatch = 1
-    if on_host or steps_per_dispatch == 1:
-        feed = (feed or rows_of) if on_host else None
-        advance = _one_by_one(step, probe, state, data, batches, feed)
-        return CompiledSteps(advance, CAPACITY, False)
+    may_loop = steps_per_dispatch != 1
+    if steps_per_dispatch is None:
+        may_loop = not _slow(step, probe, state, data, batches)
+    may_loop &= jax.process_count() == 1  # several hosts hand each batch over from the host
+    if on_host or not may_loop:
+        host = FromHost(data, batches, mesh=mesh, total=total) if on_host else None
+        advance = _one_by_one(step, probe, state, data, batches, host)
+        return CompiledSteps(advance, CAPACITY, False, may_loop, host)
     most = steps_per_dispatch or CAPACITY
     run_steps = make_run_steps(step, batches, most, probe=probe)
-    return CompiledSteps(_looped(run_steps, state, data), most, True)
+    return CompiledSteps(_looped(run_steps, state, data), most, True, True)
 
 
 def _slow(step, probe, state, data, batches) -> bool:
@@ -115,17 +122,11 @@ def _looped(run_steps, state, data):
     return advance
 
 
-def rows_of(data: dict[str, np.ndarray], rows: np.ndarray, mask: np.ndarray | None) -> Any:
-    """The rows of a split on the host as a batch."""
-    batch = {name: np.asarray(v[rows]) for name, v in data.items()}
-    return batch if mask is None else batch | {MASK: mask}
+def _one_by_one(step, probe, state, data, batches, host):
+    """`advance` with a dispatch a step: of data on the device, or on the `host`.
 
-
-def _one_by_one(step, probe, state, data, batches, feed):
-    """`advance` with a dispatch a step: of data on the device, or with `feed` on the host.
-
-    The order of an epoch is drawn when its first step is taken. With a feed it is brought to the
-    host, where the rows of each batch are read; without one the batch is taken within the step.
+    The order of an epoch is drawn when its first step is taken. Of data on the host it is brought
+    there, where the rows of each batch are read; else the batch is taken within the step.
     """
     examples = len(data["y"])
     steps_per_epoch = batches.steps(examples)
@@ -136,16 +137,13 @@ def _one_by_one(step, probe, state, data, batches, feed):
 
     def dispatched(function, **how):
         """`(state, order, k) -> function(state, batch of step k)`, compiled."""
-        if feed is not None:
+        if host is not None:
+            compiled = jax.jit(function, **how).lower(state, host.of_zeros()).compile()
 
-            def fed(order, k):
-                places, mask = batches.places(examples, k)
-                return feed(data, order[places], mask)
-
-            compiled = jax.jit(function, **how).lower(state, fed(np.arange(examples), 0)).compile()
-
-            def one(state, order, k):
-                return compiled(state, fed(order, k))
+            def one(state, k):
+                key = state.key
+                batch = host.batch(k, lambda epoch: order_at(key, epoch), busy=state)
+                return compiled(state, batch)
 
             return one
 
@@ -154,7 +152,9 @@ def _one_by_one(step, probe, state, data, batches, feed):
 
         order = jax.eval_shape(order_of, state.key, 0)
         compiled = jax.jit(on_device, **how).lower(state, data, order, np.int32(0)).compile()
-        return lambda state, order, k: compiled(state, data, order, np.int32(k))
+        return lambda state, k: compiled(
+            state, data, order_at(state.key, k // steps_per_epoch), np.int32(k)
+        )
 
     one = dispatched(step, donate_argnums=0, out_shardings=(_places(state), None))
     nothing = {}
@@ -165,22 +165,21 @@ def _one_by_one(step, probe, state, data, batches, feed):
     # The order of the epoch in progress, kept between calls.
     cache: dict[int, Any] = {}
 
-    def order_at(state, k):
-        epoch = k // steps_per_epoch
+    def order_at(key, epoch):
         if epoch not in cache:
             cache.clear()
-            order = order_of(state.key, epoch)
-            cache[epoch] = order if feed is None else _on_host(order, examples)
+            order = order_of(key, epoch)
+            cache[epoch] = order if host is None else _on_host(order, examples)
         return cache[epoch]
 
     def advance(state, start, count):
         rows = []
         for k in range(start, start + count):
-            order, found = order_at(state, k), nothing
+            found = nothing
             if probe is not None and (k + 1) % probe.every == 0:
-                carried, found = measure(state, order, k)
+                carried, found = measure(state, k)
                 state = state._replace(probe=carried)
-            state, row = one(state, order, k)
+            state, row = one(state, k)
             rows.append(row | found)
         rows = jax.device_get(rows)
         return state, {name: np.array([row[name] for row in rows]) for name in rows[0]}

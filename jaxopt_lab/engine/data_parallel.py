@@ -8,23 +8,32 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_lab.core.types import Batch
 from jaxopt_lab.engine.devices import DATA
-from jaxopt_lab.engine.objective import MASK
 
 
-def deal_rows(
-    data: dict[str, np.ndarray], rows: np.ndarray, mask: np.ndarray | None, mesh: Mesh
-) -> Batch:
-    """The rows of a split on the host as a batch dealt over the mesh's axis "data".
+def own_places(count: int, mesh: Mesh) -> np.ndarray:
+    """The places in a batch of `count` rows that are of this process's devices, in order."""
+    slices = _sharding(mesh).addressable_devices_indices_map((count,)).values()
+    return np.unique(np.concatenate([np.arange(count)[index] for index in slices]))
 
-    A process reads the rows of its own devices only.
+
+def deal_rows(batch: dict[str, np.ndarray], count: int, mesh: Mesh) -> Batch:
+    """A batch of `count` rows dealt over the mesh's axis "data".
+
+    Args:
+      batch: on the host, the rows at `own_places`: a process reads those of its own devices only.
+      count: rows of all processes together.
+      mesh: of the devices.
     """
-    sharding = NamedSharding(mesh, PartitionSpec(DATA))
+    sharding, places = _sharding(mesh), own_places(count, mesh)
 
-    def dealt(values: np.ndarray, rows: np.ndarray) -> jax.Array:
+    def dealt(values: np.ndarray) -> jax.Array:
         def own(index: Any) -> np.ndarray:
-            return values[rows[index[0]]]
+            return values[np.searchsorted(places, np.arange(count)[index[0]])]
 
-        return jax.make_array_from_callback((len(rows), *values.shape[1:]), sharding, own)
+        return jax.make_array_from_callback((count, *values.shape[1:]), sharding, own)
 
-    batch = {name: dealt(values, rows) for name, values in data.items()}
-    return batch if mask is None else batch | {MASK: dealt(mask, np.arange(len(mask)))}
+    return {name: dealt(values) for name, values in batch.items()}
+
+
+def _sharding(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec(DATA))

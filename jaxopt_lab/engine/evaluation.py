@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.core.metrics import ROBUST
-from jaxopt_lab.core.rows import is_lazy, take_rows
+from jaxopt_lab.core.rows import in_turn, take_rows
 from jaxopt_lab.core.types import Batch, ModelState, Params, Whole
+from jaxopt_lab.engine.compiled_steps import fits_on_device
 from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.objective import MASK, Objective, counted, sum_counted
 from jaxopt_lab.engine.step import Attack
@@ -37,8 +38,8 @@ def in_batches(data: dict[str, np.ndarray], batch_size: int) -> dict[str, np.nda
 
 
 def goes_in_loop(in_loop: bool, batches: dict[str, np.ndarray]) -> bool:
-    """Whether batches of evaluation may be one dispatch: they are wanted so, and in memory."""
-    return in_loop and not any(map(is_lazy, batches.values()))
+    """Whether batches of evaluation may be one dispatch: they are wanted so, and fit there."""
+    return in_loop and fits_on_device(batches)
 
 
 def make_evaluate(
@@ -113,9 +114,11 @@ def make_evaluate(
     jitted_sums, jitted_means = jax.jit(sums), jax.jit(means)
 
     def dispatched(params, model_state, batches):
+        numbers = range(len(batches[MASK]))
+        read = [in_turn(values, numbers) for values in batches.values()]
         rows = [
-            jitted_sums(params, model_state, {k: v[i] for k, v in batches.items()}, i)
-            for i in range(len(batches[MASK]))
+            jitted_sums(params, model_state, dict(zip(batches, batch, strict=True)), i)
+            for i, batch in enumerate(zip(*read, strict=True))
         ]
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
         return jitted_means(stacked, {k: v for k, v in batches.items() if k != "x"})

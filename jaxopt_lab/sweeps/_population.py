@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.rows import is_lazy
+from jaxopt_lab.core.rows import is_lazy, workers_of
 from jaxopt_lab.core.tree import all_finite, on_host, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine import (
@@ -76,6 +76,8 @@ class Population:
 
     Its state is a `Wave`. Each function is compiled when it is first called with so many runs.
     """
+
+    waited = 0.0  # for data, which is on the devices
 
     def __init__(
         self,
@@ -257,6 +259,11 @@ class Population:
 def _require_in_memory(split: dict[str, Any]) -> None:
     """Every run of a sweep reads the data from the device."""
     for name, values in split.items():
+        if workers_of(values) is not None:
+            raise InputError(
+                f"a sweep holds its data on the device; {name}, {values.nbytes / 2**30:.1f} GiB, "
+                "is streamed: train one run at a time, or leave out data.stream"
+            )
         if is_lazy(values):
             raise InputError(
                 f"a sweep holds its data on the device; {name}, {values.nbytes / 2**30:.1f} GiB, "

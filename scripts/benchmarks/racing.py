@@ -62,13 +62,13 @@ def show_times(title: str, times: dict[str, float]) -> None:
         print(f"  {name:<36}{text}{ratio}", flush=True)
 
 
-def show_rates(title: str, rates: dict[str, float]) -> None:
+def show_rates(title: str, rates: dict[str, float], unit: str = "steps/s") -> None:
     """A line for each: its steps a second, and how many times as fast the first is."""
     print(f"\n{title}")
     first, base = next(iter(rates.items()))
     for name, rate in rates.items():
         ratio = "" if name == first else f"   {first} is {base / rate:.2f}x"
-        print(f"  {name:<36}{rate:>12,.4g} steps/s{ratio}", flush=True)
+        print(f"  {name:<36}{rate:>12,.4g} {unit}{ratio}", flush=True)
 
 
 def parser_of(doc: str | None, parts: Collection[str], quick: str) -> argparse.ArgumentParser:

@@ -135,6 +135,8 @@ def test_vmap_over_seeds_equals_runs_alone(data):
 class OneOf:
     """A `Program` around compiled steps, whose evaluation is the step it comes after."""
 
+    waited = 0.0
+
     def __init__(self, compiled):
         self.compiled, self.most = compiled, compiled.most
 

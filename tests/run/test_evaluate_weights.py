@@ -26,7 +26,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("norm", [pytest.param("none", marks=pytest.mark.slow), "batch"])
 def test_the_average_is_measured_and_the_best_of_it_kept(norm):
     config = parse_config(TABLES | {"model": {**TABLES["model"], "norm": norm}})
     experiment = assemble(config, read(config))
@@ -71,6 +71,7 @@ def test_the_best_of_an_optimizer_that_averages_is_what_was_evaluated():
     assert float(found["loss"]) == pytest.approx(result.history["val_loss"][-1], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_sweep_measures_the_averages_of_its_runs():
     for norm in ("none", "batch"):
         tables = TABLES | {"model": {**TABLES["model"], "norm": norm}}

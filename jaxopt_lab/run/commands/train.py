@@ -1,5 +1,6 @@
 """Train from a configuration: the data, the program, its folder, its verdict."""
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -123,7 +124,7 @@ def train(
                 steps_per_chunk=distributed.steps_per_chunk(),
             )
             bar = session.terminal.training(start, total, experiment.steps_per_epoch)
-            with session.interrupts() as interrupts, bar:
+            with session.interrupts() as interrupts, bar, contextlib.closing(program):
                 for chunk in chunks:
                     state = chunk.state
                     writer.add(chunk)

@@ -55,6 +55,7 @@ class RunWriter:
             steps=int(chunk.steps[0]) - chunk.start,
             seconds=chunk.seconds,
             evaluation_seconds=chunk.evaluation_seconds,
+            data_wait_seconds=chunk.data_wait_seconds,
         )
 
     def save(self, state: Any, *, every: int) -> None:

@@ -28,6 +28,8 @@ def summarize(
         "steps": steps,
         "epochs": round(steps / experiment.steps_per_epoch, 3),
         "steps_per_second": round(taken / seconds, 2) if seconds else None,
+        "train_seconds": round(seconds, 3),
+        "data_wait_seconds": round(timings.total("data_wait_seconds"), 3),
         "compile_seconds": round(timings.total("compile_seconds"), 3),
         "run_seconds": round(run_seconds, 3),
         "stopped_by": stopped_by,

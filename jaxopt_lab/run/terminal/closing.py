@@ -14,7 +14,7 @@ from jaxopt_lab.run.records.scores import headline, in_words, label, numbers_of
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import SweepResult
 from jaxopt_lab.run.records.sweep_report import ranking
-from jaxopt_lab.run.terminal.progress import Progress
+from jaxopt_lab.run.terminal.progress import Progress, wait_in_words
 
 MOST_ROWS = 20
 
@@ -64,7 +64,8 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
         rows["fit"] = summary["fit"]["brief"]
     rows["steps"] = f"{summary['steps']:,} ({summary['epochs']:g} epochs)"
     if summary["steps_per_second"]:
-        rows["steps a second"] = f"{summary['steps_per_second']:,.4g}"
+        waits = wait_in_words(summary["data_wait_seconds"], summary["train_seconds"])
+        rows["steps a second"] = f"{summary['steps_per_second']:,.4g}" + (waits and f" ({waits})")
     rows["compile"] = f"{summary['compile_seconds']:.1f} s"
     rows["whole run"] = f"{summary['run_seconds']:.1f} s"
     if folder:

@@ -22,6 +22,9 @@ PLAIN_LINES = 20
 # Columns of the bar itself in a notebook, which does not tell its width.
 NARROW_BAR = 16
 
+# The share of the time that the device waits for data from which on it is said.
+WAITS = 0.1
+
 # Columns of a terminal below which the figures leave no place for a count and the time left.
 WIDE = 100
 
@@ -199,13 +202,22 @@ def _measured(evaluation: Mapping[str, np.ndarray]) -> str:
     return f"val {short} {in_words(name, evaluation[name][0], 1)}"
 
 
+def wait_in_words(waited: float, seconds: float) -> str:
+    """ "waits for data 35%": what of the time of steps went by so; "" where it is little."""
+    share = waited / max(seconds, 1e-9)
+    return f"waits for data {share:.0%}" if share > WAITS else ""
+
+
 class Bar(_LiveBar):
-    """One run's bar: epoch, step, loss, rate, validation metric, steps a second, time left."""
+    """One run's bar: epoch, step, loss, rate, validation metric, steps a second, time left.
+
+    Where the device waits for data it says so.
+    """
 
     def __init__(self, console: rich.console.Console, start: int, total: int, steps_per_epoch: int):
         super().__init__(console, "[bold]epoch {task.fields[lead]}", total, start)
         self.start, self.total, self.steps_per_epoch = start, total, steps_per_epoch
-        self._seconds = 0.0
+        self._seconds = self._waited = 0.0
         self._measured = ""
         self._bar.update(self._task, lead=self._epoch(start))
 
@@ -218,6 +230,7 @@ class Bar(_LiveBar):
         if chunk.evaluation:
             self._measured = _measured(chunk.evaluation)
         self._seconds += chunk.seconds
+        self._waited += chunk.data_wait_seconds
         rate = (step - self.start) / max(self._seconds, 1e-9)
         parts = [f"loss {row['loss']:.4g}"]
         if "learning_rate" in row:
@@ -225,6 +238,8 @@ class Bar(_LiveBar):
         if self._measured:
             parts.append(self._measured)
         parts.append(f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.2f} steps/s")
+        if waits := wait_in_words(self._waited, self._seconds):
+            parts.append(waits)
         figures = "  ".join(parts)
         epoch = self._epoch(step)
         self._show(step, figures, f"epoch {epoch}  step {step}/{self.total}  {figures}", epoch)
