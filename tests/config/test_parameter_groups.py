@@ -123,7 +123,7 @@ def test_layers_decay_in_the_order_of_their_use():
     close(trained(own)[2].params, expected)
 
 
-@pytest.mark.parametrize("microbatches", [1, 2])
+@pytest.mark.parametrize("microbatches", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_what_is_frozen_stays_to_the_bit_and_is_not_in_the_norm(microbatches):
     """Weight decay, a penalty, noise and a clip beside it; negative zeros and batch statistics."""
     tables = SMALL_CNN | {
@@ -170,7 +170,10 @@ def test_an_average_of_what_is_frozen_keeps_its_statistics():
     assert set(np.unique(statistics["batch_stats/BatchNorm_0/var"])) == {1}
 
 
-@pytest.mark.parametrize("name", ["kfac", "schedule_free_adamw", "muon", "newton_cg", "sam"])
+SELDOM = [pytest.param(name, marks=pytest.mark.slow) for name in ("muon", "newton_cg", "kfac")]
+
+
+@pytest.mark.parametrize("name", ["schedule_free_adamw", "sam", *SELDOM])
 def test_every_kind_of_optimizer_leaves_a_frozen_layer(name):
     group = [{"match": "Dense_1", "freeze": True}, {"match": "bias", "weight_decay": 0.0}]
     tables = {"group": group[:1], "optimizer": {"name": name, "learning_rate": 0.01}}
@@ -216,7 +219,14 @@ def test_a_run_with_groups_resumes_and_its_sweep_is_one_program(tmp_path):
         "group.1.weight_decay": [0.0, 0.5],
         "group.2.optimizer.learning_rate": [0.1, 0.3],
         "optimizer.layer_decay": [1.0, 0.9],
-        "zip": [["group.1.learning_rate_scale", "group.1.weight_decay"]],
+        "zip": [
+            [
+                "group.1.learning_rate_scale",
+                "group.1.weight_decay",
+                "group.2.optimizer.learning_rate",
+                "optimizer.layer_decay",
+            ]
+        ],
     }
     plan = parse_sweep(to_tables(own) | {"sweep": axes})
     assert len(group_runs([run.config for run in plan.runs], lambda config: source())) == 1
