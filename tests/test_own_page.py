@@ -57,9 +57,11 @@ def test_the_script_is_short_and_its_configuration_is_whole(here):
 
 
 def test_the_tables_are_checked_as_a_file_s():
-    (text,) = [block for block in blocks("toml") if block not in files().values()]
+    texts = [block for block in blocks("toml") if block not in files().values()]
     whole = tomllib.loads((ROOT / "configs" / "digits_mlp.toml").read_text())
-    start = parse_config(whole | tomllib.loads(text)).start
+    streamed, started = (parse_config(whole | tomllib.loads(text)) for text in texts)
+    assert streamed.data.source.arguments["stream"] is True
+    start = started.start
     assert start and start.which == "kept" and start.rename == ((r"^backbone\.", ""),)
 
 
