@@ -84,10 +84,7 @@ SLOW = {
         "test_consistency_compares_a_clean_view_with_two_others",
         "test_noise_among_moves_leaves_the_target_where_the_moves_take_it",
     },
-    "config/test_measures.py": {
-        "test_a_metric_is_watched[accuracy]",
-        "test_a_metric_is_watched[val_auc]",
-    },
+    "config/test_measures.py": {"test_a_metric_is_watched"},
     "config/test_curvature.py": {
         "test_an_autoencoder_rebuilds_its_images",
         "test_kfac_trains_with_controls_dropout_and_batch_normalization",
@@ -112,9 +109,6 @@ SLOW = {
     "engine/test_gradient.py": {
         f"test_parts_add_up_to_the_batch[{case}]" for case in ("1-4", "1-10", "3-1", "3-4", "3-10")
     },
-    "losses/test_metrics.py": {
-        f"test_of_classes[{case}]" for case in ("2-plain", "3-weighted", "7-plain")
-    },
     "sweeps/test_split_runs.py": {"test_eight_devices_as_four_runs_of_two"},
     "engine/test_scale.py": {"test_the_bytes_are_those_of_the_compiled_step"},
     "engine/test_layout.py": {
@@ -122,14 +116,6 @@ SLOW = {
         "test_checkpoints_go_from_eight_devices_to_two_and_one_and_back",
         "test_eight_devices_train_what_one_does",
         "test_eight_devices_train_what_one_does_by_curvature",
-    },
-    "nn/test_as_model.py": {
-        *(f"test_every_kind_trains[{kind}_module]" for kind in ("equinox", "nnx")),
-        *(f"test_every_kind_trains[{word}]" for word in ("is_training", "training")),
-        *(
-            f"test_a_model_is_told_to_train_by_its_own_word[{word}]"
-            for word in ("is_training", "training")
-        ),
     },
     "nn/test_lsuv.py": {"test_fifty_plain_layers[False]"},
     "nn/test_models.py": {
@@ -227,8 +213,8 @@ TABLES = {
     "engine": {"loop", "permutation"},
     "linalg": {"linalg"},
     "linear": {"closed_forms", "fit"},
-    "losses": {"losses", "margins_and_distances"},
-    "nn": {"conv", "maxout_maxplus", "models", "normalizations"},
+    "losses": {"losses", "margins_and_distances", "metrics"},
+    "nn": {"as_model", "conv", "maxout_maxplus", "models", "normalizations"},
     "optimizers": {
         *("against_optax", "batch_axes", "family", "float64", "meta_gradients"),
         *("scale_by", "weight_decay"),

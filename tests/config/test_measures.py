@@ -23,8 +23,8 @@ BASE = {
 }
 
 
-def config(name="breast_cancer", **tables):
-    given = {"data": {"name": name, "batch_size": 64, "validation": 0.2}} | BASE
+def config(name="breast_cancer", validation=0.2, **tables):
+    given = {"data": {"name": name, "batch_size": 64, "validation": validation}} | BASE
     return parse_config(given | tables)
 
 
@@ -44,7 +44,8 @@ def outputs_of(result, config, data=None):
 
 def test_metrics_of_classes_are_those_of_the_whole_split():
     names = ["accuracy", "error", "f1", "auc", "confusion"]
-    own = config(metric=[{"name": name} for name in names])
+    control = [{"name": "early_stopping", "monitor": "val_f1", "patience": 9}]
+    own = config(metric=[{"name": name} for name in names], control=control)
     result = jaxopt_lab.train(own, progress=False)
     z, y = outputs_of(result, own)
     guess = z.argmax(1)
@@ -64,14 +65,14 @@ def test_metrics_of_classes_are_those_of_the_whole_split():
 
 
 def test_metrics_of_numbers_and_of_labels_need_no_name():
-    numbers = config("diabetes")
+    numbers = config("diabetes", validation=0.0)
     result = jaxopt_lab.train(numbers, progress=False)
     z, y = outputs_of(result, numbers)
     assert result.test["loss"] == pytest.approx(metrics.mean_squared_error(y, z[:, 0]), rel=1e-5)
     assert result.test["mae"] == pytest.approx(metrics.mean_absolute_error(y, z[:, 0]), rel=1e-5)
     assert result.test["r2"] == pytest.approx(metrics.r2_score(y, z[:, 0]), rel=1e-4)
 
-    labels, data = config(), many_labels()
+    labels, data = config(validation=0.0), many_labels()
     result = jaxopt_lab.train(labels, data=data, progress=False)
     z, y = outputs_of(result, labels, data)
     p = 1 / (1 + np.exp(-z.astype(np.float64)))
@@ -93,7 +94,7 @@ def test_a_line_is_recovered():
                 model={"name": "linear"},
                 optimizer={"name": "adam", "learning_rate": 0.3},
                 train={"steps": 300},
-                data={"name": "diabetes", "validation": 0.0},
+                validation=0.0,
             ),
             data=(x, given),
             progress=False,
@@ -234,13 +235,22 @@ def test_every_metric_may_be_named():
         parse_config(to_tables(config(metric=[{"name": name}])))
 
 
+WEIGHED = {"loss.class_weights.malignant": [1.0, 9.0]}
+
+
 def test_one_program_serves_every_weight_of_a_class():
-    own = config(loss={"class_weights": {"malignant": 1.0}}, model={"name": "linear"})
-    axis = {"loss.class_weights.malignant": [1.0, 9.0]}
-    plan = parse_sweep(to_tables(own) | {"sweep": axis})
+    own = config(loss={"class_weights": {"malignant": 1.0}})
+    plan = parse_sweep(to_tables(own) | {"sweep": WEIGHED})
     assert len(group_runs([run.config for run in plan.runs], read)) == 1
+
+
+@pytest.mark.slow
+def test_a_swept_weight_of_a_class_is_as_alone():
+    own = config(loss={"class_weights": {"malignant": 1.0}}, model={"name": "linear"})
+    plan = parse_sweep(to_tables(own) | {"sweep": WEIGHED})
     swept = jaxopt_lab.sweep(plan, progress=False)
-    alone = jaxopt_lab.train(plan.runs[1].config, progress=False)
-    found = [record.history["loss"] for record in swept.runs if record]
-    np.testing.assert_allclose(found[1], alone.history["loss"], rtol=1e-5)
-    assert (found[0] != found[1]).all()
+    for record, run in zip(swept.runs, plan.runs, strict=True):
+        alone = jaxopt_lab.train(run.config, progress=False)
+        np.testing.assert_allclose(record.history["loss"], alone.history["loss"], rtol=1e-5)
+    first, second = (record.history["loss"] for record in swept.runs)
+    assert (first != second).all()
