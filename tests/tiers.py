@@ -84,9 +84,13 @@ SLOW = {
         "test_consistency_compares_a_clean_view_with_two_others",
         "test_noise_among_moves_leaves_the_target_where_the_moves_take_it",
     },
+    "config/test_measures.py": {"test_a_metric_is_watched"},
     "config/test_curvature.py": {
         "test_an_autoencoder_rebuilds_its_images",
         "test_kfac_trains_with_controls_dropout_and_batch_normalization",
+    },
+    "config/test_own_names.py": {
+        f"test_models_train_by_their_names[{model}]" for model in ("Net", "tiny")
     },
     "diagnostics/test_curvature.py": {
         "test_of_a_network_against_eigh[mlp]",
@@ -102,6 +106,9 @@ SLOW = {
         "test_both_ends_and_the_middle_are_the_objectives_own[cnn-float64]",
     },
     "engine/test_data_parallel.py": {"test_eight_devices"},
+    "engine/test_gradient.py": {
+        f"test_parts_add_up_to_the_batch[{case}]" for case in ("1-4", "1-10", "3-1", "3-4", "3-10")
+    },
     "sweeps/test_split_runs.py": {"test_eight_devices_as_four_runs_of_two"},
     "engine/test_scale.py": {"test_the_bytes_are_those_of_the_compiled_step"},
     "engine/test_layout.py": {
@@ -206,8 +213,8 @@ TABLES = {
     "engine": {"loop", "permutation"},
     "linalg": {"linalg"},
     "linear": {"closed_forms", "fit"},
-    "losses": {"losses", "margins_and_distances"},
-    "nn": {"conv", "maxout_maxplus", "models", "normalizations"},
+    "losses": {"losses", "margins_and_distances", "metrics"},
+    "nn": {"as_model", "conv", "maxout_maxplus", "models", "normalizations"},
     "optimizers": {
         *("against_optax", "batch_axes", "family", "float64", "meta_gradients"),
         *("scale_by", "weight_decay"),

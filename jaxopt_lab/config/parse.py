@@ -412,7 +412,8 @@ class _Parser:
             if key in renames and key not in known:
                 self.faults.append((_joined(path, key), f"was renamed {renames[key]}"))
             elif key not in known:
-                text = f"unknown{nearest(key, known)}; known here: {', '.join(known)}"
+                hint = _home(path, key) or nearest(key, known)
+                text = f"unknown{hint}; known here: {', '.join(known)}"
                 self.faults.append((_joined(path, key), text))
 
     def is_table(self, path: str, value: Any) -> bool:
@@ -420,6 +421,14 @@ class _Parser:
             table = f"[[{path}]]" if path in LISTS else f"[{path}]"
             self.faults.append((path, f"must be a table, {table}, got {value!r}"))
         return isinstance(value, dict)
+
+
+def _home(path: str, key: str) -> str | None:
+    """Of which table a key is that stands in another one."""
+    for name, section in (("data", DataConfig), ("train", TrainConfig)):
+        if name != path and key in section.__dataclass_fields__:
+            return f", it is a key of [{name}]"
+    return None
 
 
 def _takes(family: str, name: Any, key: str) -> bool:

@@ -9,8 +9,9 @@ from jaxopt_lab.core.errors import InputError
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`", did you mean 'adam'?"`, or nothing where no known name is near."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f", did you mean {close[0]!r}?" if close else ""
+    by_letters = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), list(by_letters), n=1, cutoff=0.5)
+    return f", did you mean {by_letters[close[0]]!r}?" if close else ""
 
 
 def lookup(table: Mapping[str, Callable[..., Any]], name: str, kind: str) -> Callable[..., Any]:

@@ -102,7 +102,7 @@ def several_sizes(
 
 def skipped(faults: Mapping[str, str]) -> str:
     """What was left out, in words."""
-    return f"skipped {len(faults):,} files that cannot be read: {_listed(faults)}"
+    return f"skipped {_files(faults)} that cannot be read: {_listed(faults)}"
 
 
 def _size(size: Any, source: str) -> tuple[int, int] | None:
@@ -194,9 +194,13 @@ def _by(shape: Sequence[int]) -> str:
 def _refuse(faults: Mapping[str, str], skip: bool, source: str) -> None:
     if faults and not skip:
         raise InputError(
-            f"{source}: {len(faults):,} files cannot be read: {_listed(faults)}; mend them or "
+            f"{source}: {_files(faults)} cannot be read: {_listed(faults)}; mend them or "
             'take them away, or leave them out by unreadable = "skip"'
         )
+
+
+def _files(faults: Mapping[str, str]) -> str:
+    return "1 file" if len(faults) == 1 else f"{len(faults):,} files"
 
 
 def _listed(faults: Mapping[str, str]) -> str:

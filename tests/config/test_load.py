@@ -119,6 +119,7 @@ def test_every_fault_is_told_at_once(write):
     name = "digit"
     batch_sise = 32
     validation = 1.0
+    last_batch = "pad"
     [model]
     name = "mlp"
     hidden = "wide"
@@ -136,6 +137,7 @@ def test_every_fault_is_told_at_once(write):
     steps = 3
     dtype = "float16"
     evaluate_every = "2 weeks"
+    batch_size = 8
     """
     with pytest.raises(ConfigError) as error:
         load_config(write(content))
@@ -146,6 +148,7 @@ def test_every_fault_is_told_at_once(write):
         "data.name": "unknown: 'digit', did you mean 'digits'?; one of breast_cancer, cifar10",
         "data.batch_sise": "did you mean 'batch_size'?",
         "data.validation": "must be in [0, 1), got 1.0",
+        "data.last_batch": "unknown, it is a key of [train]; known here: ",
         "model.hidden": "must be a list, each a whole number >= 1, got 'wide' (str)",
         "model.activation": "got 'rellu', did you mean 'relu'?",
         "optimizer.learning_rat": "did you mean 'learning_rate'?",
@@ -153,6 +156,7 @@ def test_every_fault_is_told_at_once(write):
         "optimizer.b1": "must be in [0, 1), got 1.0",
         "optimizer.eps": "must be a number > 0, got True (bool)",
         "augment.0.mode": "did you mean 'reflect'?",
+        "train.batch_size": "unknown, it is a key of [data]; known here: ",
         "train": "needs epochs or steps, one of the two; both are given",
         "train.dtype": "must be 'float32' or 'bfloat16', got 'float16'",
         "train.evaluate_every": "or a length",

@@ -9,6 +9,7 @@ from sklearn import metrics
 import jaxopt_lab
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.dump import to_tables
+from jaxopt_lab.config.groups import group_runs
 from jaxopt_lab.config.parse import ConfigError, parse_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import parse_sweep
@@ -22,8 +23,8 @@ BASE = {
 }
 
 
-def config(data="breast_cancer", **tables):
-    given = {"data": {"name": data, "batch_size": 64, "validation": 0.2}} | BASE
+def config(name="breast_cancer", validation=0.2, **tables):
+    given = {"data": {"name": name, "batch_size": 64, "validation": validation}} | BASE
     return parse_config(given | tables)
 
 
@@ -43,7 +44,8 @@ def outputs_of(result, config, data=None):
 
 def test_metrics_of_classes_are_those_of_the_whole_split():
     names = ["accuracy", "error", "f1", "auc", "confusion"]
-    own = config(metric=[{"name": name} for name in names])
+    control = [{"name": "early_stopping", "monitor": "val_f1", "patience": 9}]
+    own = config(metric=[{"name": name} for name in names], control=control)
     result = jaxopt_lab.train(own, progress=False)
     z, y = outputs_of(result, own)
     guess = z.argmax(1)
@@ -63,14 +65,14 @@ def test_metrics_of_classes_are_those_of_the_whole_split():
 
 
 def test_metrics_of_numbers_and_of_labels_need_no_name():
-    numbers = config("diabetes")
+    numbers = config("diabetes", validation=0.0)
     result = jaxopt_lab.train(numbers, progress=False)
     z, y = outputs_of(result, numbers)
     assert result.test["loss"] == pytest.approx(metrics.mean_squared_error(y, z[:, 0]), rel=1e-5)
     assert result.test["mae"] == pytest.approx(metrics.mean_absolute_error(y, z[:, 0]), rel=1e-5)
     assert result.test["r2"] == pytest.approx(metrics.r2_score(y, z[:, 0]), rel=1e-4)
 
-    labels, data = config(), many_labels()
+    labels, data = config(validation=0.0), many_labels()
     result = jaxopt_lab.train(labels, data=data, progress=False)
     z, y = outputs_of(result, labels, data)
     p = 1 / (1 + np.exp(-z.astype(np.float64)))
@@ -91,7 +93,8 @@ def test_a_line_is_recovered():
             config(
                 model={"name": "linear"},
                 optimizer={"name": "adam", "learning_rate": 0.3},
-                train={"steps": 300, "evaluate_every": 100},
+                train={"steps": 300},
+                validation=0.0,
             ),
             data=(x, given),
             progress=False,
@@ -99,20 +102,27 @@ def test_a_line_is_recovered():
         assert result.test["r2"] > 0.9999
 
 
-@pytest.mark.parametrize("split", ["val_f1", "val_auc", "accuracy"])
-def test_a_metric_is_watched_and_says_whether_high_is_better(split):
-    metric = [{"name": name} for name in ("f1", "auc", "accuracy")]
-    control = [{"name": "early_stopping", "monitor": split, "patience": 1}]
-    own = config(metric=metric, control=control)
+WATCHED = [{"name": name} for name in ("f1", "auc", "accuracy")]
+
+
+@pytest.mark.parametrize("monitor", ["val_f1", "val_auc", "accuracy"])
+def test_what_is_watched_says_whether_high_is_better(monitor):
+    control = [{"name": "early_stopping", "monitor": monitor, "patience": 1}]
+    own = config(metric=WATCHED, control=control)
     assert own.control[0].arguments["mode"] == "max"
     assert to_tables(own)["control"][0]["mode"] == "max"
-    result = jaxopt_lab.train(own, progress=False)
-    if split.startswith("val_"):  # the other ends before the first evaluation
+
+
+@pytest.mark.parametrize("monitor", ["val_f1", "val_auc", "accuracy"])
+def test_a_metric_is_watched(monitor):
+    own = config(metric=WATCHED, model={"name": "linear"})
+    control = [{"name": "early_stopping", "monitor": monitor, "patience": 1}]
+    stopping = parse_config(to_tables(own) | {"control": control})
+    result = jaxopt_lab.train(stopping, progress=False)
+    if monitor.startswith("val_"):  # the other ends before the first evaluation
         assert result.summary["best"]["metric"] == "val_accuracy"
-    plan = parse_sweep(
-        to_tables(config(metric=metric))
-        | {"sweep": {"optimizer.learning_rate": [1e-9, 1e-2], "monitor": split}}
-    )
+    axes = {"optimizer.learning_rate": [1e-9, 1e-2], "monitor": monitor}
+    plan = parse_sweep(to_tables(own) | {"sweep": axes})
     assert jaxopt_lab.sweep(plan, progress=False).best == 1
 
 
@@ -164,13 +174,18 @@ def test_classes_weigh_the_same_at_every_batch_size(batch_size):
         assert share == pytest.approx(0.5, rel=1e-5)
     params = experiment.init(jax.random.key(0)).params
 
-    def loss(params, start):
-        batch = {k: jnp.asarray(v[start : start + batch_size]) for k, v in experiment.train.items()}
+    count = len(experiment.train["y"]) // batch_size * batch_size
+    batches = {
+        k: v[:count].reshape(-1, batch_size, *v.shape[1:]) for k, v in experiment.train.items()
+    }
+
+    @jax.jit
+    @jax.vmap
+    def loss(batch):
         outputs = experiment.forward.evaluate(params, {}, batch["x"])
         return experiment.objective.terms(outputs, batch)["loss"]
 
-    count = len(experiment.train["y"]) // batch_size * batch_size
-    mean = np.mean([loss(params, i) for i in range(0, count, batch_size)])
+    mean = np.mean(loss(batches))
     z = experiment.forward.evaluate(params, {}, jnp.asarray(experiment.train["x"][:count]))
     each = -jax.nn.log_softmax(z)[jnp.arange(count), experiment.train["y"][:count]]
     assert mean == pytest.approx(float((each * weights[:count]).mean()), rel=1e-4)
@@ -184,7 +199,6 @@ def test_weighted_samples_of_a_file_count_as_often():
     weight = (1 + 2 * (np.arange(60) % 3 == 0)).astype(np.float32)
     copies = np.repeat(np.arange(60), weight.astype(int))
     own = config(
-        data="breast_cancer",
         optimizer={"name": "sgd", "learning_rate": 0.1},
         metric=[{"name": n} for n in ("accuracy", "f1", "auc", "confusion")],
     )
@@ -197,12 +211,11 @@ def test_weighted_samples_of_a_file_count_as_often():
     every = np.arange(60)
     weighted = Dataset(split(every, weight=weight), split(every, weight=weight), data.classes)
     repeated = Dataset(split(copies), split(copies), data.classes)
-    found, expected = (jaxopt_lab.train(own, data=d, progress=False) for d in (weighted, repeated))
+    found = jaxopt_lab.train(own, data=weighted, progress=False)
     # The statistics that normalize x are of rows, whatever they weigh.
     source = read(own, data=repeated)
     signature = read(own, data=weighted).signature
     source.signature.mean[:], source.signature.std[:] = signature.mean, signature.std
-    del expected
     experiment = assemble(own, source)
     state = experiment.init(jax.random.key(0))
     step = jax.jit(experiment.step)
@@ -222,13 +235,22 @@ def test_every_metric_may_be_named():
         parse_config(to_tables(config(metric=[{"name": name}])))
 
 
+WEIGHED = {"loss.class_weights.malignant": [1.0, 9.0]}
+
+
 def test_one_program_serves_every_weight_of_a_class():
-    own = to_tables(config(loss={"class_weights": {"malignant": 1.0}}))
-    plan = parse_sweep(own | {"sweep": {"loss.class_weights.malignant": [1.0, 9.0]}})
+    own = config(loss={"class_weights": {"malignant": 1.0}})
+    plan = parse_sweep(to_tables(own) | {"sweep": WEIGHED})
+    assert len(group_runs([run.config for run in plan.runs], read)) == 1
+
+
+@pytest.mark.slow
+def test_a_swept_weight_of_a_class_is_as_alone():
+    own = config(loss={"class_weights": {"malignant": 1.0}}, model={"name": "linear"})
+    plan = parse_sweep(to_tables(own) | {"sweep": WEIGHED})
     swept = jaxopt_lab.sweep(plan, progress=False)
     for record, run in zip(swept.runs, plan.runs, strict=True):
         alone = jaxopt_lab.train(run.config, progress=False)
         np.testing.assert_allclose(record.history["loss"], alone.history["loss"], rtol=1e-5)
-    from jaxopt_lab.config.groups import group_runs
-
-    assert len(group_runs([run.config for run in plan.runs], read)) == 1
+    first, second = (record.history["loss"] for record in swept.runs)
+    assert (first != second).all()

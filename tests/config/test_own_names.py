@@ -15,6 +15,7 @@ import pytest
 from flax import nnx
 
 import jaxopt_lab
+from jaxopt_lab.config.augmentation import build_augment
 from jaxopt_lab.config.build import build
 from jaxopt_lab.config.dump import to_tables, to_toml
 from jaxopt_lab.config.groups import group_runs
@@ -78,7 +79,7 @@ def halving(step_from: int):
 
 def shifted(by: float = 0.1):
     """An augmentation of mine, a bare function."""
-    return lambda key, image: image + by * jax.random.normal(key)
+    return lambda key, image: image / 255 + by * jax.random.normal(key)
 
 
 @jaxopt_lab.declare(mixes=True, any_shape=True)
@@ -120,6 +121,16 @@ OWN = {
 }
 
 
+SWEEP = {
+    "data": {"name": "digits", "batch_size": 64, "train_size": 256},
+    "model": {"name": "tiny"},
+    "loss": {"name": "my_loss"},
+    "optimizer": {"name": "my_sgd", "learning_rate": 0.05},
+    "train": {"steps": 6},
+    "sweep": {"optimizer.learning_rate": [1e-6, 0.1], "loss.scale": [0.5, 1.0], "seeds": 2},
+}
+
+
 def config(**tables):
     given = {
         "data": {"name": "digits", "batch_size": 64, "validation": 0.1, "train_size": 256},
@@ -150,7 +161,7 @@ def test_all_tables_at_once_are_as_the_same_of_the_house():
             optimizer={"name": "my_sgd", "learning_rate": 0.2, "momentum": 0},
             loss={"name": "my_loss"},
             schedule={"name": "halving", "step_from": 100},
-            augment=[{"name": "swapped"}],
+            augment=[{"name": "shifted", "by": 0.0}, {"name": "swapped"}],
             control=[{"name": "half"}],
             penalty=[{"name": "square", "weight": 0.0}],
             adversary={"name": "still"},
@@ -163,9 +174,12 @@ def test_all_tables_at_once_are_as_the_same_of_the_house():
 
 def test_an_augmentation_draws_for_each_sample():
     with extended(OWN):
-        experiment = build(config(augment=[{"name": "shifted", "by": 0.3}]))
-        jaxopt_lab.train(config(augment=[{"name": "shifted"}]), progress=False)
-    assert experiment.batch_size == 64
+        augment = build_augment(config(augment=[{"name": "shifted"}]), 10, np.zeros(1))
+    assert augment is not None
+    batch = {"x": jnp.full((4, 8, 8, 1), 51, jnp.uint8), "y": jnp.zeros(4, int)}
+    shifts = np.asarray(augment(jax.random.key(0), batch)["x"]) - 0.2
+    assert len(np.unique(shifts[:, 0])) == 4
+    np.testing.assert_array_equal(shifts, np.broadcast_to(shifts[:, :1, :1], shifts.shape))
 
 
 def test_an_initializer_by_name_outlasts_its_block():
@@ -218,22 +232,16 @@ def test_a_resolved_configuration_reads_back():
 
 
 def test_a_sweep_of_own_names_is_one_program():
-    tables = {
-        "data": {"name": "digits", "batch_size": 64, "train_size": 256},
-        "model": {"name": "tiny"},
-        "loss": {"name": "my_loss"},
-        "optimizer": {"name": "my_sgd", "learning_rate": 0.05},
-        "train": {"steps": 6},
-        "sweep": {"optimizer.learning_rate": [1e-6, 0.1], "loss.scale": [0.5, 1.0], "seeds": 2},
-    }
     with extended(OWN):
-        plan = parse_sweep(tables)
+        plan = parse_sweep(SWEEP)
         (group,) = group_runs([run.config for run in plan.runs], read)
-        assert set(group.traced) == {
-            ("optimizer", "learning_rate"),
-            ("loss", "scale"),
-            ("seed",),
-        }
+    assert set(group.traced) == {("optimizer", "learning_rate"), ("loss", "scale"), ("seed",)}
+
+
+@pytest.mark.slow
+def test_a_run_of_such_a_sweep_is_as_alone():
+    with extended(OWN):
+        plan = parse_sweep(SWEEP)
         swept = jaxopt_lab.sweep(plan, progress=False)
         alone = jaxopt_lab.train(plan.runs[5].config, progress=False)
     assert swept.best in (4, 5), "the larger rate, and half of the loss"
@@ -363,7 +371,7 @@ def test_annotations_that_cannot_be_resolved_check_nothing():
             config(schedule={"name": "deferred", "rate": 0})
         with pytest.raises(ConfigError, match=r"schedule\.steps_from: must be > 0"):
             config(schedule={"name": "ranged", "steps_from": -1.0})
-        jaxopt_lab.train(config(schedule={"name": "ranged"}), progress=False)
+        build(config(schedule={"name": "ranged"}))
 
 
 def listed(outputs, hidden: list[int], sizes: tuple[int, ...] = (1,), rest: list | None = None):

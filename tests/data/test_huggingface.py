@@ -92,7 +92,7 @@ def test_unreadable_images_are_listed_and_may_be_skipped(tmp_path):
     features = datasets.Features({"image": datasets.Image(), "y": datasets.Value("string")})
     made = datasets.Dataset.from_dict({"image": content, "y": ["a", "a", "b"]}, features)
     path = saved(made, tmp_path / "a")
-    with pytest.raises(InputError, match=r"1 files cannot be read: train\[1\]"):
+    with pytest.raises(InputError, match=r"1 file cannot be read: train\[1\]"):
         data.huggingface(path, y="y")
     found = data.huggingface(path, y="y", unreadable="skip")
     np.testing.assert_array_equal(found.train["y"], [0, 1])

@@ -301,7 +301,7 @@ def test_files_that_end_too_early_are_told_after_decoding(tmp_path):
     for path in (tmp_path / "a").iterdir():
         if path.name not in ("a.png", "cut.png"):
             path.unlink()
-    with pytest.raises(InputError, match=r"1 files cannot be read: a/cut\.png \(.*truncated"):
+    with pytest.raises(InputError, match=r"1 file cannot be read: a/cut\.png \(.*truncated"):
         data.image_folder(str(tmp_path), size=8)
 
 

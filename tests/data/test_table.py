@@ -256,6 +256,7 @@ def test_each_fault_of_a_text_is_told(tmp_path, name):
 
 
 WRONG_ARGUMENTS = {
+    "case": ({"target": "AGE"}, "there is no column 'AGE', did you mean 'age'"),
     "no column": ({"columns": ["agee"]}, "columns: there is no column 'agee', did you mean 'age'"),
     "no drop": ({"drop": ["z"]}, "drop: there is no column 'z'"),
     "no group": ({"group": "z"}, "weight or group: there is no column 'z'"),

@@ -34,7 +34,7 @@ def problem(rows=ROWS, views=1):
         "y": jnp.asarray(rng.integers(0, 3, rows)),
         "weight": jnp.asarray(rng.uniform(0.5, 2, rows)),
     }
-    params, state = forward.init(KEY, batch["x"])
+    params, state = jax.jit(forward.init)(KEY, batch["x"])
     return forward, jax.tree.map(lambda p: p.astype(jnp.float64), params), state, batch
 
 
@@ -67,7 +67,7 @@ def test_parts_add_up_to_the_batch(microbatches, views):
 
     gradient = jax.jit(make_gradient(forward, objective, microbatches))
     (value, (row, _)), grads = gradient(params, state, batch, KEY)
-    expected, slope = jax.value_and_grad(by_hand)(params)
+    expected, slope = jax.jit(jax.value_and_grad(by_hand))(params)
     close(value, expected)
     close(sum(row[k] for k in row.keys() - {"accuracy"}), expected)
     close(grads, slope)
@@ -83,8 +83,8 @@ def test_padding_is_as_if_it_were_not_there(microbatches):
     padded = {k: jnp.concatenate([v, v[:4]]) for k, v in batch.items()}
     padded["mask"] = jnp.array([1.0] * ROWS + [0.0] * 4)
     padded["x"] = padded["x"].at[ROWS:].set(1e300)  # whatever is there
-    with_padding = make_gradient(forward, objective, microbatches)(params, state, padded, KEY)
-    close(with_padding, make_gradient(forward, objective)(params, state, batch, KEY))
+    in_parts, whole = (jax.jit(make_gradient(forward, objective, n)) for n in (microbatches, 1))
+    close(in_parts(params, state, padded, KEY), whole(params, state, batch, KEY))
 
 
 @pytest.mark.usefixtures("x64")
@@ -94,9 +94,9 @@ def test_a_batch_of_one_shows_its_weight():
     objective = Objective(softmax_cross_entropy, weigh=lambda labels: WEIGHTS[labels])
     one = {k: jnp.asarray(v[:1], v.dtype) for k, v in batch.items()} | {"y": jnp.array([1])}
     del one["weight"]
-    (weighted, _), _ = make_gradient(forward, objective)(params, state, one, KEY)
-    (plain, _), _ = make_gradient(forward, Objective(softmax_cross_entropy))(
-        params, state, one, KEY
+    weighted, plain = (
+        jax.jit(make_gradient(forward, each))(params, state, one, KEY)[0][0]
+        for each in (objective, Objective(softmax_cross_entropy))
     )
     assert weighted == pytest.approx(9 * plain)
 
@@ -106,15 +106,15 @@ def test_a_batch_of_one_shows_its_weight():
 def test_padded_epochs_see_every_sample_once(rows, size, place):
     batches = Batches(size, pad=True)
     data = {"y": jnp.arange(rows)}
-    steps = batches.steps(rows)
-    order = batches.order(KEY, jnp.array(0), rows)
+    steps, take = batches.steps(rows), jax.jit(batches.take)
+    order = jax.jit(batches.order, static_argnums=2)(KEY, jnp.array(0), rows)
     seen = []
     for k in range(steps, 2 * steps):  # of a later epoch
         if place == "host":
             places, mask = batches.places(rows, k)
             taken = (np.arange(rows) if order is None else np.asarray(order))[places]
         else:
-            batch = batches.take(data, order, jnp.array(k))
+            batch = take(data, order, jnp.array(k))
             taken, mask = batch["y"], batch.get("mask")
         assert (mask is None) == (rows % size == 0)
         assert len(taken) == size

@@ -106,18 +106,24 @@ def test_every_kind_trains(kind):
         state, metrics = step(state, BATCH)
         losses.append(metrics["loss"])
     assert losses[-1] < losses[0]
-    outputs = forward.evaluate(state.params, state.model_state, X)
-    alone = forward.evaluate(state.params, state.model_state, X[:1])
+    evaluate = jax.jit(forward.evaluate)
+    outputs = evaluate(state.params, state.model_state, X)
+    alone = evaluate(state.params, state.model_state, X[:1])
     np.testing.assert_allclose(outputs[:1], alone, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("word", TRAINS)
 def test_a_model_is_told_to_train_by_its_own_word(word):
     model = as_model(told(word))
-    variables = model.init(jax.random.key(0), X, train=False)
+    variables = jax.jit(lambda key: model.init(key, X, train=False))(jax.random.key(0))
     rngs = {"dropout": jax.random.key(1)}
-    trained, changed = model.apply(variables, X, train=True, rngs=rngs, mutable=["batch_stats"])
-    evaluated = model.apply(variables, X, train=False)
+
+    @jax.jit
+    def both(variables):
+        told = {"train": True, "rngs": rngs, "mutable": ["batch_stats"]}
+        return model.apply(variables, X, **told), model.apply(variables, X, train=False)
+
+    (trained, changed), evaluated = both(variables)
     assert (trained != evaluated).any()
     before, after = (v["batch_stats"]["BatchNorm_0"]["mean"] for v in (variables, changed))
     assert (before != after).all()
@@ -133,8 +139,11 @@ def test_what_has_both_functions_is_left_as_it_is():
 def test_functions_draw_by_the_seed(make):
     keys = jax.random.split(jax.random.key(0), 3)
     model = as_model(make)
-    together = jax.vmap(lambda key: model.init(key, X, train=False))(keys)
-    alone = model.init(keys[1], X, train=False)
+
+    def init(key):
+        return model.init(key, X, train=False)
+
+    together, alone = jax.jit(jax.vmap(init))(keys), jax.jit(init)(keys[1])
     # One product over three keys and one of them: float32 rounding.
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, atol=1e-6), together, alone)
     assert any((leaf[0] != leaf[1]).any() for leaf in jax.tree.leaves(together["params"]))

@@ -9,6 +9,7 @@ import pytest
 
 import jaxopt_lab
 from jaxopt_lab import cli
+from jaxopt_lab.config.build import build
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import InputError
@@ -17,6 +18,7 @@ from jaxopt_lab.run.commands.evaluate import evaluate_runs
 from jaxopt_lab.run.commands.landscape import measure_landscape
 from jaxopt_lab.run.commands.spectrum import measure_curvature
 from jaxopt_lab.run.records.diagnosis import write_diagnosis
+from jaxopt_lab.run.records.fit import judge_fit
 from jaxopt_lab.run.records.subject import find_subject
 from jaxopt_lab.run.terminal.progress import Progress
 
@@ -27,6 +29,18 @@ TABLES = {
     "optimizer": {"name": "momentum", "learning_rate": 0.1},
     "train": {"epochs": 8},
 }
+
+
+def test_numbers_are_judged_beside_their_mean():
+    """Targets far from zero: a first loss of their squares is no measure of what is learned."""
+    tables = TABLES | {"data": {"name": "diabetes"}, "loss": {"name": "squared_error"}}
+    experiment = build(parse_config(tables))
+    losses = np.full(9, 5400.0)
+    history = {"loss": np.linspace(30000, 5400, 9), "train_loss": losses, "val_loss": losses}
+    found = judge_fit(experiment, history, diverged=False)
+    assert experiment.train_sample
+    assert found.evidence["chance"] == pytest.approx(experiment.train_sample["y"].var(), rel=1e-5)
+    assert found.kind == "underfitting"
 
 
 @pytest.fixture(scope="module", name="runs")

@@ -37,27 +37,32 @@ class Source:
 
 
 FORMS = {
+    "dataset": DIGITS,
     "splits": {"train": DIGITS.train, "test": DIGITS.test},
     "sources": {"train": Source(DIGITS.train), "test": Source(DIGITS.test)},
 }
 
 
-def train(data):
-    return jaxopt_lab.train(parse_config(TABLES), data=data, progress=False)
+@pytest.fixture(scope="module", name="named")
+def _named(tmp_path_factory):
+    """A run of the data set by its name, and its folder."""
+    config = parse_config(TABLES | {"data": {**TABLES["data"], "name": "digits"}})
+    folder = tmp_path_factory.mktemp("named")
+    return jaxopt_lab.train(config, folder, progress=False), folder
 
 
-def test_a_data_set_trains_as_the_named_one():
-    named = parse_config(TABLES | {"data": {**TABLES["data"], "name": "digits"}})
-    found, wanted = train(DIGITS), jaxopt_lab.train(named, progress=False)
-    np.testing.assert_array_equal(found.history["loss"], wanted.history["loss"])
-    assert found.test == wanted.test
+@pytest.fixture(scope="module", name="given")
+def _given(tmp_path_factory):
+    """A run of the same as arrays, and its folder."""
+    folder = tmp_path_factory.mktemp("given")
+    return jaxopt_lab.train(parse_config(TABLES), folder, data=DATA, progress=False), folder
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_trains_alike(form):
-    found, wanted = train(FORMS[form]), train(DATA)
-    np.testing.assert_array_equal(found.history["loss"], wanted.history["loss"])
-    assert found.test == wanted.test
+def test_every_form_trains_as_the_named_one(form, named):
+    found = jaxopt_lab.train(parse_config(TABLES), data=FORMS[form], progress=False)
+    np.testing.assert_array_equal(found.history["loss"], named[0].history["loss"])
+    assert found.test == named[0].test
 
 
 def test_a_test_split_is_drawn_where_none_is_given():
@@ -66,9 +71,9 @@ def test_a_test_split_is_drawn_where_none_is_given():
     assert 0.1 < result.test["accuracy"] <= 1
 
 
-def test_a_run_says_that_its_data_was_given_and_asks_for_it(tmp_path):
-    config, folder = parse_config(TABLES), tmp_path / "run"
-    first = jaxopt_lab.train(config, folder, data=DATA, progress=False)
+def test_a_run_says_that_its_data_was_given_and_asks_for_it(given, named):
+    first, folder = given
+    np.testing.assert_array_equal(first.history["loss"], named[0].history["loss"])
     assert json.loads((folder / "signature.json").read_text())["origin"] == "python"
     missing = "made with data given from Python, which it does not hold: give it again, data="
     for look in (
@@ -83,25 +88,31 @@ def test_a_run_says_that_its_data_was_given_and_asks_for_it(tmp_path):
     assert jaxopt_lab.load_run(folder).signature.origin == "python"
     scores = evaluate_runs([folder], data=DATA)[str(folder)]
     assert scores["accuracy"] == pytest.approx(first.test["accuracy"])
-    jaxopt_lab.diagnose(folder, data=DATA)
     other = (DATA[0][::-1] // 2, *DATA[1:])
     with pytest.raises(InputError, match="was trained on other data"):
         jaxopt_lab.train(None, folder, resume=True, data=other, progress=False)
 
 
-def test_a_run_of_a_named_data_set_is_evaluated_on_what_is_given(tmp_path):
-    tables = TABLES | {"data": {**TABLES["data"], "name": "digits"}}
-    jaxopt_lab.train(parse_config(tables), tmp_path, progress=False)
-    own = evaluate_runs([tmp_path])[str(tmp_path)]
+def test_a_run_of_a_named_data_set_is_evaluated_on_what_is_given(named):
+    first, folder = named
     x, y = DIGITS.test["x"], DIGITS.test["y"]
-    assert evaluate_runs([tmp_path], data=(x, y))[str(tmp_path)] == own
+    whole = evaluate_runs([folder], data=(x, y))[str(folder)]
+    assert whole["accuracy"] == pytest.approx(first.test["accuracy"])
     some = np.isin(y, [3, 7])  # the classes keep their numbers
-    run = jaxopt_lab.load_run(tmp_path)
+    run = jaxopt_lab.load_run(folder)
     hits = np.asarray(run.apply(x[some])).argmax(-1) == y[some]
-    scores = evaluate_runs([tmp_path], data=(x[some], y[some]))[str(tmp_path)]
+    scores = evaluate_runs([folder], data=(x[some], y[some]))[str(folder)]
     assert scores["accuracy"] == pytest.approx(hits.mean())
     with pytest.raises(InputError, match=r"leave out data=\.\.\."):
-        jaxopt_lab.train(None, tmp_path, resume=True, data=DATA, progress=False)
+        jaxopt_lab.train(None, folder, resume=True, data=DATA, progress=False)
+
+
+@pytest.mark.slow
+def test_evaluation_and_diagnoses_are_of_what_is_given(named, given):
+    folder = named[1]
+    found = evaluate_runs([folder], data=(DIGITS.test["x"], DIGITS.test["y"]))
+    assert found == evaluate_runs([folder])
+    assert jaxopt_lab.diagnose(given[1], data=DATA)
 
 
 @pytest.mark.slow

@@ -1,8 +1,7 @@
 """The command line with names of one's own, and what a run remembers of them."""
 
 import json
-import pathlib
-import subprocess
+import runpy
 import sys
 
 import jax
@@ -13,7 +12,6 @@ import jaxopt_lab
 from jaxopt_lab.core.errors import InputError, OwnCodeWarning
 from jaxopt_lab.core.files import sha256_of
 
-ROOT = pathlib.Path(__file__).parents[2]
 MODULE = """
 import flax.linen as nn
 import jax.numpy as jnp
@@ -215,15 +213,21 @@ if __name__ == "__main__":
 """
 
 
-def test_a_script_is_the_whole_command_line(tmp_path):
+def test_a_script_is_the_whole_command_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "script.py").write_text(SCRIPT)
+    monkeypatch.syspath_prepend(str(tmp_path))
 
     def script(*arguments):
-        command = [sys.executable, "script.py", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        """What a process of it would end with."""
+        monkeypatch.setattr(sys, "argv", ["script.py", *arguments])
+        try:
+            runpy.run_path("script.py", run_name="__main__")
+        except SystemExit as end:
+            return end.code
+        return 0
 
-    done = script("train", "config.toml", "--print-config")
-    assert done.returncode == 0 and 'name = "Mine"' in done.stdout, done.stderr
-    done = script("train", "config.toml", "--set", "model.width=1.5")
-    assert done.returncode == 2 and "must be a whole number" in done.stderr
-    assert script().returncode == 2
+    assert script("train", "config.toml", "--print-config") == 0
+    assert 'name = "Mine"' in capsys.readouterr().out
+    assert script("train", "config.toml", "--set", "model.width=1.5") == 2
+    assert "must be a whole number" in capsys.readouterr().err
+    assert script() == 2

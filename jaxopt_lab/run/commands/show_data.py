@@ -133,7 +133,8 @@ def _show_classes(classes: tuple[str, ...], parts: Mapping[str, Split], terminal
         terminal.say(f"  and {len(rows) - MOST_ROWS:,} more")
     for split in parts:
         if gone := [name for k, name in enumerate(classes) if not counts[split][k]]:
-            terminal.say(f"note: {split} has no sample of {len(gone):,} classes, {gone[0]} for one")
+            what = gone[0] if len(gone) == 1 else f"{len(gone):,} classes, {gone[0]} for one"
+            terminal.say(f"note: {split} has no sample of {what}")
 
 
 def _show_numbers(parts: Mapping[str, Split], terminal: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.diagnostics import FitVerdict, fit_verdict
@@ -15,5 +16,27 @@ def judge_fit(
     splits = experiment.train_sample, experiment.validation
     train, held_out = (len(split["y"]) if split else 1 for split in splits)
     return fit_verdict(
-        history, (train, held_out), classes=len(experiment.classes), diverged=diverged
+        history,
+        (train, held_out),
+        classes=len(experiment.classes),
+        baseline=_of_the_mean(experiment, history),
+        diverged=diverged,
     )
+
+
+def _of_the_mean(experiment: Experiment, history: Mapping[str, np.ndarray]) -> float | None:
+    """The loss of one answer for all, where the targets are numbers: their mean.
+
+    The first loss, of outputs near zero, is far above it where targets are far from zero. Of a loss
+    whose outputs are no means, such as the logarithms of rates, the first one is the lower.
+    """
+    if experiment.train_sample is None or experiment.classes:
+        return None
+    batch = {k: jnp.asarray(v) for k, v in experiment.train_sample.items() if k != "x"}
+    y = batch["y"]
+    if not jnp.issubdtype(y.dtype, jnp.floating):
+        return None
+    mean = y.reshape(len(y), -1).mean(0)
+    outputs = jnp.broadcast_to(mean, (len(y), len(mean)))
+    found = float(experiment.objective.each(outputs, batch).mean())
+    return min([found, *map(float, history.get("loss", ())[:1])])

@@ -29,7 +29,7 @@ def numbers_of(test: Mapping[str, Any]) -> dict[str, float]:
 def headline(test: Mapping[str, Any]) -> str:
     """The score that a result is told by: the first metric, or else the loss."""
     own = [name for name in numbers_of(test) if not name.startswith(ROBUST)]
-    return f"test {own[0]} {in_words(own[0], test[own[0]])}" if own else ""
+    return f"test {label(own[0])} {in_words(own[0], test[own[0]])}" if own else ""
 
 
 def label(name: str) -> str:
