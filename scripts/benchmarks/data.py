@@ -10,8 +10,8 @@ Parts:
            DataLoader of two workers
   memory   the digits from an .npz of one's own against the built-in set: steps a second of the
            MLP of configs/digits_mlp.toml
-  parquet  a table of 32 columns of float32 and a class as (N, 32), against pyarrow's own read of the
-           file, which leaves the columns apart, and against that with the columns stacked
+  parquet  a table of 32 columns of float32 and a class as (N, 32), against pyarrow's own read of
+           the file, which leaves the columns apart, and against that with the columns stacked
 
 Files are written to a temporary folder first. Run it on a machine that does nothing else.
 """
