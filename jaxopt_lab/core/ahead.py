@@ -266,3 +266,15 @@ def _end(
     if thread.is_alive() and reading.iterator is not None:  # it waits for a worker
         reading.iterator.close()
     thread.join(_PATIENCE)
+    if reading.iterator is not None:
+        _await_freed()
+
+
+def _await_freed() -> None:
+    """Wait until Grain has freed shared memory: in a thread, which may come too late at exit."""
+    import grain
+
+    pool = getattr(grain.multiprocessing.SharedMemoryArray, "_del_thread_pool", None)
+    if pool is not None:
+        with contextlib.suppress(Exception):  # whatever a pool says that has ended
+            pool.apply_async(int).get(_PATIENCE)
