@@ -13,8 +13,10 @@ from jax.sharding import Mesh
 from jaxopt_lab.config.augmentation import build_attack, build_augment, build_consistency
 from jaxopt_lab.config.chain import build_chain
 from jaxopt_lab.config.curvature import build_curvature
+from jaxopt_lab.config.leaves import leaves
 from jaxopt_lab.config.measures import build_loss, build_measures, outputs_for
 from jaxopt_lab.config.optimizer import build_schedule
+from jaxopt_lab.config.own_step import check_own_augmentations, check_own_step
 from jaxopt_lab.config.parameter_groups import find_groups
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.probe import build_probe
@@ -23,6 +25,7 @@ from jaxopt_lab.config.source import IMAGE_RANK, RunData, length_of, read
 from jaxopt_lab.config.start import adjusting, with_start
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.config.weights import build_weights
+from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.errors import InputError, told
 from jaxopt_lab.core.metrics import ROBUST, held_out
@@ -151,7 +154,7 @@ def assemble(
         )
 
     augment = build_augment(config, outputs, signature.mean)
-    return Experiment(
+    experiment = Experiment(
         train=source.train or {},
         validation=source.validation,
         test=source.test or {},
@@ -194,6 +197,10 @@ def assemble(
         evaluate_every=length(config.train.evaluate_every),
         checkpoint_every=length(config.train.checkpoint_every),
     )
+    if layout is None and all(map(is_concrete, leaves(config).values())):
+        check_own_augmentations(config, signature)
+        check_own_step(config, experiment)
+    return experiment
 
 
 def _own_mesh(layout: Layout | None) -> Mesh | None:

@@ -1,7 +1,7 @@
 """`[[metric]]` as functions of a network's outputs, and what the targets are."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
 from jaxopt_lab.core.declare import Targets
 from jaxopt_lab.core.errors import InputError, told
+from jaxopt_lab.core.own import own
 from jaxopt_lab.core.types import Loss, Measure, Whole
 
 
@@ -51,6 +52,8 @@ def build_measures(config: Config, signature: Signature, outputs: int) -> Measur
         part = found.each
         if declaration.whole:
             part = found.whole if declaration.scalar else found.final
+            if choice.name in own("metric"):
+                _check_whole(path, choice.name, function, signature, outputs, declaration.scalar)
         else:
             _check_shape(path, choice.name, function, signature, outputs)
         part[choice.name] = function
@@ -102,16 +105,8 @@ def _for_targets(path: str, family: str, choice: Choice, kind: Targets):
 
 def _check_shape(path: str, name: str, function, signature: Signature, outputs: int) -> None:
     """Hold a loss or a metric to one value a sample, without running it."""
-    rows = outputs + 1  # so that no axis of outputs is taken for that of samples
-    z = jax.ShapeDtypeStruct((rows, outputs), jnp.float32)
-    y = jax.ShapeDtypeStruct((rows, *signature.y_shape), jnp.dtype(signature.y_dtype))
-    try:
-        found = jax.eval_shape(function, z, y)
-    except InputError as error:
-        raise ConfigError("configuration", [(path, str(error))]) from None
-    except Exception as error:  # whatever the user's own code raises
-        text = f"{path}: {name} failed on outputs {z.shape} and labels {y.shape}: {told(error)}"
-        raise InputError(text) from error
+    z, y = _batch(signature, outputs)
+    rows, found = len(z), _given(path, name, function, z, y)
     shape, dtype = getattr(found, "shape", None), getattr(found, "dtype", None)
     if shape != (rows,) or not jnp.issubdtype(dtype, jnp.floating):
         came = "one number" if shape == () else f"{dtype} {shape}" if dtype else repr(found)
@@ -119,3 +114,35 @@ def _check_shape(path: str, name: str, function, signature: Signature, outputs: 
             f"{path}: {name} must give one floating number a sample, ({rows},) for outputs "
             f"{z.shape}, got {came}: leave the mean over the batch to the program"
         )
+
+
+def _check_whole(
+    path: str, name: str, function, signature: Signature, outputs: int, scalar: bool
+) -> None:
+    """Hold a metric of a whole split to one value, where it is no array, without running it."""
+    z, y = _batch(signature, outputs)
+    found = _given(path, name, function, z, y, jax.ShapeDtypeStruct(z.shape[:1], jnp.float32))
+    if scalar and getattr(found, "shape", None) != ():
+        raise InputError(f"{path}: {name} must give one number for a whole split, got {found}")
+
+
+def _batch(signature: Signature, outputs: int) -> tuple[Any, Any]:
+    """Outputs and labels, of more rows than outputs, so that no axis is taken for another."""
+    rows = outputs + 1
+    y = jax.ShapeDtypeStruct((rows, *signature.y_shape), jnp.dtype(signature.y_dtype))
+    return jax.ShapeDtypeStruct((rows, outputs), jnp.float32), y
+
+
+def _given(path: str, name: str, function, z, y, *more) -> Any:
+    """The shapes of what a loss or a metric gives.
+
+    Raises:
+      InputError: where it fails, with the file and line of a user's own.
+    """
+    try:
+        return jax.eval_shape(function, z, y, *more)
+    except InputError as error:
+        raise ConfigError("configuration", [(path, str(error))]) from None
+    except Exception as error:  # whatever the user's own code raises
+        text = f"{path}: {name} failed on outputs {z.shape} and labels {y.shape}: {told(error)}"
+        raise InputError(text) from error

@@ -103,15 +103,15 @@ def _check(table: str, name: Any, function: Any, beside: Mapping[str, Function])
 
 
 def _check_signature(place: str, table: str, name: str, function: Function) -> None:
-    family = BRINGABLE[table]
+    family, positions = BRINGABLE[table], BRINGABLE[table].positions(function)
     try:
         signature = signature_of(function)
     except (TypeError, ValueError):
         raise InputError(f"{place}: {name} has no signature; wrap it in a function") from None
     try:
-        signature.bind_partial(*[None] * family.leading)
+        signature.bind_partial(*[None] * positions)
     except TypeError:
-        text = f"must take {family.leading} arguments by position before those of a file"
+        text = f"must take {positions} arguments by position before those of a file"
         raise InputError(f"{place}: {name}{signature} {text}") from None
     given = family.given | declared(function).given.keys()
     takes_all = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
@@ -124,7 +124,7 @@ def _check_signature(place: str, table: str, name: str, function: Function) -> N
     if taken := own_fields(table).keys() & from_file.keys():
         text = f"is a key of [{table}] itself: give the argument another name"
         raise InputError(f"{place}: {name}: {min(taken)!r} {text}")
-    for p in list(signature.parameters.values())[family.leading :]:
+    for p in list(signature.parameters.values())[positions:]:
         needed = p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
         if p.kind is p.POSITIONAL_ONLY or (
             needed and p.name not in from_file and p.name not in given

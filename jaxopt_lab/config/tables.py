@@ -91,6 +91,10 @@ class Family:
                 raise
             raise InputError(f"{self.name}: {name} failed: {told(error)}") from error
 
+    def positions(self, function: Callable[..., Any]) -> int:
+        """How many arguments the program gives by position: of a whole split the weights too."""
+        return self.leading + declared(function).whole
+
     def arguments(self, name: str) -> dict[str, "Argument"]:
         """The arguments that a file can give to the function of that name."""
         if self.bare:
@@ -100,7 +104,7 @@ class Family:
         annotations = hints(function)
         return {
             p.name: Argument(annotations.get(p.name, Any), p.default, p.name in self.optional)
-            for p in list(signature_of(function).parameters.values())[self.leading :]
+            for p in list(signature_of(function).parameters.values())[self.positions(function) :]
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
             and p.name not in given
             and p.name != "name"  # in a file that of the function

@@ -355,6 +355,55 @@ def test_what_a_function_gives_is_checked(table, function, text):
         build(config(**{table: entry}))
 
 
+def fails(*args, **more):
+    raise KeyError("my key")
+
+
+@jaxopt_lab.declare(whole=True)
+def of_all(outputs, labels, weights):
+    fails()
+
+
+IN_A_STEP = {
+    "optimizer": lambda learning_rate: optax.GradientTransformation(lambda p: (), fails),
+    "control": lambda: optax.GradientTransformation(fails, lambda g, s, p=None: (g, s)),
+    "schedule": lambda: fails,
+    "augment": lambda: fails,
+    "mixer": jaxopt_lab.declare(mixes=True)(lambda: fails),
+    "adversary": lambda: fails,
+    "penalty": fails,
+    "initializer": lambda: fails,
+    "metric": of_all,
+}
+
+
+@pytest.mark.parametrize("kind", IN_A_STEP)
+def test_what_fails_in_a_step_is_told_with_its_line(kind):
+    table = {"mixer": "augment"}.get(kind, kind)
+    entry = {"name": "f"} | ({"learning_rate": 1.0} if table == "optimizer" else {})
+    tables = {
+        "initializer": {"model": {"name": "linear", "init": "f"}},
+        "optimizer": {table: entry},
+        "adversary": {table: entry},
+    }.get(table, {table: [entry]})
+    text = r"test_own_names\.py:\d+: KeyError: 'my key'"
+    with extended({table: {"f": IN_A_STEP[kind]}}), pytest.raises(InputError, match=text):
+        build(config(**tables))
+
+
+@pytest.mark.parametrize(
+    ("op", "text"),
+    [
+        (lambda key, image: image + 0.5, r"makes float32 up to 25\d\.5, .*: divide by 255 first"),
+        (lambda key, image: image[:4], r"makes uint8 \(4, 8, 1\), expected the same shape"),
+        (lambda key, image: None, "makes None, expected the same shape"),
+    ],
+)
+def test_an_augmentation_keeps_the_shape_and_the_range(op, text):
+    with extended({"augment": {"f": lambda: op}}), pytest.raises(InputError, match=text):
+        build(config(augment=[{"name": "f"}]))
+
+
 @checked
 def ranged(steps_from: Positive = 1.0):
     return lambda step: 1.0
