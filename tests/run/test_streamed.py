@@ -116,7 +116,7 @@ def test_what_the_folder_says_is_the_same(home):
     assert set(found.train) == set(plain.train) == {"x", "y", "group"}
     for name, values in plain.train.items():
         np.testing.assert_array_equal(np.asarray(found.train[name]), values)
-    with pytest.raises(InputError, match=r"1 files cannot be read: digit_1/no\.png"):
+    with pytest.raises(InputError, match=r"1 file cannot be read: digit_1/no\.png"):
         data.image_folder("images", stream=True, workers=0)
 
 
