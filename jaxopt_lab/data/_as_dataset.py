@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError, told
+from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.rows import is_lazy
 from jaxopt_lab.data.arrays import MEMBERS, brief_list, dataset_of
 from jaxopt_lab.data.dataset import Dataset
@@ -91,8 +92,10 @@ def _split(data: Any, name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     if isinstance(data, Mapping):
         known = ("x", "y", *_BESIDE) if name else MEMBERS
         named = _renamed(data, f"{SOURCE}{where}") if name else dict(data)
-        if unknown := [key for key in named if name and key not in known]:
-            raise InputError(f"{SOURCE}: unknown {unknown[0]!r}{where}; one of {brief_list(known)}")
+        if unknown := [key for key in named if key not in known]:
+            hint = nearest(str(unknown[0]), known if name else (*_SPLITS, *known))
+            text = f"{SOURCE}: unknown {unknown[0]!r}{where}{hint}; one of {brief_list(known)}"
+            raise InputError(text if name else f"{text}, or of the splits 'train' and 'test'")
         return {n: _array(v, f"{n}{where}") for n, v in named.items()}, ()
     sized = hasattr(data, "__len__") and hasattr(data, "__getitem__")
     if not sized or isinstance(data, str | bytes | np.ndarray) or hasattr(data, "iloc"):

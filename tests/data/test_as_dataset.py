@@ -168,6 +168,7 @@ class Unnamed(Pairs):
         ((X, Y[:5]), "12 rows of x and 5 of y"),
         ({"x": X}, "there is no y"),
         ({"train": (X, Y), "validation": (X, Y)}, "unknown split 'validation'"),
+        ({"trian": (X, Y)}, "unknown 'trian', did you mean 'train'"),
         ({"test": (X, Y)}, "there is no split 'train', only test"),
         ({"train": {"x": X, "labels_": Y}}, "of train: there is no y in x, labels_; name it 'y'"),
         ({"train": (X, Y), "test": (X[:, :2], Y)}, "samples of x and x_test must be alike"),

@@ -81,6 +81,24 @@ def test_samples_that_are_no_picture_are_said_so(show, tmp_path):
     assert not (tmp_path / "own-data.png").exists()
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_no_number_is_cut_in_two_on_a_narrow_terminal(tmp_path, monkeypatch, capsys, columns):
+    monkeypatch.chdir(tmp_path)
+    x = DRAWS.normal(size=(40, 2)) / 1000
+    rows = ["a long name,b,y", *(f"{a:.6g},{b:.6g},{'uv'[i % 2]}" for i, (a, b) in enumerate(x))]
+    (tmp_path / "a.csv").write_text("\n".join([*rows, ",1000000,u"]))
+    table = '[data]\nname = "table"\npath = "a.csv"\ntarget = "y"\nmissing = "mean"'
+    (tmp_path / "own.toml").write_text(table)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert cli.main(["show-data", "own.toml"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= columns
+    numbers = x[:, 0].astype(np.float32)
+    words = set(out.split())
+    assert {"validation", "missing", "largest"} <= words
+    assert words & {f"{number:.4g}" for number in (*numbers, *x[:, 1].astype(np.float32))}
+
+
 def test_published_data_and_faults(show, tmp_path, capsys):
     assert "| train | 409 | 30 float32 |" in show('name = "breast_cancer"')
     (tmp_path / "own.toml").write_text('[data]\nname = "npz"\n')

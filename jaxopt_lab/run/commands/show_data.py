@@ -19,6 +19,7 @@ from jaxopt_lab.data.encoding import feature_names
 from jaxopt_lab.run.records.pictures import require_png_path, write_figure
 from jaxopt_lab.run.terminal.progress import Progress
 
+NARROW = 72  # columns of a terminal, below which a table leaves one of its own out
 MOST_ROWS = 100  # of a table of classes or columns
 ACROSS, DOWN = 8, 10  # pictures
 POINTS = 2000  # samples that are drawn of a table
@@ -90,10 +91,11 @@ def _show_splits(name: str, parts: Mapping[str, Split], terminal: Progress) -> N
         if "weight" in part:
             row["weights"] = f"{part['weight'].min():.4g} to {part['weight'].max():.4g}"
         rows.append(row)
-    if not any(row["missing"] != "0" for row in rows):
-        for row in rows:
-            del row["missing"]
     names = list(rows[0])
+    if not any(row["missing"] != "0" for row in rows):
+        names.remove("missing")
+    if terminal.console.width < NARROW:
+        names.remove("y")
     terminal.columns(name, names, [[row.get(key, "-") for key in names] for row in rows])
 
 
@@ -159,7 +161,10 @@ def _show_columns(dataset: Dataset, train: Split, terminal: Progress) -> None:
         numbers = (known.mean(), known.std(), known.min(), known.max())
         missing = f"{len(column) - len(known):,}"
         rows.append((name, *(f"{number:.4g}" for number in numbers), missing))
-    names = ("column", "mean", "deviation", "least", "largest", "missing")
+    names = ["column", "mean", "deviation", "least", "largest", "missing"]
+    if terminal.console.width < NARROW:
+        rows = [(*row[:2], *row[3:]) for row in rows]
+        names.remove("deviation")
     terminal.columns("columns of the training split", names, rows[:MOST_ROWS])
     if len(rows) > MOST_ROWS:
         terminal.say(f"  and {len(rows) - MOST_ROWS:,} more")

@@ -92,13 +92,25 @@ class Progress:
             box=box,
             show_footer=footer is not None,
         )
+        rows = [tuple(row) for row in rows]
+        widths = [_longest_word(column) for column in zip(names, *rows, strict=True)]
+        fits = sum(widths) + 3 * len(widths) + 1 <= self.console.width
         for i, name in enumerate(names):
             number = footer is not None and i == len(names) - 1
-            end = footer[i] if footer else ""
-            table.add_column(name, end, justify="right" if number else "left", overflow="fold")
+            table.add_column(
+                name,
+                footer[i] if footer else "",
+                justify="right" if number else "left",
+                overflow="fold",
+                min_width=widths[i] if fits else None,  # no word, and no number, in two
+            )
         for row in rows:
             table.add_row(*map(self._shown, row))
         self.console.print(table)
+
+
+def _longest_word(texts: Iterable[str]) -> int:
+    return max(len(word) for text in texts for word in (text.split() or [""]))
 
 
 def _draws(console: rich.console.Console) -> bool:
