@@ -41,12 +41,6 @@ _PATIENCE = 10.0  # seconds in which workers are started, and threads ended
 _LOOK = 0.2  # seconds between looks at whether to stop
 
 
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return there or 1
-
-
 class Ahead:
     """An iterator over batches of rows, which are read before they are asked for."""
 

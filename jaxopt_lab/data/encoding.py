@@ -9,13 +9,13 @@ A number is one column of x, true and false 1 and 0; a category is one column a 
 has that value and 0 elsewhere, all 0 where it is missing.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from jaxopt_lab.core.cores import usable_cores
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.data.arrays import brief_list
 from jaxopt_lab.data.natural_order import natural_key
@@ -220,7 +220,7 @@ def _write_numbers(
         return bool(np.isfinite(x[begin:end]).all())
 
     begins = range(0, len(x), _BLOCK)
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, usable_cores())) as pool:
         finite = list(pool.map(write, begins))
     for begin, fine in zip(begins, finite, strict=True):
         if fine:

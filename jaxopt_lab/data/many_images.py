@@ -1,6 +1,5 @@
 """Encoded images, many at once, to one array in memory; what cannot be read is listed by name."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_lab.core.cores import usable_cores
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.data.arrays import brief_list
 from jaxopt_lab.data.images import Channels, Form, Resize, Size, Unreadable, is_gray, pixels_of
@@ -118,7 +118,7 @@ def _size(size: Any, source: str) -> tuple[int, int] | None:
 
 def _in_pool(work: Callable[[int], Any], count: int) -> list[Any]:
     """What a function gives for each number; its first error is raised here."""
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, usable_cores())) as pool:
         return list(pool.map(work, range(count)))
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from jaxopt_lab.core.ahead import usable_cores
+from jaxopt_lab.core.cores import usable_cores
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import OfMachine, Range
 from jaxopt_lab.data.images import Form, Unreadable, pixels_of

@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+from jaxopt_lab.core.cores import usable_cores
 from jaxopt_lab.core.errors import InputError
 
 
@@ -22,8 +23,7 @@ def use_cpu_cores(devices: int | None) -> None:
         raise InputError(f"--devices must be >= 1, got {devices}")
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_force_host_platform_device_count" not in flags:
-        there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        count = devices or there or 1
+        count = devices or usable_cores()
         flags += f" --xla_force_host_platform_device_count={count}"
         flags += " --xla_cpu_multi_thread_eigen=false"
         os.environ["XLA_FLAGS"] = flags.strip()
