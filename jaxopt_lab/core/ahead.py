@@ -18,7 +18,6 @@ import multiprocessing
 import multiprocessing.connection
 import multiprocessing.resource_tracker
 import os
-import pickle
 import queue
 import re
 import signal
@@ -29,7 +28,7 @@ import time
 import types
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -39,6 +38,19 @@ from jaxopt_lab.core.types import Source
 _HELD = 2  # batches, in this process and of each worker
 _PATIENCE = 10.0  # seconds in which workers are started, and threads ended
 _LOOK = 0.2  # seconds between looks at whether to stop
+_ANSWERED_ELSEWHERE = (signal.SIGINT, signal.SIGTERM)  # than in a worker: by who started it
+
+
+class Lent(Source, Protocol):
+    """A source that other processes can read from."""
+
+    def lent(self, folder: str) -> Source:
+        """The same, whose own pickle is small; what is large it reads from files in a folder.
+
+        What is handed to a process that begins must fit in a pipe, or else whoever starts it waits
+        for ever where it is killed.
+        """
+        ...
 
 
 class Ahead:
@@ -48,8 +60,8 @@ class Ahead:
         """Begin to read.
 
         Args:
-          source: gives an array of the rows of an index; with workers it is pickled.
-          table: the index of each batch.
+          source: gives an array of the rows of an index; with workers it is a `Lent` one.
+          table: the index of each batch; with workers an array of row numbers, (rows, ...).
           workers: processes that read; 0 for a thread of this one.
 
         Raises:
@@ -102,26 +114,30 @@ class Ahead:
 
 
 class _Batches:
-    """The batches of a table, as Grain reads them in a worker.
+    """The batches of a table, as Grain reads them in a worker; the table is in files."""
 
-    A worker gets the path of a file that holds them: what is handed to a process that begins must
-    fit in a pipe, or else whoever starts it waits for ever where it is killed.
-    """
-
-    def __init__(self, path: str, count: int):
-        self.path, self.count = path, count
+    def __init__(self, source: Source, table: Sequence[np.ndarray], folder: str):
+        """Write the row numbers of all batches, one after another, and where each batch ends."""
+        self.source, self._folder, self._count = source, folder, len(table)
+        for name, values in {
+            "rows": np.concatenate(table),
+            "ends": np.cumsum([len(rows) for rows in table]),
+        }.items():
+            np.save(self._path(name), values, allow_pickle=False)
 
     def __len__(self) -> int:
-        return self.count
+        return self._count
 
     def __getitem__(self, i: int) -> np.ndarray:
-        source, table = self._given
-        return np.ascontiguousarray(source[table[i]])
+        rows, ends = self._table
+        return np.ascontiguousarray(self.source[rows[ends[i - 1] if i else 0 : ends[i]]])
 
     @functools.cached_property
-    def _given(self) -> tuple[Source, Sequence[Any]]:
-        with open(self.path, "rb") as file:
-            return pickle.load(file)  # this process has just written it
+    def _table(self) -> list[np.ndarray]:
+        return [np.load(self._path(name), allow_pickle=False) for name in ("rows", "ends")]
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, f"{name}.npy")
 
 
 class _Reading:
@@ -131,7 +147,7 @@ class _Reading:
 
 
 def _read(
-    source: Source,
+    source: Any,
     table: Sequence[Any],
     workers: int,
     held: queue.Queue[Any],
@@ -156,10 +172,11 @@ def _read(
         if not workers:
             take(np.asarray(source[index]) for index in table)
             return
-        with _written(source, table) as batches:
+        with tempfile.TemporaryDirectory(prefix="jaxopt_lab-") as folder:
+            batches = _Batches(source.lent(folder), table, folder)
             reading.iterator = _by_workers(batches, workers)
             # Copies: the memory that is shared with the workers is free again. After the first of
-            # each worker no one needs the file.
+            # each worker no one needs the files.
             take(map(np.array, itertools.islice(reading.iterator, workers)))
         take(map(np.array, reading.iterator))
     except InputError as error:
@@ -171,16 +188,6 @@ def _read(
             reading.iterator.close()
 
 
-@contextlib.contextmanager
-def _written(source: Source, table: Sequence[Any]) -> Iterator[_Batches]:
-    """The batches in a file, which is there until the `with` ends."""
-    with tempfile.TemporaryDirectory(prefix="jaxopt_lab-") as folder:
-        path = os.path.join(folder, "batches")
-        with open(path, "wb") as file:
-            pickle.dump((source, table), file, pickle.HIGHEST_PROTOCOL)
-        yield _Batches(path, len(table))
-
-
 def _by_workers(batches: _Batches, workers: int) -> Any:
     """Grain's iterator over batches."""
     import grain
@@ -190,7 +197,7 @@ def _by_workers(batches: _Batches, workers: int) -> Any:
         flags.FLAGS.mark_as_parsed()
     if hasattr(signal, "pthread_sigmask"):
         # Of this thread, of those that it starts, and of the processes that these start.
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ANSWERED_ELSEWHERE)
     options = grain.multiprocessing.MultiprocessingOptions(workers, per_worker_buffer_size=_HELD)
     read = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
     dataset = grain.MapDataset.source(batches).to_iter_dataset(read)
@@ -223,7 +230,7 @@ def _begin(index: int, count: int) -> None:
 
     jax.config.update("jax_platforms", "cpu")
     gc.freeze()  # what was imported is not looked through again and again
-    for number in (signal.SIGINT, signal.SIGTERM):  # for the other process to answer
+    for number in _ANSWERED_ELSEWHERE:
         signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 

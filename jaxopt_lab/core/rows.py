@@ -67,7 +67,7 @@ def is_lazy(values: Any) -> bool:
 def workers_of(values: Any) -> int | None:
     """How many processes decode rows where they are streamed; None for what is only read.
 
-    A source of `Rows` that is streamed says it in an attribute `workers`.
+    A source of `Rows` that is streamed says it in an attribute `workers`, and is a `Lent` one.
     """
     return getattr(values.source, "workers", None) if isinstance(values, Rows) else None
 
@@ -105,12 +105,24 @@ def chunks(values: Any) -> Iterator[np.ndarray]:
 
 def in_turn(values: Any, indices: Sequence[Any]) -> Iterator[Any]:
     """`values[i]` for each index; what is streamed and large is decoded ahead, by its workers."""
-    workers = workers_of(values)
-    if not workers or values.nbytes <= _BY_WORKERS:
+    if not workers_of(values) or values.nbytes <= _BY_WORKERS:
         yield from (values[i] for i in indices)
         return
-    with contextlib.closing(Ahead(values, indices, workers)) as ahead:
+    with contextlib.closing(read_ahead(values, indices)) as ahead:
         yield from ahead
+
+
+def read_ahead(values: Any, indices: Sequence[Any]) -> Ahead:
+    """`values[i]` for each index, read before it is asked for; what is streamed by its workers.
+
+    Args:
+      values: (N, ...), in memory or lazy.
+      indices: row numbers or slices, of which each takes one row or more.
+    """
+    workers = workers_of(values)
+    if not workers:
+        return Ahead(values, indices)
+    return Ahead(values.source, [values.rows[i] for i in indices], workers)
 
 
 def bounds(values: Any) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """Encoded images that are decoded when they are indexed: for more of them than memory holds."""
 
+import json
 import os
 import warnings
 from collections.abc import Sequence
@@ -43,13 +44,25 @@ class StreamedImages:
         """
         self.root, self.names, self.where = str(root), tuple(names), where
         self.form = form
+        self._file = ""  # that holds the names, of one that is lent
         self.workers = min(_MOST, usable_cores()) if workers == "auto" else int(workers)
         self.dtype = np.dtype(np.uint8)
         _hush()
         self.shape = (len(self.names), *self._decoded(0).shape)
 
+    def lent(self, folder: str) -> "StreamedImages":
+        """As of `core.ahead.Lent`."""
+        path = os.path.join(folder, "names.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(self.names, file)
+        other = object.__new__(StreamedImages)
+        other.__dict__.update(self.__dict__, names=(), _file=path)
+        return other
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        with open(self._file, encoding="utf-8") as file:
+            self.names = tuple(json.load(file))
         _hush()
 
     def __len__(self) -> int:

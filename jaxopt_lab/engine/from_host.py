@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxopt_lab.core.ahead import Ahead
-from jaxopt_lab.core.rows import is_lazy, workers_of
+from jaxopt_lab.core.rows import is_lazy, read_ahead
 from jaxopt_lab.core.types import Batch
 from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.data_parallel import deal_rows, own_places
@@ -99,7 +99,7 @@ class FromHost:
         steps = range(k, self._end)
         table = np.stack([self._rows(i, order)[0].astype(kind) for i in steps])
         for name in lazy:
-            self._ahead[name] = Ahead(self.data[name], table, workers_of(self.data[name]) or 0)
+            self._ahead[name] = read_ahead(self.data[name], table)
 
     def _rows(self, k: int, order: Order) -> tuple[np.ndarray, np.ndarray | None]:
         places, mask = self._batches.places(self._examples, k)

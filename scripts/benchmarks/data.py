@@ -31,7 +31,7 @@ from racing import medians, parser_of, race, show_rates, show_times
 from jaxopt_lab import data
 from jaxopt_lab.config.build import build
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.core.ahead import Ahead
+from jaxopt_lab.core.rows import read_ahead
 from jaxopt_lab.engine import OneRun
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def stream(quick: bool) -> None:
 
         def ours() -> float:
             order = orders.permutation(count)[: count // BATCH * BATCH]
-            ahead = Ahead(x, order.reshape(-1, BATCH), WORKERS)
+            ahead = read_ahead(x, order.reshape(-1, BATCH))
             rate = images_a_second(ahead)
             ahead.close()
             return rate

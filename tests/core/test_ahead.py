@@ -14,7 +14,7 @@ from jaxopt_lab import data
 from jaxopt_lab.core import rows as rows_module
 from jaxopt_lab.core.ahead import Ahead
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.rows import chunks, in_turn, take_rows, workers_of
+from jaxopt_lab.core.rows import chunks, in_turn, read_ahead, take_rows, workers_of
 
 VALUES = np.arange(60).reshape(30, 2)
 TABLE = np.random.default_rng(0).integers(0, 30, (7, 4))
@@ -65,7 +65,7 @@ def test_workers_read_the_same_and_one_that_is_killed_is_told(folder):
     x = take_rows(data.image_folder(str(folder), stream=True, workers=2).train["x"], slice(None))
     assert workers_of(x) == 2
     table = np.random.default_rng(1).integers(0, 30, (500, 4))
-    ahead = Ahead(x, table, 2)
+    ahead = read_ahead(x, table)
     workers = multiprocessing.active_children()
     for index in table[:20]:
         np.testing.assert_array_equal(next(ahead), x[index])
