@@ -12,7 +12,7 @@ from jaxopt_lab.core.rows import in_turn, take_rows
 from jaxopt_lab.core.types import Batch, ModelState, Params, Whole
 from jaxopt_lab.engine.compiled_steps import fits_on_device
 from jaxopt_lab.engine.forward import Forward
-from jaxopt_lab.engine.objective import MASK, Objective, counted, sum_counted
+from jaxopt_lab.engine.objective import MASK, Objective, counted
 from jaxopt_lab.engine.step import Attack
 
 Evaluate = Callable[[Params, ModelState, Batch], dict[str, Any]]
@@ -69,36 +69,28 @@ def make_evaluate(
     of_all = whole or {}
 
     def sums(params, model_state, batch, number):
-        """Sums over a batch, what they are to be divided by, and the outputs if they are needed."""
-        weight = counted(batch)
-        assert weight is not None, "in_batches gives a mask"
-        own = objective.weights(batch)
-        of_loss = batch[MASK] if own is None else batch[MASK] * own
+        """`Objective.sums` of a batch, and the outputs if they are needed."""
 
         def measured(x):
             outputs = forward.evaluate(params, model_state, x)
-            values = objective.values(outputs, batch)
-            return outputs, {name: sum_counted(v, weight) for name, v in values.items()}
+            return outputs, objective.sums(outputs, batch)
 
-        outputs, values = measured(batch["x"])
-        losses = objective.loss(outputs, batch["y"])
-        total, kept = {"loss": sum_counted(losses, of_loss), **values}, {"": outputs}
+        outputs, total = measured(batch["x"])
+        kept = {"": outputs}
         if attack is not None and attack_key is not None:
 
             def loss_fn(x):
                 return objective.loss(forward.evaluate(params, model_state, x), batch["y"])
 
             key = jax.random.fold_in(attack_key, number)
-            kept[ROBUST], values = measured(attack(key, batch, loss_fn)["x"])
-            total |= {ROBUST + name: value for name, value in values.items()}
-        by = {"loss": of_loss.sum(), "": weight.sum()}
-        return total, by, kept if of_all else {}
+            kept[ROBUST], found = measured(attack(key, batch, loss_fn)["x"])
+            total |= {ROBUST + name: value for name, value in found.items() if name != "loss"}
+        return total, kept if of_all else {}
 
     def means(rows, batches):
         """Of what `sums` gave, batch by batch on a leading axis."""
-        total, by, kept = rows
-        total, by = jax.tree.map(lambda v: v.sum(), (total, by))
-        found = {name: value / by.get(name, by[""]) for name, value in total.items()}
+        total, kept = rows
+        found = {name: value.sum() / weight.sum() for name, (value, weight) in total.items()}
         flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in batches.items() if k != "x"}
         for prefix, outputs in kept.items():
             outputs = outputs.reshape(-1, *outputs.shape[2:])

@@ -16,7 +16,7 @@ from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.evaluation import Evaluate, in_batches
 from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.frozen import Frozen
-from jaxopt_lab.engine.objective import MASK, Objective, counted, sum_counted
+from jaxopt_lab.engine.objective import MASK, Objective, counted
 from jaxopt_lab.engine.probe import Probe
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
@@ -140,14 +140,10 @@ class Experiment(NamedTuple):
           split: what they are of: `y`, and perhaps `weight`.
         """
         whole = split | {MASK: jnp.ones(len(outputs))}
-        weight, own = counted(whole), self.objective.weights(whole)
+        sums, weight = self.objective.sums(outputs, whole), counted(whole)
         assert weight is not None
-        of_loss = whole[MASK] if own is None else own
-        values = self.objective.values(outputs, whole)
-        found = {k: sum_counted(v, weight) / weight.sum() for k, v in values.items()}
-        loss = self.objective.loss(outputs, whole["y"])
         measured = {k: metric(outputs, whole["y"], weight) for k, metric in self.whole.items()}
-        return {"loss": sum_counted(loss, of_loss) / of_loss.sum()} | found | measured
+        return {name: value / by for name, (value, by) in sums.items()} | measured
 
     def in_order(self, scores: Mapping[str, V]) -> dict[str, V]:
         """Scores of a split in the configuration's order; a compiled function sorts them."""

@@ -73,6 +73,20 @@ class Objective(NamedTuple):
         total = mask.sum() if count is None else count
         return {k: jnp.where(mask > 0, v, 0).sum() / total for k, v in found.items()}
 
+    def sums(self, outputs: jax.Array, batch: Batch) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """Of the loss and each measure the weighted sum over a batch, and the sum of the weights.
+
+        Of batches of a split these add up, and their quotients are the means over it.
+        """
+        weight, own = counted(batch), self.weights(batch)
+        assert weight is not None, "a batch of a split has a mask"
+        of_loss = batch[MASK] if own is None else batch[MASK] * own
+        losses = self.loss(outputs, batch["y"])
+        values = self.values(outputs, batch)
+        return {"loss": (sum_counted(losses, of_loss), of_loss.sum())} | {
+            name: (sum_counted(v, weight), weight.sum()) for name, v in values.items()
+        }
+
     def measured(self, outputs: jax.Array, batch: Batch) -> dict[str, jax.Array]:
         """The means of the measures over the batch, of the first view."""
         weight = counted(batch)
