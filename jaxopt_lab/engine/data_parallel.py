@@ -16,15 +16,16 @@ def own_places(count: int, mesh: Mesh) -> np.ndarray:
     return np.unique(np.concatenate([np.arange(count)[index] for index in slices]))
 
 
-def deal_rows(batch: dict[str, np.ndarray], count: int, mesh: Mesh) -> Batch:
+def deal_rows(batch: dict[str, np.ndarray], places: np.ndarray, count: int, mesh: Mesh) -> Batch:
     """A batch of `count` rows dealt over the mesh's axis "data".
 
     Args:
-      batch: on the host, the rows at `own_places`: a process reads those of its own devices only.
+      batch: on the host, the rows at `places`: a process reads those of its own devices only.
+      places: from `own_places`.
       count: rows of all processes together.
       mesh: of the devices.
     """
-    sharding, places = _sharding(mesh), own_places(count, mesh)
+    sharding = _sharding(mesh)
 
     def dealt(values: np.ndarray) -> jax.Array:
         def own(index: Any) -> np.ndarray:

@@ -46,7 +46,8 @@ class FromHost:
         """
         self.data, self._batches, self._mesh, self._total = data, batches, mesh, total
         self._examples = len(data["y"])
-        self._own = slice(None) if mesh is None else own_places(batches.size, mesh)
+        size = batches.size
+        self._own = np.arange(size) if mesh is None else own_places(size, mesh)
         self._ahead: dict[str, Ahead] = {}
         self._next = self._end = 0  # the step of the next batch read ahead; that after the last
         self._last: tuple[int, Batch] | None = None
@@ -118,4 +119,4 @@ class FromHost:
     def _dealt(self, batch: dict[str, Any]) -> Batch:
         if self._mesh is None:
             return batch
-        return deal_rows(batch, self._batches.size, self._mesh)
+        return deal_rows(batch, self._own, self._batches.size, self._mesh)
