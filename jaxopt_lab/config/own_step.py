@@ -14,7 +14,6 @@ from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError, told
 from jaxopt_lab.core.own import own
 from jaxopt_lab.engine import Experiment
-from jaxopt_lab.engine.objective import MASK
 
 # Of pixels in [0, 1], with what noise and contrast may add; bytes are far beyond.
 FAR = 16.0
@@ -29,18 +28,11 @@ def check_own_step(config: Config, experiment: Experiment) -> None:
     names = own_names(to_tables(config))
     if not names or not experiment.train:
         return
-    rows = experiment.batch_size
-    batch = {
-        name: jax.ShapeDtypeStruct((rows, *values.shape[1:]), values.dtype)
-        for name, values in experiment.train.items()
-    }
-    if experiment.drawn.pads(len(experiment.train["y"])):
-        batch[MASK] = jax.ShapeDtypeStruct((rows,), jnp.float32)
     try:
         jax.eval_shape(
             lambda key, batch: experiment.step(experiment.init(key), batch),
             jax.random.key(0),
-            batch,
+            experiment.drawn.shapes(experiment.train),
         )
     except InputError:
         raise

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from jaxopt_lab.config.schema import DataConfig
 from jaxopt_lab.config.source import IMAGE_RANK, load_dataset, split_dataset
 from jaxopt_lab.core.errors import require
-from jaxopt_lab.core.rows import take_rows
+from jaxopt_lab.core.rows import chunks, take_rows
 from jaxopt_lab.core.types import Split
 from jaxopt_lab.data import Dataset, targets_of
 from jaxopt_lab.data.encoding import feature_names
@@ -24,7 +24,6 @@ MOST_ROWS = 100  # of a table of classes or columns
 ACROSS, DOWN = 8, 10  # pictures
 POINTS = 2000  # samples that are drawn of a table
 PANELS = 16
-_BYTES = 32 << 20  # of x that are looked at together
 
 
 def show_data(
@@ -108,19 +107,12 @@ def _kind(values: Any) -> str:
 def _range_of(x: np.ndarray) -> tuple[float, float, int]:
     """The least and the largest value that is there, and how many are missing."""
     low, high, missing = np.inf, -np.inf, 0
-    for piece in _pieces(x):
+    for piece in chunks(x):
         gone = np.isnan(piece) if piece.dtype.kind == "f" else np.zeros(1, bool)
         missing += int(gone.sum())
         if not gone.all():
             low, high = min(low, float(np.nanmin(piece))), max(high, float(np.nanmax(piece)))
     return low, high, missing
-
-
-def _pieces(x: np.ndarray) -> Iterator[np.ndarray]:
-    """The samples in their order, some at a time."""
-    size = max(1, _BYTES // max(1, x.nbytes // len(x)))
-    for start in range(0, len(x), size):
-        yield np.asarray(x[start : start + size])
 
 
 def _show_classes(classes: tuple[str, ...], parts: Mapping[str, Split], terminal: Progress) -> None:
@@ -188,7 +180,7 @@ def _show_repeated(parts: Mapping[str, Split], terminal: Progress) -> None:
 def _hashes(x: np.ndarray) -> list[bytes]:
     return [
         hashlib.blake2b(sample.tobytes(), digest_size=16).digest()
-        for piece in _pieces(x)
+        for piece in chunks(x)
         for sample in piece
     ]
 
