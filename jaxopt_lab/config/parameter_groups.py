@@ -170,15 +170,10 @@ def build_grouped(
         labels = groups.labels(params)
         for label, own in evaluated.items():
             if own is not None:
-                part = jax.tree.map(lambda p, at: p if at == label else _HOLE, params, labels)  # noqa: B023
+                mine = jax.tree.map(label.__eq__, labels)
+                part = jax.tree.map(lambda own, p: p if own else _HOLE, mine, params)
                 found = own(states[label].inner_state, part)
-                params = jax.tree.map(
-                    lambda p, at, new: new if at == label else p,  # noqa: B023
-                    params,
-                    labels,
-                    found,
-                    is_leaf=lambda x: isinstance(x, optax.MaskedNode),
-                )
+                params = jax.tree.map(lambda own, p, new: new if own else p, mine, params, found)
         return params
 
     return whole, rate, eval_params

@@ -132,7 +132,7 @@ _FAMILIES = {
         MODELS, given=frozenset({"outputs", "rngs", "key", "parent"}), build=build_model
     ),
     "loss": Family(LOSSES, leading=2),
-    "metric": Family(METRICS, given=frozenset({"weight"}), leading=2),
+    "metric": Family(METRICS, leading=2),
     "penalty": Family(PENALTIES, leading=1),
     "augment": Family(ChainMap(MIXERS, AUGMENTATIONS), build=build_op),
     "adversary": Family(ATTACKS),

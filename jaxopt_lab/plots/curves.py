@@ -45,11 +45,9 @@ def accuracy_curve(history: History) -> Figure:
     Returns:
       A figure.
     """
-    figure, axes = _figure("accuracy")
-    _training(axes, history, "accuracy")
-    _evaluations(axes, history, "accuracy")
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    return _finished(figure, axes)
+    figure = metric_curve(history, "accuracy")
+    figure.axes[0].yaxis.set_major_formatter(PercentFormatter(1.0))
+    return figure
 
 
 def metric_curve(history: History, name: str = "") -> Figure:

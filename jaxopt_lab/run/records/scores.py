@@ -10,10 +10,15 @@ from jaxopt_lab.core.metrics import ROBUST, measure_of
 LOSS = "loss"
 
 
+def is_share(name: str) -> bool:
+    """Whether the metric of this name is a share of the samples, which is shown in percent."""
+    function = FAMILIES["metric"].functions.get(measure_of(name))
+    return function is not None and declared(function).share
+
+
 def in_words(name: str, value: float, digits: int = 2) -> str:
     """A value of the metric of this name: a share in percent, another number in 4 digits."""
-    function = FAMILIES["metric"].functions.get(measure_of(name))
-    if function is not None and declared(function).share:
+    if is_share(name):
         return f"{value:.{digits}%}"
     return f"{value:.4f}" if name == LOSS else f"{value:.4g}"
 

@@ -14,7 +14,7 @@ from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.metrics import is_of_evaluation
 from jaxopt_lab.run.records.history import EVAL_STEP, STEP
 from jaxopt_lab.run.records.report import drawn_into, fill_page
-from jaxopt_lab.run.records.scores import in_words, label, numbers_of
+from jaxopt_lab.run.records.scores import in_words, is_share, label, numbers_of
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import RunRecord, Setting, SweepResult, score
 
@@ -27,7 +27,7 @@ def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]
     axes = list(plan.axes)
     scores = next((numbers_of(r.test) for r in result.runs if r and r.test), {"loss": 0.0})
     tested = next(iter(scores))
-    percent = in_words(tested, 0).endswith("%")
+    percent = is_share(tested)
     names = [
         "runs" if seeded else "run",
         *short_names(axes),
