@@ -27,7 +27,7 @@ Column = Mapping[str, Any]
 MOST_VALUES = 1000
 """Of a column of text that is not named among the categories."""
 
-_BLOCK = 1 << 15  # rows that are converted together, so that they stay in the cache
+_BLOCK = 1 << 19  # numbers that are converted together, so that they stay in the cache
 _EXACT = 2**24  # up to which float32 holds every whole number
 
 
@@ -207,25 +207,30 @@ def _write_numbers(
     x: np.ndarray, numbers: Sequence[tuple[int, str, Any]], source: Source, *, missing: bool
 ) -> None:
     """Columns of numbers into x, block by block, each looked at while it is in the cache."""
+    import pyarrow as pa
+
     if not numbers:
         return
+    rows = pa.table([values for _, _, values in numbers], [name for _, name, _ in numbers])
+    # Of which each column is a part of the table's, without a copy.
+    batches = rows.to_batches(max_chunksize=max(1, _BLOCK // len(numbers)))
+    ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
 
-    def write(begin: int) -> bool:
+    def write(batch: Any, end: int) -> bool:
         """Whether all is finite."""
-        end = min(begin + _BLOCK, len(x))
-        for place, _, values in numbers:
-            block = values.slice(begin, end - begin)
-            with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and told
-                x[begin:end, place] = block.to_numpy()
-        return bool(np.isfinite(x[begin:end]).all())
+        block = x[end - batch.num_rows : end]
+        with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and told
+            for (place, _, _), values in zip(numbers, batch.columns, strict=True):
+                block[:, place] = values.to_numpy(zero_copy_only=False)
+        return bool(np.isfinite(block).all())
 
-    begins = range(0, len(x), _BLOCK)
     with ThreadPoolExecutor(min(8, usable_cores())) as pool:
-        finite = list(pool.map(write, begins))
-    for begin, fine in zip(begins, finite, strict=True):
+        finite = list(pool.map(write, batches, ends))
+    for batch, end, fine in zip(batches, ends, finite, strict=True):
         if fine:
             continue
-        block = x[begin : begin + _BLOCK]
+        begin = int(end) - batch.num_rows
+        block = x[begin:end]
         for place, name, _ in numbers:
             values = block[:, place]
             wrong = np.flatnonzero(np.isinf(values) if missing else ~np.isfinite(values))
