@@ -427,6 +427,11 @@ def _sweep(options: argparse.Namespace) -> int:
         config = load_scan(options.config, data_dir=options.data_dir, **_changes(options))
     elif options.config is not None:
         config = load_sweep(options.config, grid=options.grid, **_changes(options))
+    elif options.set:
+        from jaxopt_lab.run.records.sweep_folder import SweepFolder
+
+        _bring_back(options)
+        config = SweepFolder(options.resume).moved(options.set)
     with _run_dir(options) as run_dir, _backup(options, run_dir):
         result = sweep(
             config,
@@ -449,9 +454,8 @@ def _check_resume(command: str, kind: str, options: argparse.Namespace) -> None:
         raise InputError(f"{command}: give a CONFIG, or the folder of a {kind} with --resume")
     if options.resume and options.run_dir:
         raise InputError(f"{command}: --resume names the folder; leave out --run-dir")
-    # A run may find its data elsewhere: which keys say where is looked at with its configuration.
-    own = ("unset",) if command == "train" else ("set", "unset", "grid")
-    given = [name for name in own if getattr(options, name, None)]
+    # Data may lie elsewhere by now: which keys say where is looked at with the configuration.
+    given = [name for name in ("unset", "grid") if getattr(options, name, None)]
     if options.config is None and given:
         raise InputError(f"{command}: --{given[0]} needs a CONFIG; a resumed {kind} keeps its own")
 

@@ -18,10 +18,15 @@ def path_arguments(family: str, name: str | None) -> set[str]:
     return {k for n in found for k, a in FAMILIES[family].arguments(n).items() if is_path(a.hint)}
 
 
-def arguments_of_place(name: str) -> set[str]:
-    """The arguments of a data set that say where it lies and how this machine reads it."""
-    known = FAMILIES["data"].arguments(name)
-    return {k for k, a in known.items() if is_path(a.hint) or is_of_machine(a.hint)}
+def arguments_of_place(name: str | None) -> set[str]:
+    """The arguments of a data set that say where it lies and how this machine reads it.
+
+    Of all data sets where its name is none, as in a sweep over names.
+    """
+    functions = FAMILIES["data"].functions
+    known = [FAMILIES["data"].arguments(n) for n in ([name] if name in functions else functions)]
+    hints = [(k, argument.hint) for own in known for k, argument in own.items()]
+    return {k for k, hint in hints if is_path(hint) or is_of_machine(hint)}
 
 
 def make_absolute(tables: dict[str, Any], folder: str | os.PathLike[str]) -> None:
@@ -47,9 +52,17 @@ def _start_absolute(tables: dict[str, Any], folder: str | os.PathLike[str]) -> N
 
 def without_paths(tables: Mapping[str, Any]) -> dict[str, Any]:
     """The tables of a configuration without where its data lies and how it is read there."""
-    data = tables["data"]
-    paths = arguments_of_place(data["name"])
+    data = tables.get("data", {})
+    paths = arguments_of_place(data.get("name"))
     return {**tables, "data": {k: v for k, v in data.items() if k not in paths}}
+
+
+def tables_with_paths_of(tables: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of a configuration with its data where others, of the same data set, have it."""
+    data = tables.get("data", {})
+    paths = arguments_of_place(data.get("name"))
+    moved = {k: v for k, v in other.get("data", {}).items() if k in paths}
+    return {**tables, "data": data | moved}
 
 
 def with_paths_of(config: Config, other: Config) -> Config:

@@ -133,6 +133,29 @@ def test_a_resume_sets_nothing_but_paths(home, capsys):
         assert "says where the data lies and nothing else" in capsys.readouterr().err
 
 
+def test_a_sweep_goes_on_where_its_data_has_moved_to_and_not_with_other_data(home, capsys):
+    config, run = str(home / "configs" / "npz.toml"), home / "sweep"
+    axis = "optimizer.learning_rate=[0.01, 0.02]"
+    assert cli.main(["sweep", config, "--grid", axis, "--run-dir", str(run)]) == 0
+    table = (run / "sweep.csv").read_bytes()
+    (home / "data").rename(home / "moved")
+    (run / "sweep.csv").unlink()
+    resume = ["sweep", "--resume", str(run)]
+    assert cli.main(resume) == 2
+    assert "digits.npz" in capsys.readouterr().err
+    assert cli.main([*resume, "--set", "seed=1"]) == 2
+    assert "says where the data lies and nothing else" in capsys.readouterr().err
+    assert cli.main([*resume, "--set", 'data.path="../moved/digits.npz"']) == 0
+    assert (run / "sweep.csv").read_bytes() == table
+    assert cli.main(resume) == 0  # it knows the new place from now on
+    moved = home / "moved" / "digits.npz"
+    arrays = dict(np.load(moved))
+    np.savez(moved, **(arrays | {"y": arrays["y"][::-1]}))
+    capsys.readouterr()
+    assert cli.main(resume) == 2
+    assert "was begun with other data" in capsys.readouterr().err
+
+
 def test_other_data_is_refused_and_what_differs_is_said(home):
     config = jaxopt_lab.load_config(home / "configs" / "image_folder.toml")
     jaxopt_lab.train(config, home / "run", progress=False)

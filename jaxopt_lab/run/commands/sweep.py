@@ -86,8 +86,11 @@ def sweep(
             session.say("\n".join(lines))
         standings = Standings(plan, _monitor(plan.settings.monitor, populations), folder)
         rungs = Rungs(session, standings, list(zip(groups, populations, strict=True)))
-        session.begin(plan, groups[0].source.signature.origin)
+        data_sets = [group.source.signature for group in groups]
+        session.begin(plan, data_sets)
         if folder and session.resumes:
+            folder.require_data(data_sets)
+            folder.move(plan)
             kept = [(p.shapes.params, p.shapes.model_state) for p in populations]
             templates = {i: t for g, t in zip(groups, kept, strict=True) for i in g.members}
             folder.recover()

@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
-from jaxopt_lab.config.dump import config_hash, to_tables, to_toml
+from jaxopt_lab.config.dump import config_hash, tables_to_toml, to_tables, to_toml
 from jaxopt_lab.config.files import with_paths_of, without_paths
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
@@ -167,7 +167,42 @@ class Folder(abc.ABC, Generic[C]):
         write_atomically(self.config, text.encode())
 
 
-class RunFolder(Folder[Config]):
+class Resumable(Folder[C]):
+    """A folder of what may go on on another machine, where its data lies elsewhere."""
+
+    @abc.abstractmethod
+    def changed(self, overrides: Sequence[str] = ()) -> C:
+        """The configuration in the folder with changes as of the command line."""
+
+    @abc.abstractmethod
+    def tables_of(self, config: C) -> Mapping[str, Any]:
+        """A configuration as the tables of a file."""
+
+    def moved(self, overrides: Sequence[str]) -> C:
+        """The folder's own configuration with its data elsewhere.
+
+        Args:
+          overrides: `"data.path=..."`, relative to the working directory.
+
+        Raises:
+          InputError: where they change anything else.
+        """
+        own, config = self.own_config(), self.changed(overrides)
+        if without_paths(self.tables_of(config)) != without_paths(self.tables_of(own)):
+            raise InputError(
+                f"{self.path}: --set with --resume says where the data lies and nothing else, "
+                f"data.path=... for one; the {self.kind} keeps the rest of its own; "
+                f"got {list(overrides)}"
+            )
+        return config
+
+    def move(self, config: C) -> None:
+        """Write down where the data of the folder lies now."""
+        if self.changed() != config:
+            write_atomically(self.config, tables_to_toml(self.tables_of(config)).encode())
+
+
+class RunFolder(Resumable[Config]):
     """What is on the disk of one run.
 
     `config.toml signature.json split.json metrics.jsonl timings.jsonl checkpoints/ summary.json
@@ -217,27 +252,11 @@ class RunFolder(Folder[Config]):
     def with_paths_of(self, config: Config, own: Config) -> Config:
         return with_paths_of(own, config)
 
-    def moved(self, overrides: Sequence[str]) -> Config:
-        """The run's own configuration with its data elsewhere.
+    def changed(self, overrides: Sequence[str] = ()) -> Config:
+        return load_config(self.config, overrides)
 
-        Args:
-          overrides: `"data.path=..."`, relative to the working directory.
-
-        Raises:
-          InputError: where they change anything else.
-        """
-        own, config = self.own_config(), load_config(self.config, overrides)
-        if without_paths(to_tables(config)) != without_paths(to_tables(own)):
-            raise InputError(
-                f"{self.path}: --set with --resume says where the data lies and nothing else, "
-                f"data.path=... for one; the run keeps the rest of its own; got {list(overrides)}"
-            )
-        return config
-
-    def move(self, config: Config) -> None:
-        """Write down where the data of the run lies now."""
-        if load_config(self.config) != config:
-            write_atomically(self.config, to_toml(config).encode())
+    def tables_of(self, config: Config) -> Mapping[str, Any]:
+        return to_tables(config)
 
     def own_signature(self) -> Signature:
         """The signature of the run's data.

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import shutil
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,13 +14,15 @@ import jax
 import numpy as np
 
 from jaxopt_lab.config.dump import tables_to_toml, to_tables
-from jaxopt_lab.config.signature import Origin, written_by
+from jaxopt_lab.config.files import tables_with_paths_of, without_paths
+from jaxopt_lab.config.load import read_tables
+from jaxopt_lab.config.signature import Signature, written_by
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.tree import on_host
 from jaxopt_lab.engine import checkpoint
-from jaxopt_lab.run.records.folder import SWEEP, Folder, write_json
+from jaxopt_lab.run.records.folder import SWEEP, Resumable, write_json
 from jaxopt_lab.run.records.history import Columns
 from jaxopt_lab.run.records.json_lines import (
     append_lines,
@@ -35,7 +36,7 @@ from jaxopt_lab.run.records.scores import numbers_of
 from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult
 
 
-class SweepFolder(Folder[Sweep]):
+class SweepFolder(Resumable[Sweep]):
     """What is on the disk of a sweep: `sweep.toml runs.jsonl waves/ sweep.csv report.html plots/`.
 
     A wave of runs that ended together is one folder in `waves/`, with their curves and their
@@ -52,10 +53,11 @@ class SweepFolder(Folder[Sweep]):
         self.progress = self.path / "progress"
         self.table = self.path / "sweep.csv"
 
-    def begin(self, config: Sweep, origin: Origin) -> None:
-        """Make the folder of a new sweep."""
+    def begin(self, config: Sweep, data: Sequence[Signature]) -> None:
+        """Make the folder of a new sweep on data sets, which are one unless it varies them."""
         self.waves.mkdir(parents=True, exist_ok=True)
-        write_json(self.signature, written_by() | {"origin": origin})
+        own = {"origin": data[0].origin, "fingerprints": _fingerprints(data)}
+        write_json(self.signature, written_by() | own)
         runs = (to_tables(run.config) for run in config.runs)
         self._begin(tables_to_toml(config.tables), runs)
 
@@ -63,12 +65,35 @@ class SweepFolder(Folder[Sweep]):
         self.require_there(" to resume")
         self.own_version()
         require_own_code(self.own_code)
-        tables = tomllib.loads(self.config.read_text())
-        # What names leave out was said when the sweep began.
-        return parse_sweep(tables, source=str(self.config), say=lambda text: None)
+        return self.changed()
+
+    def changed(self, overrides: Sequence[str] = ()) -> Sweep:
+        return self._parsed(read_tables(self.config, overrides, say=_said))
+
+    def _parsed(self, tables: Mapping[str, Any]) -> Sweep:
+        return parse_sweep(tables, source=str(self.config), say=_said)
+
+    def tables_of(self, config: Sweep) -> Mapping[str, Any]:
+        return config.tables
 
     def same(self, config: Sweep, own: Sweep) -> bool:
-        return config.tables == own.tables
+        return without_paths(config.tables) == without_paths(own.tables)
+
+    def with_paths_of(self, config: Sweep, own: Sweep) -> Sweep:
+        return self._parsed(tables_with_paths_of(own.tables, config.tables))
+
+    def require_data(self, data: Sequence[Signature]) -> None:
+        """Make sure that a sweep goes on with the data that it began with.
+
+        Raises:
+          InputError: where a file of it has changed.
+        """
+        began = self.own_version().get("fingerprints")  # older versions kept none
+        if began is not None and began != _fingerprints(data):
+            raise InputError(
+                f"{self.path} was begun with other data: a name, a size or the content of a file "
+                "has changed; give the data that it was begun with"
+            )
 
     def add(self, ended: Mapping[int, RunRecord]) -> None:
         """Write down runs that have ended together."""
@@ -197,6 +222,14 @@ class SweepFolder(Folder[Sweep]):
             kept = "" if r.kept_step is None else r.kept_step
             writer.writerow([i, *own, ranks[i], r.stopped_by, r.steps, kept, *measured])
         write_atomically(self.table, buffer.getvalue().encode())
+
+
+def _said(text: str) -> None:
+    """What names leave out was said when the sweep began."""
+
+
+def _fingerprints(data: Sequence[Signature]) -> list[str]:
+    return sorted({signature.fingerprint for signature in data})
 
 
 def _save_histories(path: pathlib.Path, histories: Mapping[int, Columns]) -> None:
