@@ -139,7 +139,7 @@ def read(
         validation,
         test,
         found.record,
-        dataset.notes,
+        (*dataset.notes, *found.notes),
     )
 
 
@@ -239,13 +239,21 @@ def _require_finite(found: Splits, dataset: Dataset) -> None:
 
 
 def _not_finite(finite: np.ndarray, what: str, dataset: Dataset) -> InputError:
-    """Where, on the last axis, x is not finite."""
-    column = int(np.argwhere(~finite)[0][-1])
+    """Where x is not finite: the place on its last axis, and the row as the data set has it."""
+    column, row = int(np.argwhere(~finite)[0][-1]), ""
+    for suffix, part in {"": dataset.train, "_test": dataset.test or {}}.items():
+        start = 0
+        for piece in chunks(part["x"]) if "x" in part else ():
+            of_column = piece[..., column].reshape(len(piece), -1)
+            wrong = ~np.isfinite(of_column) if dataset.fill is None else np.isinf(of_column)
+            if not row and wrong.any():
+                row = f", row {start + int(np.argwhere(wrong)[0][0])} of x{suffix}"
+            start += len(piece)
     names = feature_names(dataset.columns)
     place = repr(names[column]) if names else f"{column} of its last axis"
     return InputError(
-        f"{what} holds NaN or infinite values, in column {place} for one: leave these samples "
-        "out, or fill them"
+        f"{what} holds NaN or infinite values, in column {place}{row} for one: leave these "
+        "samples out, or fill them"
     )
 
 

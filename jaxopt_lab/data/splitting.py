@@ -7,6 +7,7 @@
 4. What is missing is filled by the rows that are trained on.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from jaxopt_lab.data.dataset import Dataset, Fill, targets_of
 from jaxopt_lab.data.encoding import feature_names
 from jaxopt_lab.data.memory import IN_MEMORY
 from jaxopt_lab.data.stratified import stratified
+
+_FAR = 0.25  # of a share, beyond which what is drawn is said to differ
 
 TEST_SHARE = 0.15
 """Of the rows of a data set without a test split."""
@@ -31,6 +34,7 @@ class Splits(NamedTuple):
       record: `{"test": ..., "validation": ...}`: the names of their samples, or their row numbers
         in the data set's own order where they have none; "given" for a test split of its own
         whose samples have no names.
+      notes: what there is to say of what was drawn.
     """
 
     train: dict[str, Any]
@@ -38,6 +42,7 @@ class Splits(NamedTuple):
     test: dict[str, Any]
     fill: np.ndarray | None
     record: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def split(
@@ -71,9 +76,12 @@ def split(
     given: Any = {}
     rows: np.ndarray | None = None  # of what is trained on; None for all, as they lie
     record: dict[str, Any] = {"test": list(dataset.test_names) or "given", "validation": []}
+    drawn: dict[str, tuple[float, float]] = {}  # the share that was asked for, and that it is
     if dataset.test is None:
         share = TEST_SHARE if test is None else test
         rows, held = draw(len(arrays["y"]), share, seed, "test", labels, groups)
+        if groups is not None:
+            drawn["test"] = share, len(held) / len(arrays["y"])
         given = {name: take_rows(values, held) for name, values in arrays.items()}
         record["test"] = _named(names, held)
     elif test is not None:
@@ -94,6 +102,7 @@ def split(
             rest, held = draw(
                 len(rows), validation, seed, "validation", of_class, np.asarray(groups)[rows]
             )
+            drawn["validation"] = validation, len(held) / len(rows)
             kept, rows = rows[held], rows[rest]
         record["validation"] = _named(names, kept)
     size = _size(train_size, len(arrays["y"]) if rows is None else len(rows))
@@ -110,7 +119,16 @@ def split(
         for part in (train, held_out, given):
             if part is not None:
                 part["x"] = filled(part["x"], fill)
-    return Splits(train, held_out, given, fill, record)
+    return Splits(train, held_out, given, fill, record, _far_off(drawn))
+
+
+def _far_off(drawn: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
+    """Of shares that whole groups could not meet, in words."""
+    return tuple(
+        f"{what} is {found:.1%} of the rows, {asked:.1%} was asked for: no group is parted"
+        for what, (asked, found) in drawn.items()
+        if abs(found - asked) > _FAR * asked
+    )
 
 
 def draw(

@@ -217,6 +217,7 @@ def test_missing_values_that_nothing_fills_are_refused(home):
         np.savez(home / "data" / "digits.npz", x=x, y=np.arange(ROWS) % 2)
         with pytest.raises(InputError, match="holds NaN or infinite values") as caught:
             read(config)
+        assert f"in column 1 of its last axis, row {row} of x for one" in str(caught.value)
         told.add(str(caught.value).partition(" holds")[0])
     assert told == {f"x of the {part} split" for part in ("train", "validation", "test")}
 
