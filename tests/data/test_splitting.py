@@ -165,6 +165,6 @@ def test_one_group_cannot_be_parted_and_two_large_ones_can():
     halves = np.repeat(["p", "q"], [150, 50])
     found = split(dataset(train={"x": X, "y": CLASSES, "group": halves}))
     (note,) = found.notes
-    assert note == "test is 50.0% of the rows, 15.0% was asked: no group is parted"
+    assert note == "test is 25.0% of the rows, 15.0% was asked for: no group is parted"
     assert not split(dataset(train={"x": X, "y": CLASSES, "group": GROUPS}), test=0.25).notes
     np.testing.assert_array_equal(np.sort(rows(found.test)), np.arange(150, 200))
