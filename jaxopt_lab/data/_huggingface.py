@@ -1,24 +1,26 @@
 """A data set of Hugging Face's library, from the disk."""
 
 import contextlib
+import copy
 import functools
 import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError, require
-from jaxopt_lab.core.ranges import FilePath, checked
+from jaxopt_lab.core.ranges import FilePath, OfMachine, checked
 from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.data.arrays import dataset_of
 from jaxopt_lab.data.dataset import Dataset
 from jaxopt_lab.data.fingerprint import fingerprint_of
 from jaxopt_lab.data.images import Channels, Resize, Size, pillow
 from jaxopt_lab.data.many_images import read_images, skipped
+from jaxopt_lab.data.streamed_images import Workers, stream_images
 
 _HELD_OUT = ("test", "validation", "valid", "val")
 _OFFLINE = ("HF_DATASETS_OFFLINE", "HF_HUB_OFFLINE")
@@ -40,6 +42,8 @@ def huggingface(
     unreadable: Literal["refuse", "skip"] = "refuse",
     weight: str | None = None,
     group: str | None = None,
+    stream: Annotated[bool, OfMachine()] = False,
+    workers: Workers = "auto",
 ) -> Dataset:
     """A data set of Hugging Face's `datasets`: saved on the disk, or in its cache; never fetched.
 
@@ -56,13 +60,15 @@ def huggingface(
       size, channels, resize, unreadable: of images, as of `image_folder`.
       weight: a column of how much a sample counts, >= 0.
       group: a column whose equal values are kept in one split.
+      stream, workers: of images, as of `image_folder`; they stay in the library's own files.
 
     Returns:
       A `Dataset`, whose classes are the names of the class labels; other targets go by their dtype,
       as of `npz`.
 
     Raises:
-      InputError: no such data set, split or column, or values that are missing or no data.
+      InputError: no such data set, split or column, values that are missing or no data, or
+        anything but images to stream.
 
     Reference:
       https://huggingface.co/docs/datasets.
@@ -70,10 +76,10 @@ def huggingface(
     if (path is None) == (cached is None):
         raise InputError("huggingface: give path, of a saved data set, or cached, a name; one")
     require("datasets", "huggingface")
-    where = f"huggingface: {path if cached is None else cached}"
+    place = _Place(path, cached, configuration)
+    where = place.where
     with _offline():
-        found = _load(path, cached, configuration, where)
-        splits = dict(found) if isinstance(found, dict) else {train_split: found}
+        splits = place.splits(train_split)
         _require(train_split, splits, "split", where)
         others = [name for name in _HELD_OUT if name in splits and name != train_split]
         held = test_split or next(iter(others), None)
@@ -92,12 +98,16 @@ def huggingface(
             rows = splits[split]
             kept = np.arange(len(rows))
             if _kind(features[inputs[0]]) == "Image":
+                images = _Images(place, split, _one(inputs, where), rows)
                 how = {"size": size, "channels": channels, "resize": resize}
-                images, faults = _images(rows, inputs, split, unreadable == "skip", where, how)
-                arrays[f"x{suffix}"] = images
-                names = _names(rows, split)
-                kept = np.array([i for i, name in enumerate(names) if name not in faults], int)
+                how |= {"skip": unreadable == "skip", "source": where}
+                arrays[f"x{suffix}"], faults = (
+                    images.streamed(workers, **how) if stream else images.read(**how)
+                )
+                kept = np.array([i for i in kept if images.name(i) not in faults], int)
                 notes += [skipped(faults)] if faults else []
+            elif stream:
+                raise InputError(f"{where}: only images are streamed, {inputs[0]!r} holds none")
             else:
                 arrays[f"x{suffix}"] = _stacked(rows, inputs, where)
             arrays[f"y{suffix}"] = _labels(rows, target, where)[kept]
@@ -148,21 +158,118 @@ def _offline() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _load(path: str | None, cached: str | None, configuration: str | None, where: str) -> Any:
-    import datasets
+class _Place(NamedTuple):
+    """Where a data set lies: the arguments of `huggingface` that say so."""
 
-    try:
-        if cached is None:
-            return datasets.load_from_disk(str(path))
-        if os.path.exists(cached):
-            raise InputError(f"{where}: is a folder here; give path for what save_to_disk wrote")
-        return datasets.load_dataset(cached, configuration)
-    except InputError:
-        raise
-    except Exception as error:  # whatever the library says of what is missing or damaged
-        brief = str(error).partition("\n")[0][:200]
-        remedy = "save_to_disk writes one" if cached is None else "fetch it with the library first"
-        raise InputError(f"{where}: cannot be read: {brief}; {remedy}") from None
+    path: str | None
+    cached: str | None
+    configuration: str | None
+
+    @property
+    def where(self) -> str:
+        """What it is called in what is wrong."""
+        return f"huggingface: {self.path if self.cached is None else self.cached}"
+
+    def splits(self, only: str) -> dict[str, Any]:
+        """Its splits by name; `only` names that of a data set that was saved without; `_offline`.
+
+        Raises:
+          InputError: where it cannot be read.
+        """
+        import datasets
+
+        try:
+            if self.cached is None:
+                found = datasets.load_from_disk(str(self.path))
+            elif os.path.exists(self.cached):
+                raise InputError(
+                    f"{self.where}: is a folder here; give path for what save_to_disk wrote"
+                )
+            else:
+                found = datasets.load_dataset(self.cached, self.configuration)
+        except InputError:
+            raise
+        except Exception as error:  # whatever the library says of what is missing or damaged
+            brief = str(error).partition("\n")[0][:200]
+            saved = self.cached is None
+            remedy = "save_to_disk writes one" if saved else "fetch it with the library first"
+            raise InputError(f"{self.where}: cannot be read: {brief}; {remedy}") from None
+        return {str(k): v for k, v in found.items()} if isinstance(found, dict) else {only: found}
+
+
+class _Images:
+    """The encoded images of a column, by row number."""
+
+    root = "the data set"
+
+    def __init__(self, place: _Place, split: str, column: str, rows: Any = None):
+        """Point at a column; its rows are looked up when they are first needed if not given."""
+        self._place, self._split, self._column = place, split, column
+        self._numbers: np.ndarray | None = None  # of the rows that are taken; None for all
+        self._count, self._file = 0, ""  # which holds the numbers, of one that is lent
+        if rows is not None:
+            self._encoded, self._count = self._undecoded(rows), len(rows)
+
+    def _undecoded(self, rows: Any) -> Any:
+        import datasets
+
+        only = rows.select_columns([self._column])
+        return only.cast_column(self._column, datasets.Image(decode=False))
+
+    @functools.cached_property
+    def _encoded(self) -> Any:
+        with _offline():
+            return self._undecoded(self._place.splits(self._split)[self._split])
+
+    def __len__(self) -> int:
+        return self._count
+
+    def name(self, row: int) -> str:
+        return f"{self._split}[{self._number(row)}]"
+
+    def open(self, row: int) -> Any:
+        image = self._encoded[self._number(row)][self._column] or {}
+        if image.get("bytes") is None:
+            return Path(image.get("path") or "")
+        return io.BytesIO(image["bytes"])
+
+    def lent(self, folder: str) -> "_Images":
+        other = _Images(self._place, self._split, self._column)
+        other._count = self._count
+        if self._numbers is not None:
+            other._file = os.path.join(folder, "numbers.npy")
+            np.save(other._file, self._numbers, allow_pickle=False)
+        return other
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._file:
+            self._numbers = np.load(self._file, allow_pickle=False)
+
+    def _taking(self, names: Sequence[str]) -> "_Images":
+        """The images of some names only."""
+        if len(names) == len(self):
+            return self
+        numbers = {self.name(i): i for i in range(len(self))}
+        other = copy.copy(self)
+        other._numbers, other._count = np.array([numbers[name] for name in names]), len(names)
+        return other
+
+    def _number(self, row: int) -> int:
+        return int(row if self._numbers is None else self._numbers[row])
+
+    def _files(self) -> dict[str, Any]:
+        return {self.name(i): functools.partial(self.open, i) for i in range(len(self))}
+
+    def read(self, **how: Any) -> tuple[np.ndarray, dict[str, str]]:
+        """All of them, and why some cannot be read; as of `read_images`."""
+        with pillow():
+            return read_images(self._files(), **how)
+
+    def streamed(self, workers: Any, **how: Any) -> tuple[Any, dict[str, str]]:
+        """Those that can be read as rows, and why others cannot; as of `stream_images`."""
+        with pillow():
+            return stream_images(self._files(), self._taking, workers, **how)
 
 
 def _require(name: str, known: Any, kind: str, where: str) -> None:
@@ -187,29 +294,10 @@ def _only(features: Any, kind: str, argument: str, where: str) -> str:
     return names[0]
 
 
-def _names(rows: Any, split: str) -> list[str]:
-    return [f"{split}[{i}]" for i in range(len(rows))]
-
-
-def _images(
-    rows: Any, inputs: Sequence[str], split: str, skip: bool, where: str, how: dict[str, Any]
-) -> tuple[np.ndarray, dict[str, str]]:
-    import datasets
-
+def _one(inputs: Sequence[str], where: str) -> str:
     if len(inputs) > 1:
         raise InputError(f"{where}: x is one column of images, got {', '.join(inputs)}")
-    (name,) = inputs
-    encoded = rows.select_columns([name]).cast_column(name, datasets.Image(decode=False))
-
-    def opened(i: int) -> Any:
-        image = encoded[i][name] or {}
-        if image.get("bytes") is None:
-            return Path(image.get("path") or "")
-        return io.BytesIO(image["bytes"])
-
-    files = {text: functools.partial(opened, i) for i, text in enumerate(_names(rows, split))}
-    with pillow():
-        return read_images(files, skip=skip, source=where, **how)
+    return inputs[0]
 
 
 def _stacked(rows: Any, names: Sequence[str], where: str) -> np.ndarray:

@@ -7,17 +7,17 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from jaxopt_lab.core.errors import ArgumentError, InputError, require
+from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import FilePath, OfMachine, checked
 from jaxopt_lab.core.registry import nearest
-from jaxopt_lab.core.rows import Rows, take_rows
+from jaxopt_lab.core.rows import take_rows
 from jaxopt_lab.data.arrays import brief_list
 from jaxopt_lab.data.class_folders import read_tree
 from jaxopt_lab.data.dataset import Dataset
 from jaxopt_lab.data.fingerprint import fingerprint_of
 from jaxopt_lab.data.images import Channels, Resize, Size, pillow
-from jaxopt_lab.data.many_images import form_of, read_images, skipped, undecodable
-from jaxopt_lab.data.streamed_images import StreamedImages, Workers
+from jaxopt_lab.data.many_images import read_images, skipped
+from jaxopt_lab.data.streamed_images import ImageFiles, Workers, stream_images
 
 _LISTED = 10
 
@@ -91,7 +91,13 @@ def image_folder(
         skip = unreadable == "skip"
         how: Any = {"size": size, "channels": channels, "resize": resize, "skip": skip}
         if stream:
-            images, faults = _streamed(root, paths, workers, how)
+            images, faults = stream_images(
+                paths,
+                lambda names: ImageFiles(root, names),
+                workers,
+                source="image_folder",
+                **how,
+            )
         else:
             images, faults = read_images(paths, source="image_folder", **how)
     kept = {name for name in names if name not in faults}
@@ -120,21 +126,6 @@ def image_folder(
         fingerprint=fingerprint_of((name, root / name) for name in names if name in kept),
         notes=tuple(notes),
     )
-
-
-def _streamed(
-    root: Path, paths: dict[str, Path], workers: Any, how: dict[str, Any]
-) -> tuple[Rows, dict[str, str]]:
-    """The images that can be read as rows that are decoded when they are, and why others cannot."""
-    if workers != 0:
-        require("grain", "grain")
-    form, faults = form_of(paths, source="image_folder", **how)
-    if how["skip"]:
-        faults |= undecodable({k: v for k, v in paths.items() if k not in faults}, form)
-    names = [name for name in paths if name not in faults]
-    if not names:
-        return Rows(np.zeros((0, 0, 0, form.channels), np.uint8)), faults
-    return Rows(StreamedImages(root, names, form, workers, "image_folder")), faults
 
 
 def _require_classes(

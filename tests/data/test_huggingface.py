@@ -1,8 +1,10 @@
 """Data sets of Hugging Face's library, saved on the disk and in its cache; nothing is fetched."""
 
+import contextlib
 import io
 import os
 import pathlib
+import pickle
 import socket
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 
 from jaxopt_lab import data
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.rows import Rows, read_ahead
 
 pytestmark = pytest.mark.slow  # the library takes seconds to import
 
@@ -99,6 +102,37 @@ def test_unreadable_images_are_listed_and_may_be_skipped(tmp_path):
     assert len(found.train["x"]) == 2 and "train[1]" in found.notes[0]
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_streamed_images_are_those_in_memory(tmp_path, workers):
+    made = of_images().select([*range(20, 40), *range(20)])
+    damaged = [i % 7 == 0 for i in range(40)]
+    encoded = made.cast_column("image", datasets.Image(decode=False))
+    content = [
+        {"bytes": b"no image" if bad else row["image"]["bytes"], "path": None}
+        for row, bad in zip(encoded, damaged, strict=True)
+    ]
+    features = made.features
+    made = datasets.Dataset.from_dict({"image": content, "label": made["label"][:]}, features)
+    path = saved(made, tmp_path / "with a space")
+    how = {"unreadable": "skip", "size": 6}
+    whole, found = (
+        data.huggingface(path, **how),
+        data.huggingface(path, stream=True, workers=workers, **how),
+    )
+    x = found.train["x"]
+    assert isinstance(x, Rows) and len(x) == 34 and len(found.notes[0]) > 20
+    np.testing.assert_array_equal(found.train["y"], whole.train["y"])
+    order = np.random.default_rng(0).permutation(len(x)).reshape(-1, 17)
+    with contextlib.closing(read_ahead(x, order)) as ahead:
+        for rows, batch in zip(order, ahead, strict=True):
+            np.testing.assert_array_equal(batch, whole.train["x"][rows])
+
+
+def test_what_processes_are_handed_is_small(tmp_path):
+    x = data.huggingface(saved(of_images(), tmp_path / "a"), stream=True, workers=0).train["x"]
+    assert len(pickle.dumps(x.source.lent(str(tmp_path)))) < 2000
+
+
 def test_a_name_is_looked_for_in_the_cache_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     before = datasets.config.HF_HUB_OFFLINE, os.environ.get("HF_HUB_OFFLINE")
@@ -127,6 +161,7 @@ def test_a_name_of_the_cache_is_read(tmp_path, monkeypatch):
     ("how", "text"),
     [
         ({"train_split": "trian"}, "there is no split 'trian', did you mean 'train'"),
+        ({"x": "label", "stream": True}, "only images are streamed, 'label' holds none"),
         ({"test_split": "held"}, "there is no split 'held'"),
         ({"y": "lable"}, "there is no column 'lable', did you mean 'label'"),
         ({"x": ["image", "n"]}, "x is one column of images"),
