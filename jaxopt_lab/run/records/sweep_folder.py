@@ -15,14 +15,16 @@ import jax
 import numpy as np
 
 from jaxopt_lab.config.dump import tables_to_toml, to_tables
-from jaxopt_lab.config.signature import Origin, written_by
+from jaxopt_lab.config.signature import Signature, written_by
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.core.tree import on_host
+from jaxopt_lab.core.tree import flatten_with_names, on_host
+from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import SWEEP, Folder, write_json
 from jaxopt_lab.run.records.history import Columns
+from jaxopt_lab.run.records.identity import described
 from jaxopt_lab.run.records.json_lines import (
     append_lines,
     finite,
@@ -52,10 +54,26 @@ class SweepFolder(Folder[Sweep]):
         self.progress = self.path / "progress"
         self.table = self.path / "sweep.csv"
 
-    def begin(self, config: Sweep, origin: Origin) -> None:
-        """Make the folder of a new sweep."""
+    def begin(
+        self, config: Sweep, signatures: Sequence[Signature], model: Model | None = None
+    ) -> None:
+        """Make the folder of a new sweep.
+
+        Args:
+          config: the sweep.
+          signatures: of the data of each run.
+          model: given in place of the configuration's; None for that one.
+        """
         self.waves.mkdir(parents=True, exist_ok=True)
-        write_json(self.signature, written_by() | {"origin": origin})
+        distinct = list({id(signature): signature for signature in signatures}.values())
+        places = {id(signature): place for place, signature in enumerate(distinct)}
+        values = {
+            "origin": signatures[0].origin,
+            "model": described(model),
+            "data": [signature.to_json() for signature in distinct],
+            "data_of_run": [places[id(signature)] for signature in signatures],
+        }
+        write_json(self.signature, written_by() | values)
         runs = (to_tables(run.config) for run in config.runs)
         self._begin(tables_to_toml(config.tables), runs)
 
@@ -66,6 +84,70 @@ class SweepFolder(Folder[Sweep]):
         tables = tomllib.loads(self.config.read_text())
         # What names leave out was said when the sweep began.
         return parse_sweep(tables, source=str(self.config), say=lambda text: None)
+
+    def own_signatures(self, runs: int, model: Model | None = None) -> tuple[Signature, ...]:
+        """The signatures of the data of each run.
+
+        Raises:
+          InputError: where they are missing or damaged, or another model is given than before.
+        """
+        values, source = self.own_version(), str(self.signature)
+        if "data" not in values:
+            raise InputError(
+                f"{self.path}: written by an older version of jaxopt_lab, which kept no shapes of "
+                "the data: run the sweep again, or read it with that version"
+            )
+        try:
+            was, places = values["model"], values["data_of_run"]
+            distinct = [Signature.from_json(each, source) for each in values["data"]]
+            found = tuple(distinct[place] for place in places)
+        except (KeyError, TypeError, IndexError) as error:
+            raise InputError(f"{source}: damaged, {error!r}: restore it from a copy") from None
+        if len(found) != runs:
+            raise InputError(f"{source}: damaged: {len(found)} runs, {self.config} has {runs}")
+        if was != described(model):
+            raise InputError(
+                f"{self.path} was made with {'the model ' + was if was else 'a named model'}, got "
+                f"{described(model) or 'none'}: give load_run(..., model=...) where it was given"
+            )
+        return found
+
+    def read_rows(self, plan: Sweep) -> dict[int, RunRecord]:
+        """What is written down of each run that has ended, without its curves and parameters."""
+        return {row["run"]: _record(plan, row) for row in read_lines(self.runs)}
+
+    def read_run(self, plan: Sweep, run: int, shapes: Any) -> RunRecord | None:
+        """A run that has ended, with its curves and what it kept; None where it has not.
+
+        Args:
+          plan: the sweep.
+          run: its number.
+          shapes: a pair of its parameters' and its model state's shapes.
+
+        Raises:
+          InputError: where its files are missing or damaged.
+        """
+        rows = {row["run"]: row for row in read_lines(self.runs)}
+        if run not in rows:
+            return None
+        row, record = rows[run], _record(plan, rows[run])
+        place, tree = self.waves / f"{row['wave']:04d}", {str(run): shapes}
+        try:
+            record = record._replace(history=_histories(place / "histories.npz", [run])[run])
+            if not row["test"]:
+                return record
+            wanted = flatten_with_names(tree)
+            found = checkpoint.read_arrays(place, wanted.__contains__)
+            arrays = {} if found is None else found[1]
+            if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in arrays.items()}:
+                raise InputError(f"{place}: holds other arrays than the model of run {run} has")
+        except (OSError, ValueError, KeyError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{place}: the files of run {run} are damaged: {error}") from None
+        leaves = [arrays[name] for name in wanted]
+        params, model_state = jax.tree.unflatten(jax.tree.structure(tree), leaves)[str(run)]
+        return record._replace(params=params, model_state=model_state)
 
     def same(self, config: Sweep, own: Sweep) -> bool:
         return config.tables == own.tables
@@ -125,16 +207,10 @@ class SweepFolder(Folder[Sweep]):
                 continue
             for i, row in members.items():
                 params, model_state = restored[1].get(str(i), (None, None))
-                found[i] = RunRecord(
-                    plan.runs[i].values,
-                    row["stopped_by"],
-                    row["steps"],
-                    numbers(row["metrics"]),
-                    histories[i],
-                    numbers(row["test"]),
-                    jax.tree.map(on_host, params),
-                    jax.tree.map(on_host, model_state),
-                    row.get("kept_step"),
+                found[i] = _record(plan, row)._replace(
+                    history=histories[i],
+                    params=jax.tree.map(on_host, params),
+                    model_state=jax.tree.map(on_host, model_state),
                 )
         return found
 
@@ -197,6 +273,19 @@ class SweepFolder(Folder[Sweep]):
             kept = "" if r.kept_step is None else r.kept_step
             writer.writerow([i, *own, ranks[i], r.stopped_by, r.steps, kept, *measured])
         write_atomically(self.table, buffer.getvalue().encode())
+
+
+def _record(plan: Sweep, row: Mapping[str, Any]) -> RunRecord:
+    """A line of `runs.jsonl`, without what lies in the files of its wave."""
+    return RunRecord(
+        plan.runs[row["run"]].values,
+        row["stopped_by"],
+        row["steps"],
+        numbers(row["metrics"]),
+        {},
+        numbers(row["test"]),
+        kept_step=row.get("kept_step"),
+    )
 
 
 def _save_histories(path: pathlib.Path, histories: Mapping[int, Columns]) -> None:
