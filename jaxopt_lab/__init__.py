@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from jaxopt_lab.run.commands.diagnose import diagnose
     from jaxopt_lab.run.commands.sweep import sweep
     from jaxopt_lab.run.commands.train import train
+    from jaxopt_lab.run.records.loading import load_run
     from jaxopt_lab.run.records.result import Result
-    from jaxopt_lab.run.records.run import Run, load_run
+    from jaxopt_lab.run.records.run import Run
     from jaxopt_lab.run.records.sweep_records import SweepResult
 
 __version__ = "0.1.0"
@@ -49,7 +50,7 @@ _HOMES = {
     "main": "jaxopt_lab.cli",
     "train": "jaxopt_lab.run.commands.train",
     "Result": "jaxopt_lab.run.records.result",
-    "load_run": "jaxopt_lab.run.records.run",
+    "load_run": "jaxopt_lab.run.records.loading",
     "Run": "jaxopt_lab.run.records.run",
     "backup": "jaxopt_lab.run.commands.backup",
     "restore": "jaxopt_lab.run.commands.backup",

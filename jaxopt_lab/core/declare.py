@@ -87,6 +87,9 @@ class Declaration:
         negative logarithm of.
       pool: of a loss: the outputs (M, B, K) of an ensemble's members as its own, (B, K); None for
         their mean.
+      response: of a loss: its outputs (B, K) as probabilities, or as the means of numbers: the
+        inverse of its link; None for scores of classes, which are no probabilities, and for numbers
+        as they are.
       any_shape: of an augmentation: it is for samples of every shape and not for images alone.
       mixes: of an augmentation: it takes a batch, `(key, batch) -> batch`, whose labels are
         distributions.
@@ -118,6 +121,7 @@ class Declaration:
     scalar: bool = True
     sampler: Callable[[jax.Array, jax.Array], jax.Array] | None = None
     pool: Callable[[jax.Array], jax.Array] | None = None
+    response: Callable[[jax.Array], jax.Array] | None = None
     any_shape: bool = False
     mixes: bool = False
     degrades: bool = False

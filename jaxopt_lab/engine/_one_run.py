@@ -135,7 +135,7 @@ class OneRun:
 
     def finish(self, state: TrainState) -> list[Finish]:
         """As of `Program`."""
-        return [finish(self.experiment, state, self._may_loop)]
+        return [finish(self.experiment, state)]
 
     @property
     def _may_loop(self) -> bool:

@@ -58,7 +58,8 @@ def make_evaluate(
       objective: its loss, over the sum of the weights of the split, and its measures.
       whole: metrics of all samples at once; their outputs are held until the last is there.
       in_loop: one compiled loop over the batches, pure; False for a host loop over a compiled
-        batch, for data that does not fit on the device or a model that is slow inside a loop.
+        batch, for data that does not fit on the device, for a model that is slow inside a loop, or
+        for outputs that are those of `jax.jit(forward.evaluate)` to the bit.
       attack: `(key, batch, loss_fn) -> batch`; each metric but the loss is measured on its images
         too, as `robust_` and its name.
       attack_key: of the attack's draws, the same at every evaluation.
@@ -68,27 +69,36 @@ def make_evaluate(
     """
     of_all = whole or {}
 
-    def sums(params, model_state, batch, number):
-        """`Objective.sums` of a batch, and the outputs if they are needed."""
+    def attacked(params, model_state, batch, number):
+        """The batch with the attack's images in the place of its own."""
+        assert attack is not None and attack_key is not None
 
-        def measured(x):
-            outputs = forward.evaluate(params, model_state, x)
-            return outputs, objective.sums(outputs, batch)
+        def loss_fn(x):
+            return objective.loss(forward.evaluate(params, model_state, x), batch["y"])
 
-        outputs, total = measured(batch["x"])
-        kept = {"": outputs}
-        if attack is not None and attack_key is not None:
+        return attack(jax.random.fold_in(attack_key, number), batch, loss_fn)
 
-            def loss_fn(x):
-                return objective.loss(forward.evaluate(params, model_state, x), batch["y"])
+    def robust(outputs, batch):
+        sums = objective.sums(outputs, batch)
+        return {ROBUST + name: value for name, value in sums.items() if name != "loss"}
 
-            key = jax.random.fold_in(attack_key, number)
-            kept[ROBUST], found = measured(attack(key, batch, loss_fn)["x"])
-            total |= {ROBUST + name: value for name, value in found.items() if name != "loss"}
-        return total, kept if of_all else {}
+    def measured(evaluate, attacked, sums, robust):
+        """`(params, model_state, batch, number) -> (sums, outputs)` made of these functions."""
+
+        def of_batch(params, model_state, batch, number):
+            beside = {k: v for k, v in batch.items() if k != "x"}
+            kept = {"": evaluate(params, model_state, batch["x"])}
+            total = sums(kept[""], beside)
+            if attack is not None:
+                x = attacked(params, model_state, batch, number)["x"]
+                kept[ROBUST] = evaluate(params, model_state, x)
+                total |= robust(kept[ROBUST], beside)
+            return total, kept if of_all else {}
+
+        return of_batch
 
     def means(rows, batches):
-        """Of what `sums` gave, batch by batch on a leading axis."""
+        """Of sums and outputs, batch by batch on a leading axis."""
         total, kept = rows
         found = {name: value.sum() / weight.sum() for name, (value, weight) in total.items()}
         flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in batches.items() if k != "x"}
@@ -98,21 +108,27 @@ def make_evaluate(
             found |= {prefix + name: measure(*given) for name, measure in of_all.items()}
         return found
 
+    functions = (forward.evaluate, attacked, objective.sums, robust)
+
     def looped(params, model_state, batches):
-        body = lambda _, item: (None, sums(params, model_state, *item))  # noqa: E731
+        of_batch = measured(*functions)
+        body = lambda _, item: (None, of_batch(params, model_state, *item))  # noqa: E731
         numbers = jnp.arange(len(batches[MASK]))
         return means(jax.lax.scan(body, None, (batches, numbers))[1], batches)
 
-    jitted_sums, jitted_means = jax.jit(sums), jax.jit(means)
+    if in_loop:
+        return jax.jit(looped)
+    # The model alone is one program: what is fused with it could change its last bits.
+    of_batch, jitted_means = measured(*map(jax.jit, functions)), jax.jit(means)
 
     def dispatched(params, model_state, batches):
         numbers = range(len(batches[MASK]))
         read = [in_turn(values, numbers) for values in batches.values()]
         rows = [
-            jitted_sums(params, model_state, dict(zip(batches, batch, strict=True)), i)
+            of_batch(params, model_state, dict(zip(batches, batch, strict=True)), i)
             for i, batch in enumerate(zip(*read, strict=True))
         ]
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
         return jitted_means(stacked, {k: v for k, v in batches.items() if k != "x"})
 
-    return jax.jit(looped) if in_loop else dispatched
+    return dispatched

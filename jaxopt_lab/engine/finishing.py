@@ -11,7 +11,6 @@ from jaxopt_lab.core.tree import all_finite, stack_trees, take
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine._read_controls import read_controls
 from jaxopt_lab.engine.ensemble import Ensemble
-from jaxopt_lab.engine.evaluation import goes_in_loop
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.state import TrainState
@@ -48,6 +47,8 @@ class Finish(NamedTuple):
         nothing else is worth keeping.
       tests: `{"last": {"loss": ..., "accuracy": ...}, "best": ..., "ensemble": ...}`, those that
         there are; metrics that are arrays as lists.
+      members: parameters and model states of the ensemble, each leaf with a leading axis of them;
+        None where there is none.
     """
 
     params: Params
@@ -56,17 +57,17 @@ class Finish(NamedTuple):
     step: int
     judged: bool
     tests: dict[str, dict[str, Any]]
+    members: tuple[Params, ModelState] | None = None
 
 
-def finish(experiment: Experiment, state: TrainState, in_loop: bool) -> Finish:
+def finish(experiment: Experiment, state: TrainState) -> Finish:
     """Read the controls of a run that has ended, and test what they keep.
 
     The best, averaged and snapshot parameters carry no batch statistics: these are re-estimated.
-    What is not finite is not tested, unless it is what the run keeps.
+    What is not finite is not tested, unless it is what the run keeps. The outputs that are tested
+    are those of `Experiment.predict`, to the bit.
     """
     test = experiment.batches(experiment.test)
-    in_loop = goes_in_loop(in_loop, test)
-    test = jax.device_put(test) if in_loop else test
     found = jax.jit(lambda s: candidates(experiment, s))(state)
     # The very arrays of the state, because these need no new statistics.
     own = experiment.eval_params(state.opt_state, state.params)
@@ -75,20 +76,20 @@ def finish(experiment: Experiment, state: TrainState, in_loop: bool) -> Finish:
         name: (params, statistics_of(experiment, state, params))
         for name, (params, _, _) in found.items()
     }
-    evaluate = experiment.evaluator(in_loop, experiment.forward, final=True)
+    evaluate = experiment.evaluator(False, experiment.forward, final=True)
     tests = {name: _numbers(evaluate(*v, test)) for name, v in variables.items()}
     members = _members(experiment, state)
     if members is not None:
         model = Ensemble(experiment.forward.model, experiment.pool)
         ensemble = experiment.forward._replace(model=model)
-        evaluate = experiment.evaluator(in_loop, ensemble, final=True)
+        evaluate = experiment.evaluator(False, ensemble, final=True)
         tests["ensemble"] = _numbers(evaluate(*members, test))
     kept = experiment.kept
     tests = {
         k: experiment.in_order(v) for k, v in tests.items() if k == kept or math.isfinite(v["loss"])
     }
     _, step, judged = found[kept]
-    return Finish(*variables[kept], kept, int(step), bool(judged), tests)
+    return Finish(*variables[kept], kept, int(step), bool(judged), tests, members)
 
 
 def candidates(experiment: Experiment, state: TrainState) -> dict[str, Candidate]:

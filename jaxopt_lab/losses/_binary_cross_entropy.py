@@ -5,10 +5,16 @@ import jax
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Positive, Probability, checked
 from jaxopt_lab.losses.pooling import logit_of_mean_sigmoid
+from jaxopt_lab.losses.responses import sigmoid
 from jaxopt_lab.losses.targets import targets, weighted
 
 
-@declare(targets=("classes", "labels"), unasked=("labels",), pool=logit_of_mean_sigmoid)
+@declare(
+    targets=("classes", "labels"),
+    unasked=("labels",),
+    pool=logit_of_mean_sigmoid,
+    response=sigmoid,
+)
 @checked
 def binary_cross_entropy(
     outputs: jax.Array,

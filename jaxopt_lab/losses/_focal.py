@@ -6,10 +6,11 @@ import jax.numpy as jnp
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import NonNegative, Probability, checked
 from jaxopt_lab.losses.pooling import logit_of_mean_sigmoid
+from jaxopt_lab.losses.responses import sigmoid
 from jaxopt_lab.losses.targets import targets, weighted
 
 
-@declare(targets=("classes", "labels"), pool=logit_of_mean_sigmoid)
+@declare(targets=("classes", "labels"), pool=logit_of_mean_sigmoid, response=sigmoid)
 @checked
 def focal(
     outputs: jax.Array,

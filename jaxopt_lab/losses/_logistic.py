@@ -4,11 +4,17 @@ import jax
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.losses.pooling import logit_of_mean_sigmoid
+from jaxopt_lab.losses.responses import sigmoid
 from jaxopt_lab.losses.samplers import bernoulli
 from jaxopt_lab.losses.targets import targets, weighted
 
 
-@declare(targets=("classes", "labels", "numbers"), sampler=bernoulli, pool=logit_of_mean_sigmoid)
+@declare(
+    targets=("classes", "labels", "numbers"),
+    sampler=bernoulli,
+    pool=logit_of_mean_sigmoid,
+    response=sigmoid,
+)
 def logistic(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Log-loss of the sigmoid of logits, one value a sample.
 

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.losses.pooling import log_of_mean_exp
+from jaxopt_lab.losses.responses import exponential
 from jaxopt_lab.losses.samplers import poisson
 from jaxopt_lab.losses.targets import targets
 
 
-@declare(targets=("numbers",), sampler=poisson, pool=log_of_mean_exp)
+@declare(targets=("numbers",), sampler=poisson, pool=log_of_mean_exp, response=exponential)
 def poisson_nll(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Negative log-likelihood of counts whose logarithm of the rate is given, one value a sample.
 

@@ -7,10 +7,11 @@ from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Probability, checked
 from jaxopt_lab.core.tree import accumulator_dtype
 from jaxopt_lab.losses.pooling import log_of_mean_softmax
+from jaxopt_lab.losses.responses import softmax
 from jaxopt_lab.losses.samplers import categorical
 
 
-@declare(unasked=("classes",), sampler=categorical, pool=log_of_mean_softmax)
+@declare(unasked=("classes",), sampler=categorical, pool=log_of_mean_softmax, response=softmax)
 @checked
 def softmax_cross_entropy(
     outputs: jax.Array, labels: jax.Array, *, label_smoothing: Probability = 0.0

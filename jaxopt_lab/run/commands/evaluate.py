@@ -28,7 +28,7 @@ from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import categorical, expected_calibration_error
 from jaxopt_lab.run.records.folder import RunFolder, write_json
 from jaxopt_lab.run.records.json_lines import finite
-from jaxopt_lab.run.records.run import Run, load_run, with_own_statistics
+from jaxopt_lab.run.records.run import Run, read_run, with_own_statistics
 from jaxopt_lab.run.terminal.progress import Progress
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -86,9 +86,11 @@ def evaluate_runs(
     losses = {}
     try:
         for path in runs:
-            run = load_run(path, step=step)
+            folder, run = pathlib.Path(path), read_run(path, step=step)
             losses[str(path)] = _loss_in_words(chosen_loss(run.config, run.signature))
-            results[str(path)] = _result(run, corruptions, samples, data_dir, data, terminal)
+            results[str(path)] = _result(
+                folder, run, corruptions, samples, data_dir, data, terminal
+            )
     finally:  # of the runs before one that cannot be evaluated, too
         if results:
             _show(results, losses, terminal)
@@ -96,6 +98,7 @@ def evaluate_runs(
 
 
 def _result(
+    path: pathlib.Path,
     run: Run,
     corruptions: bool,
     samples: int | None,
@@ -105,7 +108,7 @@ def _result(
 ) -> dict[str, Any]:
     """What a run scores, written to its folder where it can be."""
     if data is None:
-        RunFolder(run.path).require_given(False)
+        RunFolder(path).require_given(False)
     given = None if data is None else as_dataset(data, classes=run.classes)
     test = given and (given.test or given.train)
     if given is None or run.state is not None:  # batch statistics are of the training split
@@ -114,27 +117,25 @@ def _result(
         run = with_own_statistics(run, assemble(run.config, source))
         test = test or source.test
     test = {k: take_rows(v, slice(samples)) for k, v in (test or {}).items()}
-    terminal.say(f"{run.path}: {run.why}")
-    with terminal.waiting(f"evaluating {run.path} ..."):
+    terminal.say(f"{path}: {run.why}")
+    with terminal.waiting(f"evaluating {path} ..."):
         result: dict[str, Any] = _scores(run, test) | _attacked(run, test)
         if not math.isfinite(result["loss"]):
             result = dict.fromkeys(result)
-            terminal.say(f"{run.path}: the outputs are not finite: the run diverged")
+            terminal.say(f"{path}: the outputs are not finite: the run diverged")
         elif corruptions:
             result |= _corrupted(run, test, terminal)
     result = {"kept": run.kept, "step": run.step} | finite(result)
     try:
-        write_json(run.path / "evaluation.json", result)
+        write_json(path / "evaluation.json", result)
     except OSError as error:  # a folder of somebody else, say: it is printed all the same
-        terminal.say(f"{run.path / 'evaluation.json'} is not written: {error.strerror}")
+        terminal.say(f"{path / 'evaluation.json'} is not written: {error.strerror}")
     return result
 
 
 def _scores(run: Run, data: Split) -> Scores:
     """The run's own loss and metrics, and what follows from its outputs."""
-    experiment, size = run.experiment, run.config.train.evaluation_batch_size
-    parts = [run.apply(data["x"][i : i + size]) for i in range(0, len(data["y"]), size)]
-    outputs = jnp.concatenate(parts)
+    experiment, outputs = run.experiment, run.apply(data["x"])
     found = experiment.scores(outputs, {k: jnp.asarray(v) for k, v in data.items() if k != "x"})
     scores: Scores = {name: value.tolist() for name, value in found.items()}
     if not bool(jnp.isfinite(outputs).all()):

@@ -18,6 +18,7 @@ from jaxopt_lab.core.metrics import held_out
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.data import as_dataset
 from jaxopt_lab.run.commands.rungs import Rungs
+from jaxopt_lab.run.records.member import Members
 from jaxopt_lab.run.records.standings import Standings
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import SweepResult, ranked
@@ -86,10 +87,11 @@ def sweep(
             session.say("\n".join(lines))
         standings = Standings(plan, _monitor(plan.settings.monitor, populations), folder)
         rungs = Rungs(session, standings, list(zip(groups, populations, strict=True)))
-        data_sets = [group.source.signature for group in groups]
-        session.begin(plan, data_sets)
+        of_run = {run: group.source.signature for group in groups for run in group.members}
+        signatures = tuple(of_run[run] for run in range(len(plan.runs)))
+        session.begin(plan, signatures, model)
         if folder and session.resumes:
-            folder.require_data(data_sets)
+            folder.require_data(signatures, model)
             folder.move(plan)
             kept = [(p.shapes.params, p.shapes.model_state) for p in populations]
             templates = {i: t for g, t in zip(groups, kept, strict=True) for i in g.members}
@@ -121,14 +123,18 @@ def sweep(
         if folder and stopped_by == "finished":
             folder.clear_progress()  # of waves that were written down just before a kill
 
-        records = tuple(standings.records)
+        records, path = tuple(standings.records), folder and folder.path
+        monitor, settings = standings.monitor, tuple(ranked(plan, records, standings.monitor))
         result = SweepResult(
             runs=records,
-            monitor=standings.monitor,
-            settings=tuple(ranked(plan, records, standings.monitor)),
-            run_dir=folder and folder.path,
+            monitor=monitor,
+            settings=settings,
+            run_dir=path,
             stopped_by=stopped_by,
             seconds=time.perf_counter() - began,
+            trained=Members(
+                plan, signatures, model, lambda i, _: records[i], settings, monitor, path
+            ),
         )
         try:
             if folder:

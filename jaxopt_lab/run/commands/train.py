@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -25,6 +25,7 @@ from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.report import write_report
 from jaxopt_lab.run.records.result import Result
+from jaxopt_lab.run.records.run import run_of
 from jaxopt_lab.run.records.run_writer import RunWriter
 from jaxopt_lab.run.records.summary import summarize
 from jaxopt_lab.run.session import Session, open_session
@@ -160,15 +161,46 @@ def train(
                 write_report(session.written, config, outline, summary, experiment, ended)
         finally:  # told even where the disk is full
             verdict(session.terminal, summary, session.written)
+    path, history = session.written and session.written.path, writer.log.history()
+    run = run_of(
+        config,
+        source.signature,
+        experiment,
+        ended,
+        state,
+        path=path,
+        history=history,
+        summary=summary,
+        last_state=_reads_state(session.folder, identity, state),
+    )
     return Result(
         params=(ended or state).params,
         model_state=(ended or state).model_state,
-        history=writer.log.history(),
+        history=history,
         test=summary["test"],
-        run_dir=session.written and session.written.path,
+        run_dir=path,
         stopped_by=stopped_by,
         summary=summary,
+        run=run,
     )
+
+
+def _reads_state(
+    folder: RunFolder | None, identity: str, state: TrainState
+) -> Callable[[], TrainState] | None:
+    """What reads the state again that a run has saved, so that it need not be held."""
+    if folder is None or not checkpoint.steps(folder.checkpoints):
+        return None
+    # The key is kept, whose kind is no shape.
+    template = jax.eval_shape(lambda s: s, state)._replace(key=state.key)
+
+    def read() -> TrainState:
+        found = checkpoint.restore(folder.checkpoints, template, config_hash=identity)
+        if found is None:
+            raise InputError(f"{folder.path} holds no checkpoint any more")
+        return found[1]
+
+    return read
 
 
 def _goes_on(session: Session[RunFolder, Config]) -> bool:

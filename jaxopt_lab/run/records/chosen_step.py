@@ -29,10 +29,15 @@ def how_it_stands(folder: RunFolder) -> str:
     steps, logged = summary.get("steps", 0), last_step(folder.metrics)
     if logged > steps:
         return f"the run has not ended, and its log goes to step {logged:,}"
+    return how_it_ended(summary.get("stopped_by", ""), steps)
+
+
+def how_it_ended(stopped_by: str, steps: int) -> str:
+    """How a run ended, in words: "the run finished at step 200"."""
     ways = {
         "finished": "the run finished at step",
         "early_stopping": "the run stopped early at step",
         "interrupted": "the run was interrupted at step",
         "diverged": "the run diverged at or before step",
     }
-    return f"{ways.get(summary.get('stopped_by', ''), 'the run stands at step')} {steps:,}"
+    return f"{ways.get(stopped_by, 'the run stands at step')} {steps:,}"

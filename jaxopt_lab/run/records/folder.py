@@ -206,7 +206,8 @@ class RunFolder(Resumable[Config]):
     """What is on the disk of one run.
 
     `config.toml signature.json split.json metrics.jsonl timings.jsonl checkpoints/ summary.json
-    report.html plots/`; `kept/` holds the parameters that the run keeps at its end.
+    report.html plots/`; `kept/` holds the parameters that the run keeps at its end, and
+    `kept/ensemble/` its snapshots.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -215,6 +216,7 @@ class RunFolder(Resumable[Config]):
         self.timings = self.path / "timings.jsonl"
         self.checkpoints = self.path / CHECKPOINTS
         self.kept = self.path / KEPT
+        self.ensemble = self.kept / "ensemble"
         self.summary = self.path / SUMMARY
         self.split = self.path / "split.json"
 
@@ -308,6 +310,7 @@ class RunFolder(Resumable[Config]):
         if self.last_summary().get("steps", 0) > step:
             self.summary.unlink()
             checkpoint.drop_after(self.kept, -1)
+            checkpoint.drop_after(self.ensemble, -1)
 
 
 def write_json(path: pathlib.Path, values: Any) -> None:

@@ -13,5 +13,9 @@ def identity_of(config: Config, model: Model | None) -> str:
     identity = config_hash(config)
     if model is None:
         return identity
-    described = re.sub(r" at 0x[0-9a-f]+", "", repr(model))
-    return hashlib.sha256(f"{identity} {described}".encode()).hexdigest()
+    return hashlib.sha256(f"{identity} {described(model)}".encode()).hexdigest()
+
+
+def described(model: Model | None) -> str | None:
+    """A model that was given, as it prints itself, wherever it lies in memory."""
+    return None if model is None else re.sub(r" at 0x[0-9a-f]+", "", repr(model))

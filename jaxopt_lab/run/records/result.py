@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxopt_lab.core.types import ModelState, Params
+from jaxopt_lab.run.records.run import Run
 
 
 class Result(NamedTuple):
@@ -23,6 +24,8 @@ class Result(NamedTuple):
       run_dir: the run folder, or None.
       stopped_by: "finished", "early_stopping", "interrupted" or "diverged".
       summary: what `summary.json` holds.
+      run: the trained run, as `load_run` gives it, with or without a folder: `run.predict(x)` takes
+        raw inputs, and so normalizes them as training did.
     """
 
     params: Params
@@ -32,3 +35,4 @@ class Result(NamedTuple):
     run_dir: pathlib.Path | None
     stopped_by: str
     summary: dict[str, Any]
+    run: Run

@@ -4,10 +4,11 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.config.build import assemble
@@ -15,44 +16,44 @@ from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.source import without_data
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.tree import is_trained, take
 from jaxopt_lab.core.types import Model, ModelState, Params
-from jaxopt_lab.engine import Experiment, TrainState, checkpoint, statistics_of
-from jaxopt_lab.run.records.chosen_step import how_it_stands, why_this_step
+from jaxopt_lab.engine import Experiment, Finish, TrainState, checkpoint, statistics_of
+from jaxopt_lab.run.records.chosen_step import how_it_ended, how_it_stands, why_this_step
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
+from jaxopt_lab.run.records.predictor import Predictor
+from jaxopt_lab.run.records.run_ensemble import RunEnsemble, snapshots_of
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A trained run; `load_run` makes it.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run(Predictor):
+    """A trained run; `load_run` makes it, and `train` and `sweep` give it beside their results.
 
     Attributes:
-      path: its folder.
-      config: what it was trained by.
-      signature: shapes, classes and normalization of its data.
+      path: its folder, or that of its sweep; None where nothing was written.
       history: NumPy columns, as of `Result`.
-      summary: what `summary.json` holds; empty where the run has not ended.
+      summary: what `summary.json` holds; empty where the run has not ended. Of a run of a sweep
+        its test and how it ended.
       params, model_state: what it kept.
       kept: which parameters these are: "best", "average" or "last"; of a checkpoint the "last".
       step: that they belong to.
       why: how it was chosen and how the run stands, in words.
       state: of the checkpoint; None where the parameters are those that the run kept at its end.
-      experiment: the objects that its configuration means, such as its loss; no data.
+      last_state: reads the state of the newest checkpoint; None where there is none.
+      together: `(run, best) -> RunEnsemble`, behind `ensemble`; None where there is none.
     """
 
-    path: pathlib.Path
-    config: Config = dataclasses.field(repr=False)
-    signature: Signature = dataclasses.field(repr=False)
+    path: pathlib.Path | None
     history: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
     summary: dict[str, Any] = dataclasses.field(repr=False)
-    params: Params = dataclasses.field(repr=False)
-    model_state: ModelState = dataclasses.field(repr=False)
-    kept: str
     step: int
-    why: str = dataclasses.field(repr=False)
     state: TrainState | None = dataclasses.field(repr=False)
-    experiment: Experiment = dataclasses.field(repr=False)
+    last_state: Callable[[], TrainState] | None = dataclasses.field(repr=False, default=None)
+    together: Callable[["Run", int | None], RunEnsemble] | None = dataclasses.field(
+        repr=False, default=None
+    )
 
     @property
     def model(self) -> Model:
@@ -61,30 +62,35 @@ class Run:
         return self.experiment.forward.model
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes; empty where the targets are numbers."""
-        return self.signature.classes
-
-    def apply(self, x: jax.typing.ArrayLike) -> jax.Array:
-        """The outputs for raw inputs, as the data set has them: the run's own normalization is
-        applied.
-
-        Args:
-          x: (B, ...), samples of the shape that the run was trained on; where that was on bytes,
-            whole numbers in [0, 255] or floats in [0, 1].
-
-        Returns:
-          (B, ...), the model's outputs in evaluation mode, such as logits.
+    def optimizer_state(self) -> Any:
+        """The optimizer's state: of the checkpoint that was read, or else of the newest, which of a
+        run that has ended is that of its last step, whichever parameters it kept.
 
         Raises:
-          InputError: where a sample has another shape, or is out of its range.
+          InputError: where the run has no checkpoint, as one of a sweep.
         """
-        x = self.signature.inputs(x)
-        return self._apply(self.params, self.model_state, x)
+        if self.state is not None:
+            return self.state.opt_state
+        if self.last_state is None:
+            raise InputError(f"{self.path or 'the run'} has no checkpoint, and so no such state")
+        return self.last_state().opt_state
 
-    @functools.cached_property
-    def _apply(self):
-        return jax.jit(self.experiment.forward.evaluate)
+    def ensemble(self, best: int | None = None) -> RunEnsemble:
+        """The ensemble that this run belongs to: its own snapshots, or the runs of its sweep.
+
+        Args:
+          best: of a sweep, how many of its best runs, in the order of `sweep.csv`'s ranks; None for
+            all that kept parameters. Of snapshots None: all are taken.
+
+        Returns:
+          A `RunEnsemble`, with the same `apply` and `predict`.
+
+        Raises:
+          InputError: where there is none, or no such number.
+        """
+        if self.together is None:
+            raise InputError(f"{self.path or 'the run'} is no part of an ensemble")
+        return self.together(self, best)
 
 
 def with_own_statistics(run: Run, experiment: Experiment) -> Run:
@@ -97,24 +103,10 @@ def with_own_statistics(run: Run, experiment: Experiment) -> Run:
     return dataclasses.replace(run, model_state=statistics_of(experiment, run.state, run.params))
 
 
-def load_run(
+def read_run(
     path: str | os.PathLike[str], *, model: Model | None = None, step: int | None = None
 ) -> Run:
-    """Read a trained run; the data set that it was trained on need not be there.
-
-    Args:
-      path: the run's folder.
-      model: the model that it was trained with, where that was given to `train`.
-      step: of the checkpoint to read; None for what the run kept at its end, or where it has none
-        for its newest checkpoint.
-
-    Returns:
-      A `Run`.
-
-    Raises:
-      InputError: where the folder holds no run with a checkpoint, none of that step, or one of
-        another version.
-    """
+    """`load_run` of a folder that is no sweep's."""
     folder = RunFolder(path)
     folder.require_there()
     signature, config = folder.own_signature(), folder.read_config()
@@ -123,6 +115,8 @@ def load_run(
     key = jax.random.key(0)
     template = jax.eval_shape(experiment.init, key)._replace(key=key)
     summary = folder.own_summary()
+    identity = identity_of(config, model)
+    restored = functools.partial(checkpoint.restore, config_hash=identity)
     read = functools.partial(
         Run,
         path=folder.path,
@@ -131,11 +125,11 @@ def load_run(
         history=LoggedHistory(folder.metrics),
         summary=summary,
         experiment=experiment,
+        last_state=lambda: _checkpoint(folder, restored(folder.checkpoints, template), "")[1],
     )
-    identity = identity_of(config, model)
     if step is None and "kept" in summary:
         kept = {"params": template.params, "model_state": template.model_state}
-        found = checkpoint.restore(folder.kept, kept, config_hash=identity)
+        found = restored(folder.kept, kept)
         if found is None:
             raise InputError(
                 f"{folder.path} has ended, and what it kept is gone from {folder.kept}: "
@@ -143,13 +137,18 @@ def load_run(
             )
         name, at = summary["kept"], summary.get("kept_step", found[0])
         why = f"step {at:,}, the {name} that it kept; {how_it_stands(folder)}"
-        return read(**found[1], kept=name, step=at, why=why, state=None)
-    found = checkpoint.restore(folder.checkpoints, template, config_hash=identity, step=step)
-    if found is None:
-        diverged = summary.get("stopped_by") == "diverged"
-        why = "the run diverged" if diverged else "train it to its end first"
-        raise InputError(f"{folder.path} holds no checkpoint: {why}")
-    at, state = found
+
+        def together(run, best):
+            size = summary.get("members", 0)
+            shapes = _stacked_shapes(kept, size)
+            found = restored(folder.ensemble, shapes) if size else None
+            trees = found and (found[1]["params"], found[1]["model_state"], size)
+            return _snapshots(run, best, trees)
+
+        return read(**found[1], kept=name, step=at, why=why, state=None, together=together)
+    diverged = summary.get("stopped_by") == "diverged"
+    why = "the run diverged" if diverged else "train it to its end first"
+    at, state = _checkpoint(folder, restored(folder.checkpoints, template, step=step), why)
     return read(
         params=experiment.eval_params(state.opt_state, state.params),
         model_state=state.model_state,
@@ -157,4 +156,103 @@ def load_run(
         step=at,
         why=why_this_step(folder, at, step),
         state=state,
+        together=_snapshots_of_state,
     )
+
+
+def run_of(
+    config: Config,
+    signature: Signature,
+    experiment: Experiment,
+    ended: Finish | None,
+    state: TrainState,
+    *,
+    path: pathlib.Path | None,
+    history: Mapping[str, np.ndarray],
+    summary: dict[str, Any],
+    last_state: Callable[[], TrainState] | None,
+) -> Run:
+    """The run that has just been trained, as `load_run` gives it, from memory.
+
+    Args:
+      config, signature: of the run.
+      experiment: with its data, which is let go.
+      ended: what it keeps; None where it did not come to its end.
+      state: at which it stopped.
+      path, history, summary: as of `Run`.
+      last_state: gives that state again; None to hold it.
+    """
+    forward = experiment.forward._replace(place=None)
+    experiment = experiment._replace(
+        train={}, validation=None, test={}, train_sample=None, forward=forward
+    )
+    how = how_it_ended(summary["stopped_by"], summary["steps"])
+    params = ended.params if ended else experiment.eval_params(state.opt_state, state.params)
+    kept, step = (ended.kept, ended.step) if ended else ("last", summary["steps"])
+    members = ended and ended.members
+
+    def together(run, best):
+        size = summary.get("members", 0)
+        return _snapshots(run, best, members and (*members, size))
+
+    return Run(
+        path=path,
+        config=config,
+        signature=signature,
+        history=history,
+        summary=summary,
+        params=params,
+        model_state=(ended or state).model_state,
+        kept=kept,
+        step=step,
+        why=f"step {step:,}, the {kept}{' that it kept' if ended else ''}; {how}",
+        state=None if ended else state,
+        experiment=experiment,
+        last_state=last_state or (lambda: state),
+        together=together if ended else _snapshots_of_state,
+    )
+
+
+def _checkpoint(
+    folder: RunFolder, found: tuple[int, TrainState] | None, why: str
+) -> tuple[int, TrainState]:
+    if found is None:
+        raise InputError(f"{folder.path} holds no checkpoint" + (f": {why}" if why else ""))
+    return found
+
+
+def _stacked_shapes(tree: Any, size: int) -> Any:
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((size, *x.shape), x.dtype), tree)
+
+
+def _snapshots(
+    run: Run, best: int | None, found: tuple[Params, ModelState, int] | None
+) -> RunEnsemble:
+    """The ensemble of a run's snapshots.
+
+    Raises:
+      InputError: where it took none, or only some are asked for.
+    """
+    if best is not None:
+        raise InputError(f"ensemble: best={best} is of a sweep; of snapshots all are taken")
+    if found is None:
+        raise InputError(
+            f'{run.path or "the run"} took no snapshots: add [[control]] name = "snapshots", or '
+            "give a sweep"
+        )
+    return snapshots_of(run, *found)
+
+
+def _snapshots_of_state(run: Run, best: int | None) -> RunEnsemble:
+    """As `_snapshots`, of a checkpoint, in which there are no batch statistics of theirs."""
+    assert run.state is not None
+    read = run.experiment.members
+    stacked, count = read(run.state.opt_state) if read else (None, 0)
+    size = int(count)
+    if size and any(map(is_trained, jax.tree.leaves(run.model_state))):
+        raise InputError(
+            f"{run.path or 'the run'} has not ended: the batch statistics of its snapshots are "
+            "taken at its end"
+        )
+    states = jax.tree.map(lambda x: jnp.stack([x] * size), run.model_state) if size else {}
+    return _snapshots(run, best, (take(stacked, slice(size)), states, size) if size else None)

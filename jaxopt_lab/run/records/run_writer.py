@@ -29,7 +29,7 @@ class RunWriter:
         """
         written = folder if distributed.is_first() else None
         self._checkpoints = folder and folder.checkpoints
-        self._kept = folder and folder.kept
+        self._kept, self._ensemble = folder and folder.kept, folder and folder.ensemble
         self._identity = identity
         there = self._checkpoints and checkpoint.holds(self._checkpoints, start)
         self._saved = start if there else None
@@ -95,3 +95,7 @@ class RunWriter:
             tree = {"params": ended.params, "model_state": ended.model_state}
             step = self.log.steps
             checkpoint.save(self._kept, step, tree, config_hash=self._identity, keep=1)
+            if self._ensemble and ended.members:
+                self._ensemble.mkdir(exist_ok=True)
+                tree = dict(zip(("params", "model_state"), ended.members, strict=True))
+                checkpoint.save(self._ensemble, step, tree, config_hash=self._identity, keep=1)

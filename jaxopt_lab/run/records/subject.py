@@ -20,7 +20,7 @@ from jaxopt_lab.data import as_dataset
 from jaxopt_lab.engine import Experiment, TrainState
 from jaxopt_lab.run.records.folder import SWEEP, RunFolder
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
-from jaxopt_lab.run.records.run import load_run, with_own_statistics
+from jaxopt_lab.run.records.run import read_run, with_own_statistics
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 
 
@@ -120,7 +120,7 @@ def find_subject(
     experiment, history = assemble(config, source), LoggedHistory(folder.metrics)
     subject = Subject(folder.path, config, experiment, history, stopped_by)
     try:
-        run = with_own_statistics(load_run(path, model=model, step=step), experiment)
+        run = with_own_statistics(read_run(path, model=model, step=step), experiment)
     except InputError:
         if stopped_by != "diverged" or step is not None:
             raise

@@ -40,6 +40,8 @@ def summarize(
         summary["kept"] = ended.kept
         summary["kept_step"] = ended.step
         summary["tests"] = ended.tests
+        if ended.members:
+            summary["members"] = len(jax.tree.leaves(ended.members)[0])
     fit = judge_fit(experiment, writer.log.outline(), diverged=stopped_by == "diverged")
     summary["fit"] = finite(fit._asdict())
     watched = [*experiment.objective.measures, *experiment.whole, "loss"]

@@ -20,10 +20,12 @@ from jaxopt_lab.config.signature import Signature, written_by
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.core.tree import on_host
+from jaxopt_lab.core.tree import flatten_with_names, on_host
+from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import SWEEP, Resumable, write_json
 from jaxopt_lab.run.records.history import Columns
+from jaxopt_lab.run.records.identity import described
 from jaxopt_lab.run.records.json_lines import (
     append_lines,
     finite,
@@ -53,11 +55,26 @@ class SweepFolder(Resumable[Sweep]):
         self.progress = self.path / "progress"
         self.table = self.path / "sweep.csv"
 
-    def begin(self, config: Sweep, data: Sequence[Signature]) -> None:
-        """Make the folder of a new sweep on data sets, which are one unless it varies them."""
+    def begin(
+        self, config: Sweep, signatures: Sequence[Signature], model: Model | None = None
+    ) -> None:
+        """Make the folder of a new sweep.
+
+        Args:
+          config: the sweep.
+          signatures: of the data of each run.
+          model: given in place of the configuration's; None for that one.
+        """
         self.waves.mkdir(parents=True, exist_ok=True)
-        own = {"origin": data[0].origin, "fingerprints": _fingerprints(data)}
-        write_json(self.signature, written_by() | own)
+        distinct = list({id(signature): signature for signature in signatures}.values())
+        places = {id(signature): place for place, signature in enumerate(distinct)}
+        values = {
+            "origin": signatures[0].origin,
+            "model": described(model),
+            "data": [signature.to_json() for signature in distinct],
+            "data_of_run": [places[id(signature)] for signature in signatures],
+        }
+        write_json(self.signature, written_by() | values)
         runs = (to_tables(run.config) for run in config.runs)
         self._begin(tables_to_toml(config.tables), runs)
 
@@ -76,24 +93,95 @@ class SweepFolder(Resumable[Sweep]):
     def tables_of(self, config: Sweep) -> Mapping[str, Any]:
         return config.tables
 
+    def own_signatures(self, runs: int, model: Model | None = None) -> tuple[Signature, ...]:
+        """The signatures of the data of each run.
+
+        Raises:
+          InputError: where they are missing or damaged, or another model is given than before.
+        """
+        values, source = self.own_version(), str(self.signature)
+        if "data" not in values:
+            raise InputError(
+                f"{self.path}: written by an older version of jaxopt_lab, which kept no shapes of "
+                "the data: run the sweep again, or read it with that version"
+            )
+        try:
+            was, places = values["model"], values["data_of_run"]
+            distinct = [Signature.from_json(each, source) for each in values["data"]]
+            found = tuple(distinct[place] for place in places)
+        except (KeyError, TypeError, IndexError) as error:
+            raise InputError(f"{source}: damaged, {error!r}: restore it from a copy") from None
+        if len(found) != runs:
+            raise InputError(f"{source}: damaged: {len(found)} runs, {self.config} has {runs}")
+        if was != described(model):
+            raise InputError(
+                f"{self.path} was made with {'the model ' + was if was else 'a named model'}, got "
+                f"{described(model) or 'none'}: give load_run(..., model=...) where it was given"
+            )
+        return found
+
+    def read_rows(self, plan: Sweep) -> dict[int, RunRecord]:
+        """What is written down of each run that has ended, without its curves and parameters."""
+        return {row["run"]: _record(plan, row) for row in read_lines(self.runs)}
+
+    def read_run(self, plan: Sweep, run: int, shapes: Any) -> RunRecord | None:
+        """A run that has ended, with its curves and what it kept; None where it has not.
+
+        Args:
+          plan: the sweep.
+          run: its number.
+          shapes: a pair of its parameters' and its model state's shapes.
+
+        Raises:
+          InputError: where its files are missing or damaged.
+        """
+        rows = {row["run"]: row for row in read_lines(self.runs)}
+        if run not in rows:
+            return None
+        row, record = rows[run], _record(plan, rows[run])
+        place, tree = self.waves / f"{row['wave']:04d}", {str(run): shapes}
+        try:
+            record = record._replace(history=_histories(place / "histories.npz", [run])[run])
+            if not row["test"]:
+                return record
+            wanted = flatten_with_names(tree)
+            found = checkpoint.read_arrays(place, wanted.__contains__)
+            arrays = {} if found is None else found[1]
+            if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in arrays.items()}:
+                raise InputError(f"{place}: holds other arrays than the model of run {run} has")
+        except (OSError, ValueError, KeyError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{place}: the files of run {run} are damaged: {error}") from None
+        leaves = [arrays[name] for name in wanted]
+        params, model_state = jax.tree.unflatten(jax.tree.structure(tree), leaves)[str(run)]
+        return record._replace(params=params, model_state=model_state)
+
     def same(self, config: Sweep, own: Sweep) -> bool:
         return without_paths(config.tables) == without_paths(own.tables)
 
     def with_paths_of(self, config: Sweep, own: Sweep) -> Sweep:
         return self._parsed(tables_with_paths_of(own.tables, config.tables))
 
-    def require_data(self, data: Sequence[Signature]) -> None:
-        """Make sure that a sweep goes on with the data that it began with.
+    def require_data(self, signatures: Sequence[Signature], model: Model | None = None) -> None:
+        """Make sure that a sweep goes on with the data, and the model, that it began with.
+
+        Args:
+          signatures: of the data of each run.
+          model: as of `begin`.
 
         Raises:
-          InputError: where a file of it has changed.
+          InputError: naming what differs.
         """
-        began = self.own_version().get("fingerprints")  # older versions kept none
-        if began is not None and began != _fingerprints(data):
-            raise InputError(
-                f"{self.path} was begun with other data: a name, a size or the content of a file "
-                "has changed; give the data that it was begun with"
-            )
+        own = self.own_signatures(len(signatures), model)
+        for was, is_ in {
+            (id(a), id(b)): (a, b) for a, b in zip(own, signatures, strict=True)
+        }.values():
+            if wrong := was.difference(is_):
+                raise InputError(
+                    f"{self.path} was begun with other data: {wrong}; give the data that it was "
+                    "begun with"
+                )
 
     def add(self, ended: Mapping[int, RunRecord]) -> None:
         """Write down runs that have ended together."""
@@ -150,16 +238,10 @@ class SweepFolder(Resumable[Sweep]):
                 continue
             for i, row in members.items():
                 params, model_state = restored[1].get(str(i), (None, None))
-                found[i] = RunRecord(
-                    plan.runs[i].values,
-                    row["stopped_by"],
-                    row["steps"],
-                    numbers(row["metrics"]),
-                    histories[i],
-                    numbers(row["test"]),
-                    jax.tree.map(on_host, params),
-                    jax.tree.map(on_host, model_state),
-                    row.get("kept_step"),
+                found[i] = _record(plan, row)._replace(
+                    history=histories[i],
+                    params=jax.tree.map(on_host, params),
+                    model_state=jax.tree.map(on_host, model_state),
                 )
         return found
 
@@ -228,8 +310,17 @@ def _said(text: str) -> None:
     """What names leave out was said when the sweep began."""
 
 
-def _fingerprints(data: Sequence[Signature]) -> list[str]:
-    return sorted({signature.fingerprint for signature in data})
+def _record(plan: Sweep, row: Mapping[str, Any]) -> RunRecord:
+    """A line of `runs.jsonl`, without what lies in the files of its wave."""
+    return RunRecord(
+        plan.runs[row["run"]].values,
+        row["stopped_by"],
+        row["steps"],
+        numbers(row["metrics"]),
+        {},
+        numbers(row["test"]),
+        kept_step=row.get("kept_step"),
+    )
 
 
 def _save_histories(path: pathlib.Path, histories: Mapping[int, Columns]) -> None:

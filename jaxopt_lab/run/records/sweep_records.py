@@ -4,7 +4,7 @@ import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,6 +14,11 @@ from jaxopt_lab.config.tables import better
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import stack_trees
 from jaxopt_lab.core.types import ModelState, Params
+
+if TYPE_CHECKING:
+    from jaxopt_lab.run.records.member import Members
+    from jaxopt_lab.run.records.run import Run
+    from jaxopt_lab.run.records.run_ensemble import RunEnsemble
 
 
 class RunRecord(NamedTuple):
@@ -65,6 +70,7 @@ class SweepResult(NamedTuple):
       run_dir: the sweep's folder, or None.
       stopped_by: "finished" or "interrupted".
       seconds: of the whole, compilation included.
+      trained: the runs as networks, behind `run` and `ensemble`.
     """
 
     runs: tuple[RunRecord | None, ...]
@@ -73,6 +79,29 @@ class SweepResult(NamedTuple):
     run_dir: pathlib.Path | None
     stopped_by: str
     seconds: float
+    trained: "Members | None" = None
+
+    def run(self, member: int | None = None) -> "Run":
+        """A run as `load_run` gives it, with or without a folder; None for the best.
+
+        Raises:
+          InputError: where there is no such run, or it kept no parameters.
+        """
+        trained = self._networks()
+        return trained.run(trained.best if member is None else member)
+
+    def ensemble(self, best: int | None = None) -> "RunEnsemble":
+        """The `best` runs, in the order of their settings, as one network; None for all.
+
+        Raises:
+          InputError: where there are not so many that kept parameters.
+        """
+        return self._networks().ensemble(best)
+
+    def _networks(self) -> "Members":
+        if self.trained is None:
+            raise InputError("this result holds no networks: it was made without `sweep`")
+        return self.trained
 
     @property
     def best(self) -> int | None:
