@@ -63,7 +63,25 @@ def metric_curve(history: History, name: str = "") -> Figure:
     figure, axes = _figure(name)
     _training(axes, history, name)
     _evaluations(axes, history, name)
+    _look_past_the_beginning(axes)
     return _finished(figure, axes)
+
+
+_BEGINNING = 0.1  # of the steps
+
+
+def _look_past_the_beginning(axes: Axes) -> None:
+    """Give the axis to what comes after the first steps, in which a metric crosses most of it."""
+    drawn = [np.asarray(line.get_xydata(), float) for line in axes.lines]
+    points = np.concatenate([*drawn, np.zeros((0, 2))])
+    points = points[np.isfinite(points).all(1)]
+    if not len(points):
+        return
+    later = points[points[:, 0] >= _BEGINNING * points[:, 0].max(), 1]
+    low, high = float(later.min()), float(later.max())
+    margin = 0.05 * (high - low)
+    if margin > 0:
+        axes.set_ylim(low - margin, high + margin)
 
 
 def learning_rate_curve(history: History) -> Figure:

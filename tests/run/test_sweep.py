@@ -202,7 +202,7 @@ def test_one_best_in_the_bar_the_table_the_report_and_the_file(monitor, tmp_path
     assert [row["rank"] for row in table] == ["2", "2", "1", "1"]
     assert table[0]["kept_step"] == "2"
     page = folder.report.read_text()
-    assert f"<b>{sign * 0.3:.4g}</b><span>best mean {monitor}, runs 2-3" in page
+    assert f"<dt>best mean {monitor}, runs 2-3</dt><dd>{sign * 0.3:.4g}</dd>" in page
     with Progress().sweeping(10, monitor) as bar:
         bar._done = 10
         bar.end(settings)

@@ -93,9 +93,9 @@ def test_learns_and_returns_what_it_did(config, tmp_path):
     assert summary["test"]["accuracy"] == result.test["accuracy"]
     names = {p.name for p in (tmp_path / "run").iterdir()}
     assert names >= {"config.toml", "metrics.jsonl", "timings.jsonl", "summary.json", "report.html"}
-    assert len(list((tmp_path / "run" / "plots").glob("*.png"))) == 3
+    assert len(list((tmp_path / "run" / "plots").glob("*.png"))) == 4
     page = (tmp_path / "run" / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 4 + 12  # with the worst samples
     assert "http" not in page.replace("http-equiv", "")
     assert "second" not in (tmp_path / "run" / "metrics.jsonl").read_text()
 

@@ -158,7 +158,9 @@ def train(
         try:
             if session.written:
                 outline = writer.log.outline()
-                write_report(session.written, config, outline, summary, experiment, ended)
+                write_report(
+                    session.written, config, outline, summary, experiment, source.signature, ended
+                )
         finally:  # told even where the disk is full
             verdict(session.terminal, summary, session.written)
     path, history = session.written and session.written.path, writer.log.history()

@@ -1,7 +1,6 @@
 """The verdicts on a run, and the page that shows them."""
 
 import dataclasses
-import html
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from jaxopt_lab.diagnostics import (
     Verdict,
 )
 from jaxopt_lab.run.records.json_lines import finite
-from jaxopt_lab.run.records.report import drawn_into, fill_page
+from jaxopt_lab.run.records.page import Section, drawn_into, fill_page
 
 
 class Layers(NamedTuple):
@@ -138,20 +137,16 @@ def write_diagnosis(diagnosis: Diagnosis) -> pathlib.Path:
             (diagnosis.fit.kind, "fit"),
             *((found.kind, ", ".join(place)) for place, found in diagnosis.verdicts()),
         ],
-        plots=[drawn_into(plots, name + which, figure) for name, figure in figures.items()],
-        table=_table(diagnosis),
-        config=to_toml(diagnosis.config),
+        sections=[
+            Section("Verdicts", rows=list(diagnosis.rows.items()), left=2),
+            Section("What the course would try", items=diagnosis.remedies),
+            Section(
+                "Curves and layers",
+                plots=drawn_into(plots, {name + which: drawn for name, drawn in figures.items()}),
+            ),
+            Section("Configuration", code=to_toml(diagnosis.config)),
+        ],
     )
     path = diagnosis.path / f"diagnosis{which}.html"
-    write_atomically(path, page.encode())
+    write_atomically(path, page)
     return path
-
-
-def _table(diagnosis: Diagnosis) -> str:
-    rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
-        for name, value in diagnosis.rows.items()
-    )
-    tries = "".join(f"<li>{html.escape(text)}</li>" for text in diagnosis.remedies)
-    more = f"<h2>What the course would try</h2><ul>{tries}</ul>" if tries else ""
-    return f"<h2>Verdicts</h2><table>{rows}</table>{more}"

@@ -1,7 +1,10 @@
-"""Figures on the disk."""
+"""Figures on the disk, and images as files."""
 
+import io
 import pathlib
 from typing import Any
+
+import numpy as np
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
@@ -26,3 +29,25 @@ def write_figure(path: pathlib.Path, figure: Any) -> bytes:
     png = figure_png(figure)
     write_atomically(path, png)
     return png
+
+
+def pixels_png(pixels: np.ndarray, most: int = 224) -> bytes:
+    """An image as the bytes of a PNG file.
+
+    Args:
+      pixels: (H, W, C), uint8 or floats in [0, 1], C of 1, 3 or 4; other floats are stretched to
+        this range.
+      most: pixels of its longer side; a larger one is made smaller.
+    """
+    from PIL import Image  # which matplotlib brings
+
+    if pixels.dtype != np.uint8:
+        low, high = float(np.min(pixels)), float(np.max(pixels))
+        if low < 0 or high > 1:
+            pixels = (pixels - low) / max(high - low, 1e-12)
+        pixels = np.round(255 * np.asarray(pixels, np.float32)).astype(np.uint8)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image.thumbnail((most, most))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

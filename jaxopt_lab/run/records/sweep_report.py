@@ -1,6 +1,5 @@
 """What a sweep shows at its end: a sorted table, `sweep.csv` and `report.html`."""
 
-import html
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from jaxopt_lab.config.tables import better
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.metrics import is_of_evaluation
 from jaxopt_lab.run.records.history import EVAL_STEP, STEP
-from jaxopt_lab.run.records.report import drawn_into, fill_page
+from jaxopt_lab.run.records.page import Section, drawn_into, fill_page
 from jaxopt_lab.run.records.scores import in_words, is_share, label, numbers_of
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_records import RunRecord, Setting, SweepResult, score
@@ -66,14 +65,8 @@ def _span(setting: Setting) -> str:
 def write_sweep_report(folder: SweepFolder, plan: Sweep, result: SweepResult) -> None:
     """Write `sweep.csv`, `plots/*.png` and `report.html`."""
     folder.write_table(plan, result)
-    images = [drawn_into(folder.plots, name, figure) for name, figure in _plots(plan, result)]
     names, rows = ranking(plan, result)
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in rows[:MOST_REPORT_ROWS]
-    )
-    rest = f"<p>and {len(rows) - MOST_REPORT_ROWS} more</p>" if len(rows) > MOST_REPORT_ROWS else ""
+    rest = f"and {len(rows) - MOST_REPORT_ROWS} more" if len(rows) > MOST_REPORT_ROWS else ""
     records = [r for r in result.runs if r is not None]
     figures = [(f"{len(records):,}", "runs"), (f"{result.seconds:.1f} s", "whole sweep")]
     if result.best is not None:
@@ -95,46 +88,48 @@ def write_sweep_report(folder: SweepFolder, plan: Sweep, result: SweepResult) ->
         verdict=f"{result.stopped_by.capitalize()}; compared by {result.monitor} at the kept "
         "step, the mean over seeds.",
         figures=figures,
-        plots=images,
-        table=f"<h2>Settings</h2><table><tr>{head}</tr>{body}</table>{rest}",
-        config=tables_to_toml(plan.tables),
+        sections=[
+            Section("Curves", plots=drawn_into(folder.plots, _plots(plan, result))),
+            Section("Settings", head=names, rows=rows[:MOST_REPORT_ROWS], note=rest),
+            Section("Configuration", code=tables_to_toml(plan.tables)),
+        ],
     )
-    write_atomically(folder.report, page.encode())
+    write_atomically(folder.report, page)
 
 
-def _plots(plan: Sweep, result: SweepResult) -> list[tuple[str, Any]]:
+def _plots(plan: Sweep, result: SweepResult) -> dict[str, Any]:
     from jaxopt_lab.plots import axes_heat_map, axis_curve, parallel_coordinates, run_curves
 
     there = [(i, r) for i, r in enumerate(result.runs) if r is not None and r.history]
     if not there:
-        return []
+        return {}
     higher = better(result.monitor) == "max"
     base = {"score_name": result.monitor, "higher": higher}
     sign = -1 if higher else 1
     base["score"] = np.array([sign * score(r, result.monitor) for _, r in there])
     columns = {name: _column([r.values[name] for _, r in there]) for name in plan.axes}
     numeric = [name for name, values in columns.items() if values.dtype.kind in "fi"]
-    found = []
+    found = {}
     for name in numeric[:4]:
         own = base | {"x": columns[name], "x_name": name}
         others = [other for other in plan.axes if other != name]
         if len(others) == 1:
             words = np.array([_shown(v) for v in columns[others[0]].tolist()])
             own |= {"line": words, "line_name": others[0]}
-        found.append((f"by_{name.replace('.', '_')}", axis_curve(own)))
+        found[f"by_{name.replace('.', '_')}"] = axis_curve(own)
     if len(plan.axes) == 2:
         x, y = sorted(plan.axes, key=lambda name: -len(np.unique(columns[name])))
         own = {"x": columns[x], "y": columns[y], "x_name": x, "y_name": y}
-        found.append(("heat_map", axes_heat_map(base | own)))
+        found["heat_map"] = axes_heat_map(base | own)
     if len(plan.axes) > 1:
-        found.append(("parallel_coordinates", parallel_coordinates(base | {"columns": columns})))
+        found["parallel_coordinates"] = parallel_coordinates(base | {"columns": columns})
     steps = EVAL_STEP if is_of_evaluation(result.monitor) else STEP
     nothing = np.zeros(0)
     curves = {
         "step": [_thinned(r.history.get(steps, nothing)) for _, r in there],
         "value": [_thinned(r.history.get(result.monitor, nothing)) for _, r in there],
     }
-    found.append(("run_curves", run_curves(base | curves)))
+    found["run_curves"] = run_curves(base | curves)
     return found
 
 
