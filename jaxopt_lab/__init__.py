@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jaxopt_lab.core.declare import declare
     from jaxopt_lab.engine import init_sharded
     from jaxopt_lab.run.commands.backup import backup, restore
+    from jaxopt_lab.run.commands.compare import compare
     from jaxopt_lab.run.commands.diagnose import diagnose
     from jaxopt_lab.run.commands.sweep import sweep
     from jaxopt_lab.run.commands.train import train
@@ -29,6 +30,7 @@ __all__ = [
     "Run",
     "SweepResult",
     "backup",
+    "compare",
     "declare",
     "diagnose",
     "extended",
@@ -53,6 +55,7 @@ _HOMES = {
     "load_run": "jaxopt_lab.run.records.loading",
     "Run": "jaxopt_lab.run.records.run",
     "backup": "jaxopt_lab.run.commands.backup",
+    "compare": "jaxopt_lab.run.commands.compare",
     "restore": "jaxopt_lab.run.commands.backup",
     "diagnose": "jaxopt_lab.run.commands.diagnose",
     "init_sharded": "jaxopt_lab.engine",

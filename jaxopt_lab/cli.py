@@ -208,6 +208,42 @@ def _parser() -> argparse.ArgumentParser:
     _add_data_option(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
+    comparing = commands.add_parser("compare", help="runs over each other, and what differs")
+    comparing.add_argument("runs", nargs="+", metavar="RUN", help="run folders, two or more")
+    comparing.add_argument("--output", metavar="HTML", help="default: comparison.html, here")
+    comparing.add_argument("--force", action="store_true", help="write over what is there")
+    comparing.add_argument("--json", action="store_true", help="print JSON, and write no page")
+    comparing.set_defaults(command=_compare)
+
+    listed = commands.add_parser("runs", help="the runs in a folder: state, score, age, size")
+    listed.add_argument("folder", nargs="?", default="runs", metavar="DIR", help="default: runs")
+    listed.add_argument(
+        "--sort",
+        default="name",
+        metavar="BY",
+        help="name, score, age, size, state or a value, optimizer.name for one",
+    )
+    listed.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="those only, optimizer.name=adam or 'test.loss<0.1' for one; may be repeated",
+    )
+    listed.add_argument("--json", action="store_true", help="print JSON in place of a table")
+    listed.set_defaults(command=_runs)
+
+    pruned = commands.add_parser("prune", help="remove checkpoints of runs, and ask first")
+    pruned.add_argument("folder", metavar="DIR", help="of runs, or of one run")
+    pruned.add_argument(
+        "--keep",
+        required=True,
+        metavar="best|last|N",
+        help="what a run ended with and no checkpoint, its newest one too, or its newest N",
+    )
+    pruned.add_argument("--yes", action="store_true", help="do not ask")
+    pruned.set_defaults(command=_prune)
+
     judge = commands.add_parser("diagnose", help="is a run overfitting, and why does it not train")
     judge.add_argument("run", metavar="RUN", help="the folder of a run, or of a sweep")
     _add_subject_options(judge)
@@ -611,6 +647,50 @@ def _evaluate(options: argparse.Namespace) -> int:
         data_dir=options.data_dir,
         terminal=Progress(),
     )
+    return DONE
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.commands.compare import compare, show, write_comparison
+    from jaxopt_lab.run.records.page import require_page_path
+
+    path = pathlib.Path(options.output or "comparison.html")
+    if not options.json:
+        require_page_path("compare", path, force=options.force)
+    return _tell(options, compare(options.runs), show, lambda found: write_comparison(found, path))
+
+
+def _runs(options: argparse.Namespace) -> int:
+    import json
+
+    from jaxopt_lab.run.commands.runs import as_json, list_runs, show_runs
+    from jaxopt_lab.run.terminal.progress import Progress
+
+    found = list_runs(pathlib.Path(options.folder), sort=options.sort, where=options.where)
+    if options.json:
+        print(json.dumps(as_json(found), indent=1, allow_nan=False))
+    else:
+        show_runs(found, Progress())
+    return DONE
+
+
+def _prune(options: argparse.Namespace) -> int:
+    from jaxopt_lab.core.errors import InputError
+    from jaxopt_lab.run.commands.prune import find_prunable, prune, show_prunable
+    from jaxopt_lab.run.terminal.progress import Progress
+
+    keep = int(options.keep) if options.keep.isdecimal() else options.keep
+    found = find_prunable(pathlib.Path(options.folder), keep)
+    if not show_prunable(found, Progress()):
+        return DONE
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise InputError("prune: nobody is there to ask: give --yes; nothing was removed")
+        if input("remove these? [y/N] ").strip().lower() not in ("y", "yes"):
+            print("nothing was removed")
+            return DONE
+    prune(found)
+    print("removed")
     return DONE
 
 

@@ -91,6 +91,30 @@ def holds(folder: pathlib.Path, step: int) -> bool:
     return any(_step_of(path) == step for path in _sorted(folder.glob(PATTERN)))
 
 
+def whole_steps(folder: pathlib.Path) -> list[int]:
+    """The steps that there are checkpoints of that verify, the newest first."""
+    return [_step_of(path) for path in _manifests(folder) if _verified(path) is not None]
+
+
+def size_of(folder: pathlib.Path, steps: Iterable[int]) -> int:
+    """How many bytes the checkpoints of steps take."""
+    wanted, size = set(steps), 0
+    for path in _manifests(folder):
+        if _step_of(path) in wanted:
+            archive = _archive(path)
+            files = archive.rglob("*") if archive.is_dir() else [archive]
+            size += sum(f.stat().st_size for f in (path, *files) if f.is_file())
+    return size
+
+
+def drop(folder: pathlib.Path, steps: Iterable[int]) -> None:
+    """Remove the checkpoints of steps."""
+    wanted = set(steps)
+    for path in _manifests(folder):
+        if _step_of(path) in wanted:
+            _remove(path)
+
+
 def drop_after(folder: pathlib.Path, step: int) -> None:
     """Remove the checkpoints of later steps, which are to be taken again; process 0 calls this."""
     for path in _manifests(folder):

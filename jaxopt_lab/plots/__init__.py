@@ -6,6 +6,7 @@ Imports NumPy and matplotlib only. Begin with `curves.py`.
 from jaxopt_lab.plots._activation_fractions import activation_fractions
 from jaxopt_lab.plots._batch_size_curve import batch_size_curve
 from jaxopt_lab.plots._column_histograms import column_histograms
+from jaxopt_lab.plots._compared_curves import compared_curves
 from jaxopt_lab.plots._confusion_matrix import confusion_matrix
 from jaxopt_lab.plots._curvature_curve import curvature_curve
 from jaxopt_lab.plots._descent_paths import descent_paths
@@ -46,6 +47,7 @@ PLOTS = {
         metric_curve,
         predicted_against_true,
         confusion_matrix,
+        compared_curves,
     )
 }
 
@@ -57,6 +59,7 @@ __all__ = [
     "axis_curve",
     "batch_size_curve",
     "column_histograms",
+    "compared_curves",
     "confusion_matrix",
     "curvature_curve",
     "descent_paths",

@@ -63,14 +63,14 @@ def metric_curve(history: History, name: str = "") -> Figure:
     figure, axes = _figure(name)
     _training(axes, history, name)
     _evaluations(axes, history, name)
-    _look_past_the_beginning(axes)
+    look_past_the_beginning(axes)
     return _finished(figure, axes)
 
 
 _BEGINNING = 0.1  # of the steps
 
 
-def _look_past_the_beginning(axes: Axes) -> None:
+def look_past_the_beginning(axes: Axes) -> None:
     """Give the axis to what comes after the first steps, in which a metric crosses most of it."""
     drawn = [np.asarray(line.get_xydata(), float) for line in axes.lines]
     points = np.concatenate([*drawn, np.zeros((0, 2))])

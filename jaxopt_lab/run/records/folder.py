@@ -313,6 +313,22 @@ class RunFolder(Resumable[Config]):
             checkpoint.drop_after(self.ensemble, -1)
 
 
+def is_in_use(path: pathlib.Path) -> bool:
+    """Whether a process holds the lock of a folder; False where that cannot be seen."""
+    try:
+        import fcntl
+
+        with open(path / LOCK) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except ImportError:
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def write_json(path: pathlib.Path, values: Any) -> None:
     """Write values as indented JSON, those that are not finite as null."""
     text = json.dumps(finite(values), indent=2, allow_nan=False)

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.records.pictures import write_figure
 
 TEMPLATES = pathlib.Path(__file__).parent / "pages"
@@ -55,6 +56,20 @@ class Section(NamedTuple):
     def holds(self) -> bool:
         """Whether there is anything to show."""
         return any((self.plots, self.rows, self.samples, self.items, self.code))
+
+
+def require_page_path(command: str, path: pathlib.Path, *, force: bool = False) -> None:
+    """Make sure that a page can be written, and nothing is written over unless `force` is set.
+
+    Raises:
+      InputError: where it cannot.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{command}: {path.parent} is no folder; make it, or give another")
+    if path.is_dir() or path.suffix != ".html":
+        raise InputError(f"{command}: {path} must name an .html file")
+    if path.exists() and not force:
+        raise InputError(f"{command}: {path} exists: give another --output, or --force")
 
 
 def fill_page(

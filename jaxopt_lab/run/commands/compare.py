@@ -1,0 +1,385 @@
+"""`jaxopt-lab compare`: trained runs over each other, and what differs between them."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxopt_lab.config.files import without_paths
+from jaxopt_lab.config.tables import better
+from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.metrics import is_held_out, on_batch
+from jaxopt_lab.engine.batches import Batches
+from jaxopt_lab.run.records.folder import RunFolder, read_json
+from jaxopt_lab.run.records.history import EVAL_STEP, STEP
+from jaxopt_lab.run.records.json_lines import finite
+from jaxopt_lab.run.records.metrics_log import LoggedHistory
+from jaxopt_lab.run.records.overview import Overview, flat, overview_of
+from jaxopt_lab.run.records.page import Section, fill_page, picture
+from jaxopt_lab.run.records.scores import in_words, is_share, label
+from jaxopt_lab.run.terminal.progress import Progress
+
+MOST_POINTS = 2000  # of a curve that is drawn
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class Compared(NamedTuple):
+    """A run that is compared.
+
+    Attributes:
+      name: of its folder, with as much of its path as tells it from the others.
+      seed: that it was trained with.
+      overview: what its folder says of it.
+      history: NumPy columns, as of `Result`.
+      scores: of its test split, and the best that it measured on the validation split.
+    """
+
+    name: str
+    seed: int
+    overview: Overview
+    history: Mapping[str, np.ndarray]
+    scores: Mapping[str, float]
+
+
+class Mean(NamedTuple):
+    """A mean over seeds: `error` is its standard error, NaN of one value; `count` how many."""
+
+    value: float
+    error: float
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Runs that differ in nothing but the seed.
+
+    Attributes:
+      name: a letter, "A" for the first that was given.
+      runs: those.
+      values: what of its configuration differs between settings, by path; None where it has none.
+    """
+
+    name: str
+    runs: tuple[Compared, ...]
+    values: Mapping[str, Any]
+
+    def mean(self, score: str) -> Mean:
+        """Of a score over its runs."""
+        return _mean([run.scores[score] for run in self.runs if score in run.scores])
+
+    def minus(self, other: "Setting", score: str) -> Mean:
+        """The mean difference to another setting, each run from that of the same seed.
+
+        Seeds that both have count; of a seed that was trained twice the first run does.
+        """
+        theirs = {run.seed: run for run in reversed(other.runs) if score in run.scores}
+        ours = {run.seed: run for run in reversed(self.runs) if score in run.scores}
+        pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+        return _mean([a.scores[score] - b.scores[score] for a, b in pairs])
+
+    @property
+    def in_words(self) -> str:
+        """Its letter and what differs, as far as that is short."""
+        words = ", ".join(
+            f"{path.rsplit('.', 1)[-1]} = {_shown(v)}" for path, v in self.values.items()
+        )
+        return self.name if not words or len(words) > 48 else f"{self.name}: {words}"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Comparison:
+    """Runs side by side; `compare` makes it.
+
+    Attributes:
+      settings: the runs by what they were trained with, in the order that they were given.
+      scores: the names of what any run scored, those of the test split first.
+    """
+
+    settings: tuple[Setting, ...]
+    scores: tuple[str, ...]
+
+    @property
+    def differences(self) -> list[str]:
+        """The paths of the values that differ between settings."""
+        return list(dict.fromkeys(path for s in self.settings for path in s.values))
+
+    def figures(self) -> dict[str, Any]:
+        """Learning curves over each other, by the name of the metric."""
+        from jaxopt_lab.plots import compared_curves  # here: matplotlib takes long to import
+
+        found = {}
+        for name in self._curves():
+            steps = EVAL_STEP if name.startswith(("val_", "train_")) else STEP
+            runs: dict[str, Any] = {"x": [], "y": [], "label": [], "x_name": "epoch", "name": name}
+            for setting in self.settings:
+                for run in setting.runs:
+                    if name in run.history and len(run.history[steps]):
+                        runs["x"].append(_thinned(run.history[steps]) / _epoch(run.overview))
+                        runs["y"].append(_thinned(run.history[name]))
+                        runs["label"].append(setting.in_words)
+            found[name] = compared_curves(runs | {"log": name.endswith("loss")})
+        return found
+
+    def _curves(self) -> list[str]:
+        """Losses and held-out metrics that any run has, and the learning rate."""
+        names = dict.fromkeys(name for s in self.settings for r in s.runs for name in r.history)
+        held = [name for name in names if is_held_out(name)]
+        return [n for n in ("loss", *held, "learning_rate") if n in names]
+
+    def page(self) -> bytes:
+        """All of it as one self-contained page of HTML."""
+        from jaxopt_lab.plots import figure_png
+
+        plots = [
+            picture(name.replace("_", " "), figure_png(figure))
+            for name, figure in self.figures().items()
+        ]
+        runs = sum(len(setting.runs) for setting in self.settings)
+        head, rows = self.table()
+        sections = [
+            Section("Scores", head=head, rows=rows, note=_NOTE),
+            Section("Learning curves", plots=plots),
+        ]
+        for title, (names, cells) in (
+            (f"Differences to {self.settings[0].name}, seed by seed", self.paired()),
+            ("What differs between the configurations", self.values()),
+            ("Runs", self.listed()),
+        ):
+            left = len(names) if title.startswith("What") else 1
+            sections.append(Section(title, head=names, rows=cells, left=left))
+        return fill_page(
+            title=f"{runs} runs compared",
+            verdict=self.verdict,
+            figures=[(str(len(self.settings)), "settings"), (str(runs), "runs")],
+            sections=sections,
+        )
+
+    @property
+    def verdict(self) -> str:
+        """Which setting is the best, and whether that is more than chance."""
+        if not self.scores:
+            return "No run has come to its end yet."
+        score = self.scores[0]
+        known = [s for s in self.settings if math.isfinite(s.mean(score).value)]
+        if not known:
+            return f"No run has a {_called(score)}."
+        best = min(known, key=lambda s: _sign(score) * s.mean(score).value)
+        words = (
+            f"{best.in_words} has the best {_called(score)}, {_in_words(score, best.mean(score))}"
+        )
+        others = [s for s in known if s is not best]
+        if not others:
+            return f"{words}."
+        second = min(others, key=lambda s: _sign(score) * s.mean(score).value)
+        apart = best.minus(second, score)
+        if not math.isfinite(apart.error):
+            return f"{words}; to tell it from {second.name} train more seeds of both."
+        sure = abs(apart.value) > 2 * apart.error
+        how = "more than twice" if sure else "less than twice"
+        return f"{words}; its lead over {second.name} is {how} its standard error."
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """A row a setting: its scores, each the mean and its standard error."""
+        head = ["setting", "seeds", *map(_called, self.scores)]
+        rows = [
+            [s.in_words, str(len(s.runs)), *(_in_words(n, s.mean(n)) for n in self.scores)]
+            for s in self.settings
+        ]
+        return head, rows
+
+    def paired(self) -> tuple[list[str], list[list[str]]]:
+        """A row a setting but the first: mean differences to it over the seeds that both have."""
+        first, *others = self.settings
+        rows = []
+        for setting in others:
+            apart = {name: setting.minus(first, name) for name in self.scores}
+            pairs = max((mean.count for mean in apart.values()), default=0)
+            cells = [_in_words(n, m, sign="+") for n, m in apart.items()]
+            rows.append([setting.in_words, str(pairs), *cells])
+        return ["setting", "pairs", *map(_called, self.scores)], rows
+
+    def values(self) -> tuple[list[str], list[list[str]]]:
+        """A row a value that differs, a column a setting."""
+        rows = [
+            [path, *(_shown(s.values.get(path)) for s in self.settings)]
+            for path in self.differences
+        ]
+        return ["value", *(setting.name for setting in self.settings)], rows
+
+    def listed(self) -> tuple[list[str], list[list[str]]]:
+        """A row a run."""
+        rows = [
+            [
+                run.name,
+                setting.name,
+                str(run.seed),
+                run.overview.state,
+                *(_in_words(n, _mean([run.scores.get(n, math.nan)])) for n in self.scores),
+            ]
+            for setting in self.settings
+            for run in setting.runs
+        ]
+        return ["run", "setting", "seed", "state", *map(_called, self.scores)], rows
+
+    def as_json(self) -> dict[str, Any]:
+        """Strings, numbers, lists and None, as `--json` prints them; no curves."""
+        first = self.settings[0]
+        settings = [
+            {
+                "setting": s.name,
+                "values": dict(s.values),
+                "runs": [
+                    {"path": str(r.overview.path), "seed": r.seed, "scores": dict(r.scores)}
+                    for r in s.runs
+                ],
+                "scores": {name: s.mean(name)._asdict() for name in self.scores},
+                "minus_first": {name: s.minus(first, name)._asdict() for name in self.scores},
+            }
+            for s in self.settings
+        ]
+        return finite({"verdict": self.verdict, "settings": settings})
+
+    def __repr__(self) -> str:
+        runs = sum(len(setting.runs) for setting in self.settings)
+        return f"<Comparison of {runs} runs: {self.verdict}>"
+
+
+_NOTE = "Each the mean over seeds ± its standard error, of two seeds or more."
+
+
+def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
+    """Put runs side by side; neither their data nor the code of their models need be there.
+
+    Args:
+      runs: folders of runs, finished or not, two or more.
+
+    Returns:
+      A `Comparison`.
+
+    Raises:
+      InputError: where one is no folder of a run, or is given twice.
+    """
+    paths = [pathlib.Path(path) for path in runs]
+    if len(paths) < 2:
+        raise InputError(f"compare: give two runs or more, got {len(paths)}")
+    real = [path.resolve() for path in paths]
+    if twice := [path for path in paths if real.count(path.resolve()) > 1]:
+        raise InputError(f"compare: {twice[0]} is given twice")
+    found = [_read(path, name) for path, name in zip(paths, _names(real), strict=True)]
+    groups: dict[str, list[Compared]] = {}
+    for run in found:
+        tables = {k: v for k, v in without_paths(run.overview.tables).items() if k != "seed"}
+        identity = [tables, read_json(RunFolder(run.overview.path).signature).get("fingerprint")]
+        groups.setdefault(json.dumps(identity, sort_keys=True, default=str), []).append(run)
+    names = _LETTERS if len(groups) <= len(_LETTERS) else [f"S{i}" for i in range(len(groups))]
+    differ = _differing([dict(flat(own[0].overview.tables)) for own in groups.values()])
+    settings = [
+        Setting(name, tuple(own), values)
+        for name, own, values in zip(names, groups.values(), differ, strict=False)
+    ]
+    order = dict.fromkeys(name for run in found for name in run.scores)
+    return Comparison(tuple(settings), tuple(sorted(order, key=is_held_out)))
+
+
+def show(found: Comparison, terminal: Progress) -> None:
+    """Print the verdict and the tables."""
+    terminal.say(found.verdict)
+    terminal.columns("scores, mean ± standard error over seeds", *found.table())
+    names, rows = found.paired()
+    if any(row[1] != "0" for row in rows):
+        first = found.settings[0].name
+        terminal.columns(f"differences to {first}, seed by seed", names, rows)
+    if found.differences:
+        terminal.columns("what differs between the configurations", *found.values())
+    names, rows = found.listed()
+    terminal.columns("runs", names[:5], [row[:5] for row in rows])
+
+
+def write_comparison(found: Comparison, path: pathlib.Path) -> pathlib.Path:
+    """Write the page."""
+    write_atomically(path, found.page())
+    return path
+
+
+def _read(path: pathlib.Path, name: str) -> Compared:
+    overview = overview_of(path)
+    if overview.kind != "run":
+        raise InputError(f"{path} is a sweep, whose own report compares its runs: give runs")
+    if overview.state == "damaged":
+        raise InputError(f"{path}: its configuration or summary is damaged: restore it from a copy")
+    scores = dict(overview.test)
+    if overview.best is not None:
+        scores[overview.best[0]] = overview.best[1]
+    seed = overview.tables.get("seed", 0)
+    return Compared(name, seed, overview, LoggedHistory(path / "metrics.jsonl"), scores)
+
+
+def _names(paths: Sequence[pathlib.Path]) -> list[str]:
+    """The last parts of each path, as many as tell them apart."""
+    for count in range(1, max(len(path.parts) for path in paths) + 1):
+        names = [str(pathlib.Path(*path.parts[-count:])) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
+
+
+def _differing(values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of mappings those values that are not the same in all, the seed aside."""
+    paths = dict.fromkeys(path for own in values for path in own if path != "seed")
+    differ = [path for path in paths if len({repr(own.get(path)) for own in values}) > 1]
+    return [{path: own.get(path) for path in differ} for own in values]
+
+
+def _mean(values: Sequence[float]) -> Mean:
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return Mean(math.nan, math.nan, 0)
+    error = float(np.std(finite, ddof=1)) / math.sqrt(len(finite)) if len(finite) > 1 else math.nan
+    return Mean(float(np.mean(finite)), error, len(finite))
+
+
+def _sign(score: str) -> int:
+    return -1 if better(score) == "max" else 1
+
+
+def _called(score: str) -> str:
+    """A score by its name: of the test split, or the best on the validation split."""
+    if is_held_out(score):
+        return f"best validation {label(on_batch(score))}"
+    return f"test {label(score)}"
+
+
+def _in_words(score: str, mean: Mean, *, sign: str = "") -> str:
+    if not mean.count:
+        return "-"
+    scale, unit = (100, "%") if is_share(score) else (1, "")
+    if not math.isfinite(mean.error) or mean.error == 0:
+        text = in_words(score, mean.value)
+        return f"+{text}" if sign and mean.value > 0 else text
+    digits = min(2 if unit else 8, max(0, 1 - math.floor(math.log10(scale * mean.error))))
+    return f"{scale * mean.value:{sign}.{digits}f}{unit} ± {scale * mean.error:.{digits}f}{unit}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _thinned(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values)[:: max(1, len(values) // MOST_POINTS)]
+
+
+def _epoch(overview: Overview) -> float:
+    """Steps of an epoch."""
+    data, samples = overview.tables["data"], RunFolder(overview.path).own_signature().samples
+    size = samples if data["batch_size"] == "full" else data["batch_size"]
+    padded = overview.tables["train"].get("last_batch") == "pad"
+    return Batches(size, pad=padded).steps(samples)
