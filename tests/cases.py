@@ -213,4 +213,5 @@ PLOTS = {
     "metric_curve": {},
     "predicted_against_true": {},
     "confusion_matrix": {},
+    "update_ratio_curve": {},
 }

@@ -168,9 +168,14 @@ class LogConfig:
       curvature: steps between measurements of the Hessian's largest eigenvalue and of the noise
         scale, on the batch of the step: columns `top_eigenvalue` and `noise_scale`, with nothing in
         the other rows. A measurement costs about 8 steps.
+      layers: steps between measurements of the norms of each layer's gradient, update and weights:
+        columns `grad_norm/Conv_0`, `update_norm/Conv_0`, `weight_norm/Conv_0` and
+        `update_ratio/Conv_0`, which is the second over the third; and `grad_norm` and
+        `clipped_grad_norm` of the whole gradient, as it comes and as the optimizer gets it.
     """
 
     curvature: Count | None = None
+    layers: Count | None = None
 
 
 @dataclass(frozen=True)

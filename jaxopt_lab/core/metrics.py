@@ -14,6 +14,27 @@ TRAINED = "train_"
 ROBUST = "robust_"
 """Of samples that an adversary has moved: "robust_accuracy"."""
 
+GRADIENT, UPDATE, WEIGHT, RATIO = "grad_norm", "update_norm", "weight_norm", "update_ratio"
+"""Of a layer, with its path, "grad_norm/Conv_0"; the first by itself is of the whole gradient."""
+
+CLIPPED = "clipped_grad_norm"
+"""Of the whole gradient, as the optimizer gets it."""
+
+
+def of_layer(what: str, layer: str) -> str:
+    """The name of a number of one layer."""
+    return f"{what}/{layer}"
+
+
+def layer_of(name: str, what: str) -> str | None:
+    """The layer that a number of that name is of; None where it is none such."""
+    return name.removeprefix(f"{what}/") if name.startswith(f"{what}/") else None
+
+
+def is_of_layers(name: str) -> bool:
+    """Whether a column is one of those that are measured of layers, every so many steps."""
+    return name in (GRADIENT, CLIPPED) or "/" in name
+
 
 def held_out(names: Iterable[str]) -> list[str]:
     """The names of these metrics on the validation split."""

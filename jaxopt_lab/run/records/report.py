@@ -11,7 +11,7 @@ import numpy as np
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.core.metrics import on_batch
+from jaxopt_lab.core.metrics import is_of_layers, on_batch
 from jaxopt_lab.engine import Experiment, Finish
 from jaxopt_lab.run.records.folder import RunFolder, write_json
 from jaxopt_lab.run.records.pictures import write_figure
@@ -66,6 +66,7 @@ def write_report(
         learning_rate_curve,
         loss_curve,
         metric_curve,
+        update_ratio_curve,
     )
 
     metrics = [*experiment.objective.measures, *experiment.whole]
@@ -77,6 +78,8 @@ def write_report(
     figures["learning_rate_curve"] = learning_rate_curve(history)
     if "top_eigenvalue" in history:
         figures["curvature_curve"] = curvature_curve(history)
+    if any(map(is_of_layers, history)):
+        figures["update_ratio_curve"] = update_ratio_curve(history)
     figures |= _of_test(experiment, ended, summary)
     page = fill_page(
         title=f"{config.data.source.name} / {config.model.name} / {config.optimizer.name}",
