@@ -26,14 +26,18 @@ def of_layer(what: str, layer: str) -> str:
     return f"{what}/{layer}"
 
 
-def layer_of(name: str, what: str) -> str | None:
-    """The layer that a number of that name is of; None where it is none such."""
-    return name.removeprefix(f"{what}/") if name.startswith(f"{what}/") else None
-
-
 def is_of_layers(name: str) -> bool:
     """Whether a column is one of those that are measured of layers, every so many steps."""
     return name in (GRADIENT, CLIPPED) or "/" in name
+
+
+CURVATURE = ("top_eigenvalue", "noise_scale")
+"""Of the batch of a step, every so many steps."""
+
+
+def is_measured_at_times(name: str) -> bool:
+    """Whether a column of training has numbers every so many steps, and NaN between."""
+    return is_of_layers(name) or name in CURVATURE
 
 
 def held_out(names: Iterable[str]) -> list[str]:
