@@ -214,4 +214,5 @@ PLOTS = {
     "predicted_against_true": {},
     "confusion_matrix": {},
     "compared_curves": {},
+    "update_ratio_curve": {},
 }

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from jaxopt_lab.config.augmentation import build_attack, build_augment, build_consistency
 from jaxopt_lab.config.chain import build_chain
 from jaxopt_lab.config.curvature import build_curvature
+from jaxopt_lab.config.layer_norms import build_meter
 from jaxopt_lab.config.leaves import leaves
 from jaxopt_lab.config.measures import build_loss, build_measures, outputs_for
 from jaxopt_lab.config.optimizer import build_schedule
@@ -132,6 +133,7 @@ def assemble(
     dispatch = config.train.steps_per_dispatch
     curvature = build_curvature(config, forward, objective)
     probe = build_probe(config, forward, objective)
+    meter = build_meter(config, clips=chain.clips)
 
     def init(key: jax.Array) -> TrainState:
         x = jnp.zeros((1, *signature.x_shape), jnp.float32)
@@ -182,8 +184,10 @@ def assemble(
             stopped=chain.stopped,
             microbatches=config.train.microbatches,
             frozen=frozen,
+            meter=meter,
         ),
         probe=probe,
+        meter=meter,
         evaluator=evaluator,
         robust=attack is not None,
         keeps=chain.keeps,

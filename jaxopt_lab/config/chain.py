@@ -19,6 +19,7 @@ from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.tree import cast_like
 from jaxopt_lab.core.types import Params, Schedule
+from jaxopt_lab.engine import keep_given_norm
 
 
 class Chain(NamedTuple):
@@ -33,6 +34,8 @@ class Chain(NamedTuple):
       keeps: what its controls keep, the outermost last.
       members: `opt_state -> (stacked params, how many)` of an ensemble; None where there is none.
       stopped: `opt_state -> bool scalar`; None where nothing stops a run.
+      clips: whether controls stand between the gradient and the optimizer, so that what it gets is
+        measured (`engine.given_norm`), where `[log] layers` asks for that.
     """
 
     optimizer: optax.GradientTransformationExtraArgs
@@ -43,6 +46,7 @@ class Chain(NamedTuple):
     keeps: tuple[Keeps, ...]
     members: Callable[[Any], tuple[Params, jax.Array]] | None
     stopped: Callable[[Any], jax.Array] | None
+    clips: bool = False
 
 
 def build_chain(
@@ -84,6 +88,9 @@ def build_chain(
         tx if "grad_fn" in declared_by("control", choice).needs else trained_only(tx, groups)
         for tx, (_, choice) in zip(before, placed["gradients"], strict=True)
     ]
+    clips = bool(before) and config.log.layers is not None
+    if clips:
+        before.append(keep_given_norm())
     if before or after:
         optimizer = optax.chain(*before, optimizer, *after)
     measured = _average_of(config) or eval_params or _trained
@@ -103,6 +110,7 @@ def build_chain(
         keeps=tuple(d.keeps for choice, d in own if d.keeps and _is_on(choice, d.keeps)),
         members=members[0] if members else None,
         stopped=_any_stopped([d.stopped for d in declarations if d.stopped]),
+        clips=clips,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxopt_lab.config.files import without_paths
-from jaxopt_lab.config.schema import Choice, Config, LinearConfig, MeshConfig
+from jaxopt_lab.config.schema import TRACKERS, Choice, Config, LinearConfig, MeshConfig
 from jaxopt_lab.config.tables import FAMILIES
 
 
@@ -51,9 +51,11 @@ def config_hash(config: Config) -> str:
     """SHA-256 of the resolved configuration, in hex, without what may differ where a run goes on.
 
     That is `[mesh]`, the devices that it runs on, the paths of its data, of which a run knows the
-    fingerprint, and `train.checkpoint_seconds`, which leaves no trace in a run.
+    fingerprint, and `train.checkpoint_seconds` and the trackers in `[log]`, which leave no trace in
+    a run.
     """
-    tables = without_paths(to_tables(dataclasses.replace(config, mesh=MeshConfig())))
+    log = dataclasses.replace(config.log, **dict.fromkeys(TRACKERS))
+    tables = without_paths(to_tables(dataclasses.replace(config, mesh=MeshConfig(), log=log)))
     del tables["train"]["checkpoint_seconds"]
     return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
@@ -119,5 +121,6 @@ def to_tables(config: Config | LinearConfig) -> dict[str, Any]:
         tables["mesh"] = fields(config.mesh)
         tables["mesh"]["rule"] = [fields(r) | {"axes": list(r.axes)} for r in config.mesh.rule]
     if log := fields(config.log):
-        tables["log"] = log
+        trackers = {k: fields(v) for k, v in log.items() if dataclasses.is_dataclass(v)}
+        tables["log"] = log | trackers
     return {k: v for k, v in tables.items() if v != []}

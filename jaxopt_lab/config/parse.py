@@ -12,6 +12,7 @@ from jaxopt_lab.config.axes import axis_values
 from jaxopt_lab.config.schema import (
     BALANCED,
     LISTS,
+    TRACKERS,
     WITHIN_LOSS,
     WITHIN_OPTIMIZER,
     Choice,
@@ -22,8 +23,11 @@ from jaxopt_lab.config.schema import (
     LogConfig,
     MeshConfig,
     MeshRule,
+    MlflowConfig,
     StartConfig,
+    TensorBoardConfig,
     TrainConfig,
+    WandbConfig,
 )
 from jaxopt_lab.config.tables import FAMILIES, Argument, Family, better, names_with
 from jaxopt_lab.config.values import conform, expected, varies
@@ -205,8 +209,7 @@ class _Parser:
                 self.faults.append((name, f"needs epochs or steps, one of the two; {given} given"))
             return train
         if name == "log":
-            self.unknown(name, table, [f.name for f in dataclasses.fields(LogConfig)])
-            return LogConfig(**self.values(name, LogConfig, table))
+            return self.log(table)
         if name == "mesh":
             return self.mesh(table)
         if name == "start":
@@ -232,6 +235,34 @@ class _Parser:
             if len(self.faults) == before:
                 found.append(MeshRule(**values))
         return MeshConfig(**self.values("mesh", MeshConfig, own), rule=tuple(found))
+
+    def log(self, table: dict[str, Any]) -> LogConfig:
+        """`[log]`, whose trackers are tables, or `true` for one without keys that it must have."""
+        self.unknown("log", table, [f.name for f in dataclasses.fields(LogConfig)])
+        sections = (TensorBoardConfig, WandbConfig, MlflowConfig)
+        found: dict[str, Any] = {}
+        for key, section in zip(TRACKERS, sections, strict=True):
+            if (given := table.get(key, False)) is False:
+                continue
+            path, before = f"log.{key}", len(self.faults)
+            known = dataclasses.fields(section)
+            needs = [f.name for f in known if f.default is dataclasses.MISSING]
+            if given is not True and not isinstance(given, dict):
+                text = f"must be true, false or a table of {', '.join(f.name for f in known)}"
+                self.faults.append((path, f"{text}, got {given!r}"))
+                continue
+            own = {} if given is True else given
+            self.unknown(path, own, [f.name for f in known])
+            for name in needs:
+                if own.get(name, None) in (None, ""):
+                    self.faults.append((f"{path}.{name}", f"missing; {_TRACKER_NEEDS[name]}"))
+            values = self.values(path, section, own)
+            if len(self.faults) == before and (wrong := _wrong_store(values.get("uri"))):
+                self.faults.append((f"{path}.uri", wrong))
+            if len(self.faults) == before:
+                found[key] = section(**values)
+        rest = {k: v for k, v in table.items() if k not in TRACKERS}
+        return LogConfig(**self.values("log", LogConfig, rest), **found)
 
     def start(self, table: dict[str, Any]) -> StartConfig:
         """`[start]`, whose `from` is a word of Python, and whose rules may be a table."""
@@ -451,6 +482,22 @@ def _wrong_rule(rule: Any) -> str | None:
     except (re.error, IndexError) as error:
         return f"cannot be put in the place of {pattern!r}: {error}, got {replacement!r}"
     return None
+
+
+_TRACKER_NEEDS = {
+    "project": 'the name of a project, wandb = { project = "digits" }',
+    "uri": 'the store, mlflow = { uri = "sqlite:///mlflow.db" }',
+}
+
+
+def _wrong_store(uri: str | None) -> str | None:
+    """What is wrong with the URI of a store of MLflow, or None."""
+    if uri is None or ("://" in uri and not uri.startswith("file:")):
+        return None
+    return (
+        "must be a database or a server, because MLflow refuses folders by now: "
+        f'"sqlite:///mlflow.db" or "http://localhost:5000", got {uri!r}'
+    )
 
 
 def _joined(path: str, key: str) -> str:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.config.schema import Config
+from jaxopt_lab.core.metrics import CURVATURE
 from jaxopt_lab.core.norm import norm
 from jaxopt_lab.core.types import Batch, Params
 from jaxopt_lab.engine import Forward, Objective, Probe, TrainState
@@ -32,6 +33,8 @@ def build_probe(config: Config, forward: Forward, objective: Objective) -> Probe
     if config.log.curvature is None:
         return None
 
+    eigenvalue, scale = CURVATURE
+
     def start(state: TrainState, key: jax.Array) -> Params:
         return optax.tree.random_like(key, state.params)
 
@@ -43,8 +46,8 @@ def build_probe(config: Config, forward: Forward, objective: Objective) -> Probe
         product = hessian_operator(lambda params: mean_loss(params, batch), state.params)
         vector, value = _power(product, state.probe)
         return vector, {
-            "top_eigenvalue": value,
-            "noise_scale": _noise(jax.grad(mean_loss), state.params, batch),
+            eigenvalue: value,
+            scale: _noise(jax.grad(mean_loss), state.params, batch),
         }
 
     return Probe(config.log.curvature, start, measure)

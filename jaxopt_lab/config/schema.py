@@ -16,6 +16,9 @@ WITHIN_LOSS = ("consistency", "class_weights")
 WITHIN_OPTIMIZER = ("layer_decay",)
 """The same in `[optimizer]`."""
 
+TRACKERS = ("tensorboard", "wandb", "mlflow")
+"""Keys of `[log]` that name a tracker."""
+
 LISTS = ("metric", "penalty", "augment", "schedule", "control", "group")
 """[[tables]]; a single one may be written as [table]."""
 
@@ -161,16 +164,64 @@ class GroupConfig:
 
 
 @dataclass(frozen=True)
+class TensorBoardConfig:
+    """`[log] tensorboard`, a table or `true`: event files in the run's folder.
+
+    Attributes:
+      histograms: evaluations between histograms of the parameters; 0 for none.
+    """
+
+    histograms: Annotated[int, Range(0)] = 5
+
+
+@dataclass(frozen=True)
+class WandbConfig:
+    """`[log] wandb`: a run of Weights & Biases. Its key is its own affair, and in no file here.
+
+    Attributes:
+      project: that the run is of.
+      mode: "offline" for files in the run's folder alone, or "online" to send them.
+      entity: the user or team that has the project; None for W&B's own default.
+    """
+
+    project: str
+    mode: Literal["offline", "online"] = "offline"
+    entity: str | None = None
+
+
+@dataclass(frozen=True)
+class MlflowConfig:
+    """`[log] mlflow`: a run in a store of MLflow.
+
+    Attributes:
+      uri: of the store, "sqlite:///mlflow.db" or "http://localhost:5000" for one.
+      experiment: that the run is of; made where it is not there.
+    """
+
+    uri: str
+    experiment: str = "jaxopt_lab"
+
+
+@dataclass(frozen=True)
 class LogConfig:
-    """`[log]`: what is measured as a run trains, beside its metrics.
+    """`[log]`: what is measured as a run trains, beside its metrics, and who else is told of it.
 
     Attributes:
       curvature: steps between measurements of the Hessian's largest eigenvalue and of the noise
         scale, on the batch of the step: columns `top_eigenvalue` and `noise_scale`, with nothing in
         the other rows. A measurement costs about 8 steps.
+      layers: steps between measurements of the norms of each layer's gradient, update and weights:
+        columns `grad_norm/Conv_0`, `update_norm/Conv_0`, `weight_norm/Conv_0` and
+        `update_ratio/Conv_0`, which is the second over the third; and `grad_norm` and
+        `clipped_grad_norm` of the whole gradient, as it comes and as the optimizer gets it.
+      tensorboard, wandb, mlflow: trackers, which leave no trace in the run itself.
     """
 
     curvature: Count | None = None
+    layers: Count | None = None
+    tensorboard: TensorBoardConfig | None = None
+    wandb: WandbConfig | None = None
+    mlflow: MlflowConfig | None = None
 
 
 @dataclass(frozen=True)

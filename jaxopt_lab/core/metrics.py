@@ -14,6 +14,31 @@ TRAINED = "train_"
 ROBUST = "robust_"
 """Of samples that an adversary has moved: "robust_accuracy"."""
 
+GRADIENT, UPDATE, WEIGHT, RATIO = "grad_norm", "update_norm", "weight_norm", "update_ratio"
+"""Of a layer, with its path, "grad_norm/Conv_0"; the first by itself is of the whole gradient."""
+
+CLIPPED = "clipped_grad_norm"
+"""Of the whole gradient, as the optimizer gets it."""
+
+
+def of_layer(what: str, layer: str) -> str:
+    """The name of a number of one layer."""
+    return f"{what}/{layer}"
+
+
+def is_of_layers(name: str) -> bool:
+    """Whether a column is one of those that are measured of layers, every so many steps."""
+    return name in (GRADIENT, CLIPPED) or "/" in name
+
+
+CURVATURE = ("top_eigenvalue", "noise_scale")
+"""Of the batch of a step, every so many steps."""
+
+
+def is_measured_at_times(name: str) -> bool:
+    """Whether a column of training has numbers every so many steps, and NaN between."""
+    return is_of_layers(name) or name in CURVATURE
+
 
 def held_out(names: Iterable[str]) -> list[str]:
     """The names of these metrics on the validation split."""

@@ -101,8 +101,8 @@ class Optimizer(Protocol):
 class Logger(Protocol):
     """What takes a run's numbers as they come."""
 
-    def log(self, values: Mapping[str, float], *, step: int) -> None:
-        """Take the metrics after `step` steps."""
+    def log(self, values: dict[str, float], /, *, step: int) -> Any:
+        """Take the metrics after `step` steps; NaN and infinity are among them."""
         ...
 
 

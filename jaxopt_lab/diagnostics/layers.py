@@ -11,6 +11,9 @@ from jax.tree_util import FlattenedIndexKey, GetAttrKey, keystr
 from jaxopt_lab.core.norm import largest, power_of_two, squared
 from jaxopt_lab.core.tree import is_trained, widen
 
+SMALL, ROW = 2**16, 128
+"""Numbers of a leaf that is measured together with others, and of the rows that these make."""
+
 _BOX = (GetAttrKey("value"), GetAttrKey("raw_value"), FlattenedIndexKey(0))
 
 
@@ -57,13 +60,28 @@ def l2_and_rms(groups: Sequence[Sequence[jax.Array]]) -> tuple[jax.Array, jax.Ar
     leaves = widen([jnp.asarray(leaf) for group in groups for leaf in group])
     group_of = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
     sizes = np.array([leaf.size for leaf in leaves])
-    # As one array each, because a few operations a leaf would take long to compile.
-    most = jax.ops.segment_max(jnp.stack([largest(leaf) for leaf in leaves]), group_of, len(groups))
-    scale = power_of_two(most)
-    parts = [
-        jnp.sum(squared(leaf / scale[g].astype(leaf.real.dtype)))
-        for leaf, g in zip(leaves, group_of, strict=True)
-    ]
-    total = jax.ops.segment_sum(jnp.stack(parts).astype(scale.dtype), group_of, len(groups))
+    # The small ones as the rows of one array: a few operations a leaf would take long to compile.
+    small, large = np.flatnonzero(sizes <= SMALL), np.flatnonzero(sizes > SMALL)
+    rows = [_rows(leaves[i]) for i in small]
+    counts = [len(row) for row in rows]
+    part_of = np.concatenate([group_of[large], np.repeat(group_of[small], counts)])
+    together = [jnp.concatenate(rows)] if rows else []
+    most = jnp.concatenate(
+        [largest(leaves[i])[None] for i in large] + [jnp.abs(x).max(1) for x in together]
+    )
+    scale = power_of_two(jax.ops.segment_max(most, part_of, len(groups)))
+
+    def relative(x: jax.Array, group: Any) -> jax.Array:
+        return squared(x / scale[group].astype(x.real.dtype))
+
+    squares = [jnp.sum(relative(leaves[i], group_of[i]))[None] for i in large]
+    squares += [jnp.sum(relative(x, part_of[len(large) :, None]), 1) for x in together]
+    total = jax.ops.segment_sum(jnp.concatenate(squares).astype(scale.dtype), part_of, len(groups))
     count = np.maximum(np.bincount(group_of, sizes, len(groups)), 1).astype(scale.dtype)
     return scale * jnp.sqrt(total), scale * jnp.sqrt(total / count)
+
+
+def _rows(leaf: jax.Array) -> jax.Array:
+    """A leaf as rows of `ROW` numbers, one at least, filled up with zeros."""
+    missing = -leaf.size % ROW or (0 if leaf.size else ROW)
+    return jnp.pad(leaf.ravel(), (0, missing)).reshape(-1, ROW)

@@ -27,6 +27,7 @@ from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.frozen import Frozen
 from jaxopt_lab.engine.layout import Layout, Rule, init_sharded
 from jaxopt_lab.engine.loop import make_run_steps
+from jaxopt_lab.engine.meter import Meter, Seen, given_norm, keep_given_norm
 from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
 from jaxopt_lab.engine.objective import Objective
 from jaxopt_lab.engine.probe import Probe
@@ -45,10 +46,12 @@ __all__ = [
     "Forward",
     "Frozen",
     "Layout",
+    "Meter",
     "Objective",
     "OneRun",
     "Probe",
     "Rule",
+    "Seen",
     "Step",
     "TrainState",
     "candidates",
@@ -59,12 +62,14 @@ __all__ = [
     "finish",
     "fit",
     "fits_on_device",
+    "given_norm",
     "gradient_moments",
     "has_convolution",
     "in_batches",
     "init_sharded",
     "init_state",
     "jit_once",
+    "keep_given_norm",
     "make_curvature",
     "make_evaluate",
     "make_normalize",

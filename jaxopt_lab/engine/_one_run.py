@@ -70,6 +70,7 @@ class OneRun:
             experiment.drawn,
             experiment.steps_per_dispatch,
             probe=probe,
+            meter=experiment.meter,
             mesh=mesh,
             total=experiment.total_steps,
         )

@@ -12,6 +12,7 @@ from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.convolutions import slow_in_loop
 from jaxopt_lab.engine.from_host import FromHost
 from jaxopt_lab.engine.loop import make_run_steps
+from jaxopt_lab.engine.meter import Meter
 from jaxopt_lab.engine.probe import Probe, nothing_measured
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
@@ -64,6 +65,7 @@ def compile_steps(
     mesh: Mesh | None = None,
     total: int | None = None,
     probe: Probe | None = None,
+    meter: Meter | None = None,
 ) -> CompiledSteps:
     """Compile a training step for a split of data.
 
@@ -79,6 +81,7 @@ def compile_steps(
       mesh: of the devices over which batches of data on the host are dealt; None for one device.
       total: steps of the run, past which nothing is read ahead; None for a time without an end.
       probe: what else is measured, every so many steps.
+      meter: that of the step, whose numbers become columns.
 
     Returns:
       A `CompiledSteps`.
@@ -91,10 +94,22 @@ def compile_steps(
     if on_host or not may_loop:
         host = FromHost(data, batches, mesh=mesh, total=total) if on_host else None
         advance = _one_by_one(step, probe, state, data, batches, host)
-        return CompiledSteps(advance, CAPACITY, False, may_loop, host)
+        return CompiledSteps(_named(advance, meter), CAPACITY, False, may_loop, host)
     most = steps_per_dispatch or CAPACITY
     run_steps = make_run_steps(step, batches, most, probe=probe)
-    return CompiledSteps(_looped(run_steps, state, data), most, True, True)
+    return CompiledSteps(_named(_looped(run_steps, state, data), meter), most, True, True)
+
+
+def _named(advance, meter):
+    """`advance` with the numbers of a meter by their names."""
+    if meter is None:
+        return advance
+
+    def named(state, start, count):
+        state, rows = advance(state, start, count)
+        return state, meter.named(rows, state.params)
+
+    return named
 
 
 def _slow(step, probe, state, data, batches) -> bool:

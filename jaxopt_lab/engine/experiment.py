@@ -16,6 +16,7 @@ from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.evaluation import Evaluate, in_batches
 from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.frozen import Frozen
+from jaxopt_lab.engine.meter import Meter
 from jaxopt_lab.engine.objective import MASK, Objective, counted
 from jaxopt_lab.engine.probe import Probe
 from jaxopt_lab.engine.state import TrainState
@@ -47,6 +48,7 @@ class Experiment(NamedTuple):
       init: `key -> TrainState`, pure.
       step: `(state, batch) -> (state, metrics)`, pure.
       probe: what else is measured, every so many steps; None for nothing.
+      meter: what is measured of every so many steps themselves; None for nothing.
       evaluator: `(in_loop, forward, attacked=True, final=False) -> evaluate(params, model_state,
         batches)`; whether robust metrics are measured too, where the configuration has an
         adversary, and whether metrics that are arrays are.
@@ -79,6 +81,7 @@ class Experiment(NamedTuple):
     init: Callable[[jax.Array], TrainState]
     step: Step
     probe: Probe | None
+    meter: Meter | None
     evaluator: Callable[..., Evaluate]
     robust: bool
     keeps: tuple[Keeps, ...]

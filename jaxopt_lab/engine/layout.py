@@ -209,9 +209,9 @@ def laid_out(step: Step, layout: Layout, places: Any) -> Step:
     """
     rows, everywhere = layout.place(PartitionSpec(DATA)), layout.place(PartitionSpec())
 
-    def split(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+    def split(state: TrainState, batch: Batch, at: jax.Array | None = None):
         batch = jax.lax.with_sharding_constraint(batch, rows)
-        state, row = step(state, batch)
+        state, row = step(state, batch, at)
         row = jax.lax.with_sharding_constraint(row, everywhere)
         return jax.lax.with_sharding_constraint(state, places), row
 

@@ -54,7 +54,7 @@ def make_run_steps(
 
             def body(k, carry):
                 state, rows = carry
-                state, row = step(state, batches.take(data, order, k))
+                state, row = step(state, batches.take(data, order, k), k)
                 return state, rows | {
                     name: rows[name].at[k - start].set(v) for name, v in row.items()
                 }

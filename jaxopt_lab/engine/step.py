@@ -13,13 +13,16 @@ from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.frozen import NOTHING, Frozen
 from jaxopt_lab.engine.gradient import make_gradient
 from jaxopt_lab.engine.keys import Stream, stream_key
+from jaxopt_lab.engine.meter import ROW, Meter, Seen
 from jaxopt_lab.engine.objective import Objective
 from jaxopt_lab.engine.state import TrainState
 
 Augment = Callable[[jax.Array, Batch], Batch]
 Attack = Callable[[jax.Array, Batch, Callable[[jax.Array], jax.Array]], Batch]
 Prepare = Callable[[TrainState, Batch], Batch]
-Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
+Step = Callable[..., tuple[TrainState, dict[str, jax.Array]]]
+"""`(state, batch, at=None) -> (state, metrics)`; `at` is `state.step`, as who counts the steps has
+it: under `vmap` one number for all lanes."""
 
 
 def make_step(
@@ -33,6 +36,7 @@ def make_step(
     stopped: Callable[[Any], jax.Array] | None = None,
     microbatches: int = 1,
     frozen: Frozen = NOTHING,
+    meter: Meter | None = None,
 ) -> Step:
     """A training step `(state, batch) -> (state, metrics)` for jit, scan, vmap and sharding.
 
@@ -50,6 +54,8 @@ def make_step(
       stopped: `opt_state -> bool scalar`; once true the run is frozen whole, its model state and
         its step included, and the metrics of later steps mean nothing.
       microbatches, frozen: of `make_gradient`.
+      meter: what is measured of every so many steps; its numbers are the metric `meter.ROW`. The
+        optimizer is given the extra `measured` then, whether this step is one of them.
 
     Returns:
       The step. A batch is `{"x": (B, ...), "y": (B, ...)}`, and perhaps `weight` and `mask`; the
@@ -59,16 +65,17 @@ def make_step(
     gradient = make_gradient(forward, objective, microbatches, frozen)
     update = optax.with_extra_args_support(optimizer).update
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+    def step(state: TrainState, batch: Batch, at: jax.Array | None = None):
         if prepare is not None:
             batch = prepare(state, batch)
         model_key = stream_key(state.key, Stream.MODEL, state.step)
 
-        def at(params):
+        def slope(params):
             return gradient(params, state.model_state, batch, model_key)
 
-        (value, (row, model_state)), grads = at(state.params)
+        (value, (row, model_state)), grads = slope(state.params)
         new = jnp.array(True)
+        due = None if meter is None else meter.due(state.step if at is None else at)
         updates, opt_state = update(
             grads,
             state.opt_state,
@@ -76,11 +83,14 @@ def make_step(
             value=value,
             metrics=state.evaluation | {name: Metric(v, new) for name, v in row.items()},
             key=stream_key(state.key, Stream.OPTIMIZER, state.step),
-            grad_fn=lambda params: at(params)[1],
+            grad_fn=lambda params: slope(params)[1],
             **({} if curvature is None else {"curvature": curvature(state, batch)}),
+            **({} if meter is None else {"measured": due}),
         )
         if learning_rate is not None:
             row["learning_rate"] = jnp.asarray(learning_rate(state.step, opt_state), float)
+        if meter is not None:
+            row[ROW] = meter.row(due, Seen(state.params, grads, updates, opt_state))
         evaluation = {
             k: m._replace(ready=jnp.zeros_like(m.ready)) for k, m in state.evaluation.items()
         }

@@ -19,6 +19,7 @@ from jaxopt_lab.plots._range_test import range_test
 from jaxopt_lab.plots._regularization_path import regularization_path
 from jaxopt_lab.plots._reliability_diagram import reliability_diagram
 from jaxopt_lab.plots._spectral_density import spectral_density
+from jaxopt_lab.plots._update_ratio_curve import update_ratio_curve
 from jaxopt_lab.plots.curves import accuracy_curve, learning_rate_curve, loss_curve, metric_curve
 from jaxopt_lab.plots.sweep import axes_heat_map, axis_curve, parallel_coordinates, run_curves
 
@@ -48,6 +49,7 @@ PLOTS = {
         predicted_against_true,
         confusion_matrix,
         compared_curves,
+        update_ratio_curve,
     )
 }
 
@@ -77,4 +79,5 @@ __all__ = [
     "reliability_diagram",
     "run_curves",
     "spectral_density",
+    "update_ratio_curve",
 ]

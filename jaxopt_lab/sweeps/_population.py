@@ -155,6 +155,8 @@ class Population:
             state.stacked, self._data, np.int32(start), np.int32(count)
         )
         rows = {name: np.asarray(values)[:runs, :count] for name, values in rows.items()}
+        if (meter := self.experiment.meter) is not None:
+            rows = meter.named(rows, self.shapes.params)
         steps, alive = np.asarray(steps)[:runs], np.asarray(alive)[:runs]
         return state._replace(stacked=stacked), rows, steps, alive
 

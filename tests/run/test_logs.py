@@ -35,7 +35,7 @@ def path(request, tmp_path):
 @pytest.mark.parametrize("outline", [8, 2**16])
 def test_every_row_comes_back_whatever_is_held_in_memory(path, outline, monkeypatch):
     monkeypatch.setattr(metrics_log, "OUTLINE", outline)
-    log = MetricsLog(path, every=2)
+    log = MetricsLog(path, every=(2,))
     for start in range(0, 100, 5):
         log.add(chunk(start, 5, evaluates=True))
     history = log.history()
@@ -48,15 +48,31 @@ def test_every_row_comes_back_whatever_is_held_in_memory(path, outline, monkeypa
     assert len(set(np.diff(log.outline()["step"]))) == 1
     log.close()
     if path is not None:
-        resumed = MetricsLog(path, every=2, until=75)
+        resumed = MetricsLog(path, every=(2,), until=75)
         assert resumed.steps == 75 and resumed.history()["step"][-1] == 74
         assert resumed.best("val_accuracy") == (0, 70)
         resumed.close()
 
 
+def test_numbers_of_layers_stay_beside_their_steps(path, monkeypatch):
+    monkeypatch.setattr(metrics_log, "OUTLINE", 2**13)
+    log, steps = MetricsLog(path, every=(1,)), np.arange(1, 20_001)
+    values = np.where(steps % 8_000 == 0, steps, np.nan).astype(np.float32)
+    for start in range(0, 20_000, 1_000):
+        piece = chunk(start, 1_000, evaluates=True)
+        rows = {"grad_norm": values[None, start : start + 1_000]}
+        log.add(piece._replace(rows=piece.rows | rows))
+    # In the file most blocks of rows have none; in memory a part of the steps is left.
+    np.testing.assert_array_equal(log.history()["grad_norm"], values)
+    outline = log.outline()
+    there = np.isfinite(outline["grad_norm"])
+    assert outline["step"][there].tolist() == [8_000, 16_000]
+    log.close()
+
+
 def test_the_memory_of_a_hundred_million_steps(path, monkeypatch):
     monkeypatch.setattr(metrics_log, "OUTLINE", 1024)
-    log = MetricsLog(path, every=10_000)
+    log = MetricsLog(path, every=(10_000,))
     timings = Timings(path and path.with_name("timings.jsonl"))
     piece = chunk(0, 1_000_000)
     tracemalloc.start()

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,9 +13,10 @@ from jaxopt_lab.config.layout import mesh_of_runs
 from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.start import started, with_start
-from jaxopt_lab.config.sweep import Sweep, load_sweep
+from jaxopt_lab.config.sweep import Run, Sweep, load_sweep
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.metrics import held_out
-from jaxopt_lab.core.types import Model
+from jaxopt_lab.core.types import Logger, Model
 from jaxopt_lab.data import as_dataset
 from jaxopt_lab.run.commands.rungs import Rungs
 from jaxopt_lab.run.records.member import Members
@@ -25,6 +26,8 @@ from jaxopt_lab.run.records.sweep_records import SweepResult, ranked
 from jaxopt_lab.run.records.sweep_report import write_sweep_report
 from jaxopt_lab.run.session import open_session
 from jaxopt_lab.run.terminal.closing import closing_table
+from jaxopt_lab.run.trackers.sweep_tracking import SweepTracking
+from jaxopt_lab.run.trackers.tracking import check_trackers
 from jaxopt_lab.sweeps import Population, rung_ends, rung_sizes
 
 
@@ -37,6 +40,7 @@ def sweep(
     data_dir: str | os.PathLike[str] | None = None,
     data: Any = None,
     model: Model | None = None,
+    loggers: Callable[[Run], Logger] | None = None,
     progress: bool = True,
 ) -> SweepResult:
     """Train every run of a sweep, each group of one structure as one compiled program.
@@ -50,6 +54,8 @@ def sweep(
       data: in place of the data set that the configuration names: a `data.Dataset`, arrays
         `(x, y)`, splits by name, or a source of samples; all that `data.as_dataset` takes.
       model: a model to train in place of the configuration's, as of `train`.
+      loggers: `run -> logger`, called for each run that has ended, whose `values` and `config` it
+        has: the logger, an object with `.log(dict, step=)`, is given all of that run at once.
       progress: whether to draw the sweep.
 
     Returns:
@@ -59,10 +65,17 @@ def sweep(
       InputError: where the configuration, the data, the devices or the folder is wrong.
     """
     began = time.perf_counter()
+    if loggers is not None and not callable(loggers):
+        raise InputError(
+            "sweep: loggers must be a function, run -> logger, because runs train side by side and "
+            f"each has its own; got {loggers!r}"
+        )
     if isinstance(config, str | os.PathLike):
         config = load_sweep(config)
     with open_session(SweepFolder, config, run_dir, resume=resume, show=progress) as session:
         plan, folder = session.config, session.folder
+        for log in {run.config.log for run in plan.runs}:
+            check_trackers(log, run_dir)
         if folder and session.resumes:
             folder.require_given(data is not None)
         data = None if data is None else as_dataset(data)  # a source is read once
@@ -85,7 +98,10 @@ def sweep(
         ]
         for lines in dict.fromkeys(map(tuple, begun)):
             session.say("\n".join(lines))
-        standings = Standings(plan, _monitor(plan.settings.monitor, populations), folder)
+        classes = groups[0].source.signature.classes
+        tracking = SweepTracking(plan, folder, classes, loggers)
+        monitor = _monitor(plan.settings.monitor, populations)
+        standings = Standings(plan, monitor, folder, told=tracking.add)
         rungs = Rungs(session, standings, list(zip(groups, populations, strict=True)))
         of_run = {run: group.source.signature for group in groups for run in group.members}
         signatures = tuple(of_run[run] for run in range(len(plan.runs)))
@@ -98,6 +114,8 @@ def sweep(
             folder.recover()
             ended = folder.ended(plan, templates)
             standings.records = [ended.get(run) for run in range(len(plan.runs))]
+            for run, record in ended.items():
+                tracking.add(run, record)
 
         sizes = rung_sizes(len(plan.runs), plan.settings.halving)
         left = len(standings.left)
@@ -141,6 +159,7 @@ def sweep(
                 write_sweep_report(folder, plan, result)
         finally:  # told even where the disk is full
             closing_table(session.terminal, plan, result)
+        tracking.close()
         return result
 
 

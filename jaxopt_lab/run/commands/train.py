@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,7 +16,7 @@ from jaxopt_lab.config.schema import Config, MeshConfig
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.start import started, with_start
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.types import Model
+from jaxopt_lab.core.types import Logger, Model
 from jaxopt_lab.engine import OneRun, TrainState, checkpoint, fit
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.process.stopwatch import Stopwatch
@@ -30,6 +30,7 @@ from jaxopt_lab.run.records.run_writer import RunWriter
 from jaxopt_lab.run.records.summary import summarize
 from jaxopt_lab.run.session import Session, open_session
 from jaxopt_lab.run.terminal.closing import opening, verdict
+from jaxopt_lab.run.trackers.tracking import Tracking, about_run, check_loggers, check_trackers
 
 ENDED = ("finished", "early_stopping")
 
@@ -45,6 +46,7 @@ def train(
     model: Model | None = None,
     devices: int | None = None,
     mesh: MeshConfig | Mapping[str, Any] | None = None,
+    loggers: Sequence[Logger] = (),
     progress: bool = True,
 ) -> Result:
     """Train from a configuration.
@@ -64,6 +66,9 @@ def train(
         the configuration says.
       mesh: a table `[mesh]` in place of the configuration's, `{"data": 4, "model": 2}` for one: a
         run may go on with other devices.
+      loggers: objects with `.log(dict, step=)`, such as what `wandb.init()` gives: told of each
+        row and evaluation, and of the scores on the test split, from a thread of their own. One
+        that fails or hangs is given up with one message, and the run goes on.
       progress: whether to draw the run.
 
     Returns:
@@ -79,12 +84,14 @@ def train(
         raise InputError(f"train: from_step={from_step} goes on with a run: give resume=True")
     if isinstance(config, str | os.PathLike):
         config = load_config(config)
+    check_loggers(loggers)
     if mesh is not None and not isinstance(mesh, MeshConfig):
         mesh = parse_mesh(mesh)
     with open_session(RunFolder, config, run_dir, resume=resume, show=progress) as session:
         config, identity = session.config, identity_of(session.config, model)
         if session.resumes and session.folder:
             session.folder.require_given(data is not None)
+        check_trackers(config.log, run_dir)
         source = read(config, data_dir=data_dir, model=model, data=data)
         if session.resumes and session.folder:
             session.folder.require_data(source.signature, source.parts)
@@ -113,7 +120,10 @@ def train(
         session.begin(config, source.signature, source.parts)
 
         total, stopped_by, ended = experiment.total_steps, "finished", None
-        with RunWriter(session.folder, config, identity, start=start) as writer:
+        place = session.written and session.written.path
+        about = about_run(config, place, source.signature.classes, start)
+        tracking = Tracking(config, experiment, about, loggers)
+        with RunWriter(session.folder, config, identity, start=start) as writer, tracking:
             writer.timings.add(start=start, compile_seconds=compiling.seconds)
             chunks = fit(
                 program,
@@ -129,6 +139,7 @@ def train(
                 for chunk in chunks:
                     state = chunk.state
                     writer.add(chunk)
+                    tracking.add(chunk)
                     bar.update(chunk)
                     if not chunk.alive[0]:
                         stopped_by = "diverged"
@@ -152,17 +163,19 @@ def train(
                     if ended:
                         writer.keep(ended)
                 writer.timings.add(test_seconds=testing.seconds)
+            tracking.add_test(ended, ended.tests[ended.kept] if ended else {})
 
-        seconds = time.perf_counter() - began
-        summary = summarize(experiment, state.params, writer, ended, stopped_by, seconds)
-        try:
-            if session.written:
-                outline = writer.log.outline()
-                write_report(
-                    session.written, config, outline, summary, experiment, source.signature, ended
-                )
-        finally:  # told even where the disk is full
-            verdict(session.terminal, summary, session.written)
+            seconds = time.perf_counter() - began
+            summary = summarize(experiment, state.params, writer, ended, stopped_by, seconds)
+            try:
+                if session.written:
+                    outline, signature = writer.log.outline(), source.signature
+                    write_report(
+                        session.written, config, outline, summary, experiment, signature, ended
+                    )
+            finally:  # told even where the disk is full
+                verdict(session.terminal, summary, session.written)
+            tracking.close(stopped_by)
     path, history = session.written and session.written.path, writer.log.history()
     run = run_of(
         config,

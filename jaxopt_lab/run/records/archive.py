@@ -4,7 +4,7 @@ An archive is written under a temporary name, read back, and renamed; its SHA-25
 one without it was never finished, and one with a flipped bit is not restored. A SHA-256 says that a
 file is what was written, not who wrote it: so nothing of an archive lands outside of its folder.
 
-A folder may be copied while a run writes into it. A log (`.jsonl`) only grows, and its reader drops
+A folder may be copied while a run writes into it. A log only grows, and its reader drops
 a last row that is not whole; any other file is replaced as a whole. A copy is right if none of
 these came, went or was replaced while it was made, and otherwise it is made again. So it has the
 rows that led to its checkpoints.
@@ -37,8 +37,13 @@ def whole_files(folder: pathlib.Path) -> Stamps:
     return {
         entry.relative_to(folder).as_posix(): (found.st_size, found.st_mtime_ns, found.st_ino)
         for entry, found in _walk(folder)
-        if entry.suffix != ".jsonl" and not entry.is_dir()
+        if not (_grows(entry) or entry.is_dir())
     }
+
+
+def _grows(path: pathlib.Path) -> bool:
+    """Whether a file is a log: one of a run, or of a tracker."""
+    return path.suffix in (".jsonl", ".log", ".wandb") or ".tfevents." in path.name
 
 
 def archives_of(name: str, place: pathlib.Path) -> list[pathlib.Path]:

@@ -1,10 +1,11 @@
 """What one run has measured."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-from jaxopt_lab.core.metrics import is_of_evaluation
+from jaxopt_lab.core.metrics import is_of_evaluation, is_of_layers
 from jaxopt_lab.engine import Chunk
 
 Columns = dict[str, np.ndarray]
@@ -13,7 +14,7 @@ Columns = dict[str, np.ndarray]
 STEP, EVAL_STEP = "step", "eval_step"
 
 
-def rows_of(chunk: Chunk, run: int = 0, *, every: int = 1) -> list[Columns]:
+def rows_of(chunk: Chunk, run: int = 0, *, every: Collection[int] = (1,)) -> list[Columns]:
     """What a run measured in a chunk: its steps, and the evaluation where there was one.
 
     A step is the number of steps taken, so row 20 is the state after 20 steps.
@@ -21,12 +22,11 @@ def rows_of(chunk: Chunk, run: int = 0, *, every: int = 1) -> list[Columns]:
     Args:
       chunk: of one run or many.
       run: which of them.
-      every: of the steps those count that this divides.
+      every: of the steps those count that one of these divides.
     """
     taken = int(chunk.steps[run])
-    skipped = -(chunk.start + 1) % every  # steps to the first that counts
-    rows = slice(skipped, max(skipped, taken - chunk.start), every)
-    steps = np.arange(chunk.start + 1, chunk.end + 1)
+    steps = np.arange(chunk.start + 1, taken + 1)
+    rows = np.flatnonzero(np.any([steps % each == 0 for each in every], axis=0))
     found = [{STEP: steps[rows]} | {k: v[run, rows] for k, v in chunk.rows.items()}]
     if chunk.evaluation is not None and taken == chunk.end:
         measured = {k: v[run : run + 1] for k, v in chunk.evaluation.items()}
@@ -63,10 +63,22 @@ class History:
 
     def add_rows(self, rows: Columns) -> None:
         """Add rows of steps or of an evaluation."""
-        for name, values in rows.items():
+        for name, values in self._with_layers(rows).items():
             column = self._column(name)
             column.add(values)
             self.thinned |= column.stride > 1
+
+    def _with_layers(self, rows: Columns) -> Columns:
+        """Rows of steps with a place for each number of a layer; rows of a file may have none."""
+        if STEP not in rows:
+            return rows
+        if (steps := self._columns.get(STEP)) is not None:
+            for name in rows:
+                if name not in self._columns:
+                    self._column(name).add(np.full(steps.seen, np.nan, np.float32))
+        nothing = np.full(len(rows[STEP]), np.nan, np.float32)
+        known = filter(is_of_layers, self._columns)
+        return rows | {name: nothing for name in known if name not in rows}
 
     def has_no_room(self, rows: Columns) -> bool:
         """Whether these would be the first rows that thin it out."""
@@ -92,14 +104,15 @@ class _Column:
 
     def __init__(self, most: int | None):
         self._most, self.stride = most, 1
-        self._array, self.size, self._seen = np.empty(0), 0, 0
+        self._array, self.size, self.seen = np.empty(0), 0, 0
         self.last: float | None = None
 
     def add(self, values: np.ndarray) -> None:
         if len(values):
             self.last = float(values[-1])
-        kept = values[-self._seen % self.stride :: self.stride]
-        self._seen += len(values)
+        # The last of so many, as what is measured every so many steps is.
+        kept = values[-(self.seen + 1) % self.stride :: self.stride]
+        self.seen += len(values)
         size = self.size + len(kept)
         if size > len(self._array):
             grown = np.empty(max(size, 2 * len(self._array)), values.dtype)
@@ -108,7 +121,7 @@ class _Column:
         self._array[self.size : size] = kept
         self.size = size
         while self._most is not None and self.size > self._most:
-            self._array = self.values()[::2].copy()
+            self._array = self.values()[1::2].copy()
             self.size, self.stride = len(self._array), 2 * self.stride
 
     def values(self) -> np.ndarray:
@@ -118,13 +131,14 @@ class _Column:
 def metrics_at(columns: Columns, step: int) -> dict[str, Any]:
     """Each metric of the parameters after so many steps, the newest where it was not measured then.
 
-    A row of training was measured at the parameters before its step.
+    A row of training was measured at the parameters before its step. Numbers of layers are left
+    out.
     """
     evaluated = columns.get(EVAL_STEP, np.zeros(0))
     evaluation = max(0, int(np.searchsorted(evaluated, step, side="right")) - 1)
     found = {}
     for name, values in columns.items():
-        if name in (STEP, EVAL_STEP) or not len(values):
+        if name in (STEP, EVAL_STEP) or is_of_layers(name) or not len(values):
             continue
         place = evaluation if is_of_evaluation(name) else min(step, len(values) - 1)
         found[name] = float(values[place])
@@ -132,5 +146,9 @@ def metrics_at(columns: Columns, step: int) -> dict[str, Any]:
 
 
 def last_metrics(columns: Columns) -> dict[str, Any]:
-    """The last value of each metric."""
-    return {k: float(v[-1]) for k, v in columns.items() if k not in (STEP, EVAL_STEP) and len(v)}
+    """The last value of each metric; numbers of layers are none."""
+    return {
+        k: float(v[-1])
+        for k, v in columns.items()
+        if k not in (STEP, EVAL_STEP) and not is_of_layers(k) and len(v)
+    }

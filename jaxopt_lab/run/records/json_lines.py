@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, TextIO
 import jax
 import numpy as np
 
+from jaxopt_lab.core.metrics import is_of_layers
+
 
 def read_lines(path: pathlib.Path) -> Iterator[dict[str, Any]]:
     """The rows up to the first that is not whole; none where there is no file."""
@@ -78,10 +80,20 @@ def shortest(values: Any) -> list[float | None]:
 
 
 def as_rows(columns: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    """A row a place of the columns: whole numbers as they are, floats as `shortest`."""
-    cells = [v.tolist() if v.dtype.kind in "iu" else shortest(v) for v in columns.values()]
-    for row in zip(*cells, strict=True):
-        yield dict(zip(columns, row, strict=True))
+    """A row a place of the columns: whole numbers as they are, floats as `shortest`.
+
+    Of numbers of layers those that are NaN are left out, which most are.
+    """
+    layers = {name: v for name, v in columns.items() if is_of_layers(name)}
+    dense = {name: v for name, v in columns.items() if name not in layers}
+    cells = [v.tolist() if v.dtype.kind in "iu" else shortest(v) for v in dense.values()]
+    measured: dict[int, dict[str, Any]] = {}
+    for name, values in layers.items():
+        places = np.flatnonzero(~np.isnan(values))
+        for place, value in zip(places.tolist(), shortest(values[places]), strict=True):
+            measured.setdefault(place, {})[name] = value
+    for place, row in enumerate(zip(*cells, strict=True)):
+        yield dict(zip(dense, row, strict=True)) | measured.get(place, {})
 
 
 def finite(value: Any) -> Any:

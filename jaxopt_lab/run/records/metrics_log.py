@@ -12,7 +12,7 @@ import os
 import pathlib
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
 import numpy as np
@@ -34,18 +34,19 @@ OUTLINE = 2**16  # rows in memory
 class MetricsLog:
     """Rows of training, `{"step": 20, "loss": ...}`, and of evaluation, `{"eval_step": 20, ...}`.
 
+    Numbers of layers are in the rows of the steps that measured them and in no others.
     Rows hold nothing that differs between two runs of the same configuration: no clock, no machine.
 
     Attributes:
       steps: that the run has taken.
     """
 
-    def __init__(self, path: pathlib.Path | None, *, every: int = 1, until: int = 0):
+    def __init__(self, path: pathlib.Path | None, *, every: Collection[int] = (1,), until: int = 0):
         """Open the log of a run that stands at step `until`; rows past it are dropped.
 
         Args:
           path: of the file; None for a temporary one, once there is much to write.
-          every: of the steps those are logged that this divides.
+          every: of the steps those are logged that one of these divides.
           until: the step of the run.
         """
         self.steps, self._every = until, every
@@ -167,8 +168,8 @@ def _blocks(rows: Iterable[dict[str, Any]]) -> Iterator[Columns]:
             if those := [row for row in block if kind in row]:
                 yield {
                     name: np.array(
-                        [math.nan if row[name] is None else row[name] for row in those],
+                        [math.nan if (v := row.get(name)) is None else v for row in those],
                         np.int64 if name == kind else np.float32,
                     )
-                    for name in those[0]
+                    for name in dict.fromkeys(itertools.chain.from_iterable(those))
                 }

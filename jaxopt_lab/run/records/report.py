@@ -14,7 +14,7 @@ from jaxopt_lab.config.dump import config_hash, to_toml
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.core.metrics import on_batch
+from jaxopt_lab.core.metrics import is_of_layers, on_batch
 from jaxopt_lab.engine import Experiment, Finish
 from jaxopt_lab.run.records.answers import (
     MOST_NUMBERS,
@@ -82,6 +82,7 @@ def _curves(experiment: Experiment, history: Mapping[str, np.ndarray]) -> dict[s
         learning_rate_curve,
         loss_curve,
         metric_curve,
+        update_ratio_curve,
     )
 
     figures = {"loss_curve": loss_curve(history)}
@@ -92,6 +93,8 @@ def _curves(experiment: Experiment, history: Mapping[str, np.ndarray]) -> dict[s
     figures["learning_rate_curve"] = learning_rate_curve(history)
     if "top_eigenvalue" in history:
         figures["curvature_curve"] = curvature_curve(history)
+    if any(map(is_of_layers, history)):
+        figures["update_ratio_curve"] = update_ratio_curve(history)
     return figures
 
 

@@ -34,7 +34,8 @@ class RunWriter:
         there = self._checkpoints and checkpoint.holds(self._checkpoints, start)
         self._saved = start if there else None
         self._seconds, self._saved_at = config.train.checkpoint_seconds, time.monotonic()
-        every = config.train.log_every
+        own = (config.log.curvature, config.log.layers)
+        every = (config.train.log_every, *(each for each in own if each))
         self.log = MetricsLog(written and written.metrics, every=every, until=start)
         self.timings = Timings(written and written.timings)
         if written:

@@ -1,6 +1,6 @@
 """How the runs of a sweep stand."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.engine import Chunk, Finish
@@ -19,8 +19,23 @@ class Standings:
       histories: of each run.
     """
 
-    def __init__(self, plan: Sweep, monitor: str, folder: SweepFolder | None):
-        self.plan, self.monitor, self._folder = plan, monitor, folder
+    def __init__(
+        self,
+        plan: Sweep,
+        monitor: str,
+        folder: SweepFolder | None,
+        *,
+        told: Callable[[int, RunRecord], None] = lambda run, record: None,
+    ):
+        """Begin with runs of which none has ended.
+
+        Args:
+          plan: the sweep.
+          monitor: the metric that runs are compared by.
+          folder: of the sweep, or None.
+          told: of each run that has ended, once it is written down.
+        """
+        self.plan, self.monitor, self._folder, self._told = plan, monitor, folder, told
         self.records: list[RunRecord | None] = [None] * len(plan.runs)
         self.histories = [History() for _ in plan.runs]
 
@@ -40,6 +55,8 @@ class Standings:
             self.records[run] = self._record(run, stopped_by, finish)
         if self._folder and ended:
             self._folder.add({run: self._record_of(run) for run in ended})
+        for run in ended:
+            self._told(run, self._record_of(run))
 
     def best(self, keep: int, lost: Collection[int] = ()) -> list[int]:
         """The `keep` best of the runs that are left and not `lost`."""

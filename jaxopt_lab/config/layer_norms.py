@@ -1,0 +1,40 @@
+"""`[log] layers`: how large gradient, update and weights of each layer are as a run trains."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.core.metrics import CLIPPED, GRADIENT, RATIO, UPDATE, WEIGHT, of_layer
+from jaxopt_lab.core.types import Params
+from jaxopt_lab.diagnostics.layers import l2_and_rms, names_by_layer, trained_leaves
+from jaxopt_lab.engine import Meter, Seen, given_norm
+
+
+def build_meter(config: Config, *, clips: bool) -> Meter | None:
+    """The meter of a file; None where it asks for none.
+
+    Layers are those of `diagnostics.gradient_flow`.
+
+    Args:
+      config: its `[log]`.
+      clips: whether the chain keeps the norm of what its optimizer gets.
+    """
+    if config.log.layers is None:
+        return None
+
+    def names(params: Params) -> tuple[str, ...]:
+        layers, kinds = names_by_layer(trained_leaves(params)), (GRADIENT, UPDATE, WEIGHT, RATIO)
+        return (GRADIENT, CLIPPED, *(of_layer(what, layer) for what in kinds for layer in layers))
+
+    def measure(seen: Seen) -> jax.Array:
+        trees = [trained_leaves(tree) for tree in (seen.grads, seen.updates, seen.params)]
+        layers = names_by_layer(trees[2]).values()
+        norms, _ = l2_and_rms([[tree[name] for name in own] for tree in trees for own in layers])
+        gradient, update, weight = jnp.split(norms, 3)
+        # As of `GradientFlow`: 0 where a layer stands still, whatever it holds.
+        ratio = jnp.where(update == 0, 0, update / weight)
+        before = l2_and_rms([[gradient]])[0]
+        after = given_norm(seen.opt_state)[None] if clips else before
+        return jnp.concatenate([before, after, gradient, update, weight, ratio])
+
+    return Meter(config.log.layers, names, measure)
