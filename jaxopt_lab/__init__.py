@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jaxopt_lab.engine import init_sharded
     from jaxopt_lab.run.commands.backup import backup, restore
     from jaxopt_lab.run.commands.diagnose import diagnose
+    from jaxopt_lab.run.commands.export import export
     from jaxopt_lab.run.commands.sweep import sweep
     from jaxopt_lab.run.commands.train import train
     from jaxopt_lab.run.records.loading import load_run
@@ -31,6 +32,7 @@ __all__ = [
     "backup",
     "declare",
     "diagnose",
+    "export",
     "extended",
     "init_sharded",
     "load_config",
@@ -55,6 +57,7 @@ _HOMES = {
     "backup": "jaxopt_lab.run.commands.backup",
     "restore": "jaxopt_lab.run.commands.backup",
     "diagnose": "jaxopt_lab.run.commands.diagnose",
+    "export": "jaxopt_lab.run.commands.export",
     "init_sharded": "jaxopt_lab.engine",
     "load_sweep": "jaxopt_lab.config.sweep",
     "sweep": "jaxopt_lab.run.commands.sweep",

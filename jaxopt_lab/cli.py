@@ -227,6 +227,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_network_options(predict)
     predict.set_defaults(command=_predict)
 
+    export = commands.add_parser("export", help="a run's weights, or its network as a program")
+    export.add_argument("run", metavar="RUN", help="the folder of a run, or of a sweep")
+    export.add_argument(
+        "--to",
+        required=True,
+        metavar="FORMAT",
+        help="safetensors, npz or orbax for weights, stablehlo for a program that needs jax alone",
+    )
+    export.add_argument("--output", metavar="PATH", help="default: in RUN/export")
+    export.add_argument("--force", action="store_true", help="replace the output if it is there")
+    _add_network_options(export)
+    export.set_defaults(command=_export)
+
     judge = commands.add_parser("diagnose", help="is a run overfitting, and why does it not train")
     judge.add_argument("run", metavar="RUN", help="the folder of a run, or of a sweep")
     _add_subject_options(judge)
@@ -673,6 +686,17 @@ def _predict(options: argparse.Namespace) -> int:
         return DONE
     show(found, terminal)
     return FAILED if found.faults else DONE
+
+
+def _export(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.commands.export import export
+    from jaxopt_lab.run.process.cores import use_compilation_cache
+
+    use_compilation_cache()
+    network = _network(options)
+    written = export(network, options.to, options.output, force=options.force)
+    print(f"{options.run}: {network.why}\nwrote {written}")
+    return DONE
 
 
 def _network(options: argparse.Namespace) -> Any:
