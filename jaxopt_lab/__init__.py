@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jaxopt_lab.run.commands.backup import backup, restore
     from jaxopt_lab.run.commands.compare import compare
     from jaxopt_lab.run.commands.diagnose import diagnose
+    from jaxopt_lab.run.commands.export import export
     from jaxopt_lab.run.commands.sweep import sweep
     from jaxopt_lab.run.commands.train import train
     from jaxopt_lab.run.records.loading import load_run
@@ -33,6 +34,7 @@ __all__ = [
     "compare",
     "declare",
     "diagnose",
+    "export",
     "extended",
     "init_sharded",
     "load_config",
@@ -58,6 +60,7 @@ _HOMES = {
     "compare": "jaxopt_lab.run.commands.compare",
     "restore": "jaxopt_lab.run.commands.backup",
     "diagnose": "jaxopt_lab.run.commands.diagnose",
+    "export": "jaxopt_lab.run.commands.export",
     "init_sharded": "jaxopt_lab.engine",
     "load_sweep": "jaxopt_lab.config.sweep",
     "sweep": "jaxopt_lab.run.commands.sweep",

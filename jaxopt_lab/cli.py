@@ -244,6 +244,38 @@ def _parser() -> argparse.ArgumentParser:
     pruned.add_argument("--yes", action="store_true", help="do not ask")
     pruned.set_defaults(command=_prune)
 
+    predict = commands.add_parser("predict", help="what a run says of images, arrays or a table")
+    predict.add_argument("run", metavar="RUN", help="the folder of a run, or of a sweep")
+    predict.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="images, folders of them, .npz, .npy, .csv, .tsv, .parquet, .jsonl; - for stdin",
+    )
+    predict.add_argument("--output", metavar="FILE", help="where to write; default: stdout")
+    predict.add_argument("--force", action="store_true", help="replace the output if it is there")
+    predict.add_argument(
+        "--format", choices=("csv", "jsonl"), help="default: as --output is called, else csv"
+    )
+    predict.add_argument(
+        "--top", type=int, default=1, metavar="K", help="classes a row; default: %(default)s"
+    )
+    _add_network_options(predict)
+    predict.set_defaults(command=_predict)
+
+    export = commands.add_parser("export", help="a run's weights, or its network as a program")
+    export.add_argument("run", metavar="RUN", help="the folder of a run, or of a sweep")
+    export.add_argument(
+        "--to",
+        required=True,
+        metavar="FORMAT",
+        help="safetensors, npz or orbax for weights, stablehlo for a program that needs jax alone",
+    )
+    export.add_argument("--output", metavar="PATH", help="default: in RUN/export")
+    export.add_argument("--force", action="store_true", help="replace the output if it is there")
+    _add_network_options(export)
+    export.set_defaults(command=_export)
+
     judge = commands.add_parser("diagnose", help="is a run overfitting, and why does it not train")
     judge.add_argument("run", metavar="RUN", help="the folder of a run, or of a sweep")
     _add_subject_options(judge)
@@ -304,6 +336,25 @@ def _parser() -> argparse.ArgumentParser:
             help="a Python file whose EXTEND, such as {'model': [my_net]}, gives further names",
         )
     return parser
+
+
+def _add_network_options(command: argparse.ArgumentParser) -> None:
+    """Of what takes a trained network from a folder."""
+    command.add_argument(
+        "--step", type=int, metavar="N", help="the checkpoint of step N; default: what a run kept"
+    )
+    command.add_argument(
+        "--member",
+        type=int,
+        metavar="N",
+        help="of a sweep, its run N, from 0 as in sweep.csv; default: the best",
+    )
+    command.add_argument(
+        "--ensemble", action="store_true", help="a run's snapshots, or a sweep's runs, together"
+    )
+    command.add_argument(
+        "--best", type=int, metavar="N", help="with --ensemble, of a sweep its N best runs"
+    )
 
 
 def _add_subject_options(command: argparse.ArgumentParser) -> None:
@@ -692,6 +743,57 @@ def _prune(options: argparse.Namespace) -> int:
     prune(found)
     print("removed")
     return DONE
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.process.cores import use_compilation_cache
+
+    use_compilation_cache()
+
+    from jaxopt_lab.run.commands.predict import kind_of, output_to, predict_files, show
+    from jaxopt_lab.run.terminal.counting import on_stderr
+
+    terminal, found = on_stderr(), None
+    network = _network(options)
+    with output_to(options.output, force=options.force) as write:
+        terminal.say(f"{options.run}: {network.why}")
+        found = predict_files(
+            network,
+            options.files,
+            write,
+            kind=kind_of(options.format, options.output),
+            top=options.top,
+            stdin=getattr(sys.stdin, "buffer", None),
+            terminal=terminal,
+        )
+    if found is None:  # whoever reads has seen enough
+        return DONE
+    show(found, terminal)
+    return FAILED if found.faults else DONE
+
+
+def _export(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.commands.export import export
+    from jaxopt_lab.run.process.cores import use_compilation_cache
+
+    use_compilation_cache()
+    network = _network(options)
+    written = export(network, options.to, options.output, force=options.force)
+    print(f"{options.run}: {network.why}\nwrote {written}")
+    return DONE
+
+
+def _network(options: argparse.Namespace) -> Any:
+    """The run that options name, or the ensemble."""
+    from jaxopt_lab.core.errors import InputError
+    from jaxopt_lab.run.records.loading import load_run
+
+    if options.ensemble and options.member is not None:
+        raise InputError("--ensemble is of several runs, --member names one: leave one out")
+    if options.best is not None and not options.ensemble:
+        raise InputError("--best goes with --ensemble")
+    run = load_run(options.run, step=options.step, member=options.member)
+    return run.ensemble(options.best) if options.ensemble else run
 
 
 def _diagnose(options: argparse.Namespace) -> int:

@@ -78,24 +78,33 @@ class Signature(NamedTuple):
           InputError: where a sample has another shape, or is out of the range of its dtype.
         """
         x = np.asarray(x) if isinstance(x, list | tuple | int | float) else x
-        shape, dtype = jnp.shape(x), jnp.result_type(x)
-        if not shape or shape[1:] != self.x_shape:
-            wanted = ", ".join(map(str, ("B", *self.x_shape)))
-            raise InputError(f"apply: expected x of shape ({wanted}), got {shape}")
+        self.require_inputs(x)
+        dtype = jnp.result_type(x)
         if self.fill is not None:
             x = jnp.where(jnp.isnan(x), self.fill[None], x)
         if self.x_dtype != "uint8":
             return jnp.asarray(x, jnp.promote_types(dtype, jnp.float32))
         whole = jnp.issubdtype(dtype, jnp.integer)
-        high = 255 if whole else 1
-        if dtype != jnp.uint8 and is_concrete(x):
+        return jnp.asarray(x, jnp.uint8 if whole else dtype)
+
+    def require_inputs(self, x: Any, where: str = "apply") -> None:
+        """Make sure that an array is one of raw samples (B, ...).
+
+        Raises:
+          InputError: as `inputs`; `where` is named.
+        """
+        shape, dtype = jnp.shape(x), jnp.result_type(x)
+        if not shape or shape[1:] != self.x_shape:
+            wanted = ", ".join(map(str, ("B", *self.x_shape)))
+            raise InputError(f"{where}: expected x of shape ({wanted}), got {shape}")
+        if self.x_dtype == "uint8" and dtype != jnp.uint8 and is_concrete(x):
+            high = 255 if jnp.issubdtype(dtype, jnp.integer) else 1
             values = np.asarray(x, np.float64)
             if values.size and not (values.min() >= 0 and values.max() <= high):
                 raise InputError(
-                    f"apply: {dtype} samples must be in [0, {high}], as the run was trained on "
+                    f"{where}: {dtype} samples must be in [0, {high}], as the run was trained on "
                     f"bytes; got values from {values.min():g} to {values.max():g}"
                 )
-        return jnp.asarray(x, jnp.uint8 if whole else dtype)
 
     def difference(self, other: "Signature") -> str | None:
         """What differs in another data set's signature, in words, or None."""

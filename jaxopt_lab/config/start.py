@@ -87,7 +87,7 @@ class Start(NamedTuple):
           InputError: where it takes none, with the names of both sides.
         """
         others = tuple(f"{name}." for name in variables if f"{name}." != _PARAMS)
-        here, there = _named(variables), self.arrays
+        here, there = named_arrays(variables), self.arrays
         here = dict(sorted(here.items(), key=lambda item: item[0].startswith(others)))
         fits = {n for n in here.keys() & there.keys() if _fits(there[n], here[n])}
         if not fits:
@@ -114,7 +114,7 @@ class Start(NamedTuple):
         loaded = self.begun(variables).loaded
         leaves = [
             jnp.asarray(self.arrays[name], leaf.dtype) if name in loaded else leaf
-            for name, leaf in _named(variables).items()
+            for name, leaf in named_arrays(variables).items()
         ]
         return jax.tree.unflatten(jax.tree.structure(variables), leaves)
 
@@ -215,8 +215,12 @@ def _renamed(arrays: Mapping[str, np.ndarray], config: StartConfig) -> dict[str,
     return found
 
 
-def _named(variables: Any) -> dict[str, Any]:
-    """The leaves of a model's variables by their names, in the order of the tree."""
+def named_arrays(variables: Any) -> dict[str, Any]:
+    """The leaves of a model's variables by the names of `[start]`, in the order of the tree.
+
+    Parameters by their path, `Dense_0.kernel`, and those of another collection with its name first,
+    `batch_stats.BatchNorm_0.mean`.
+    """
     leaves = flatten_with_names(variables)
     return {_short(name.replace("/", ".")): leaf for name, leaf in leaves.items()}
 

@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import os
 import pathlib
+from collections.abc import Iterator
+from typing import BinaryIO
 
 
 def sha256_of(path: pathlib.Path) -> str:
@@ -14,14 +16,21 @@ def sha256_of(path: pathlib.Path) -> str:
 
 def write_atomically(path: pathlib.Path, content: bytes) -> None:
     """Write to a temporary name beside `path`, sync, rename: the file is whole or not there."""
+    with written_atomically(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def written_atomically(path: pathlib.Path) -> Iterator[BinaryIO]:
+    """A file to write to, which is at `path` when the block has ended, and not if it raises."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise

@@ -1,4 +1,4 @@
-"""Files of named arrays in the format of safetensors, read by their bounded header.
+"""Files of named arrays in the format of safetensors: written, and read by their bounded header.
 
 1. 8 bytes, little-endian: the length N of the header.
 2. N bytes of JSON: `{name: {"dtype", "shape", "data_offsets": [begin, end]}, "__metadata__": ...}`.
@@ -11,12 +11,14 @@ import json
 import math
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.files import written_atomically
 
 _MOST_HEADER = 100_000_000  # bytes, as the library has it
 _DTYPES = {
@@ -51,6 +53,68 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             return {name: _read(file, 8 + length, *entry) for name, entry in entries.items()}
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts that a file of `write_safetensors` has beside its arrays.
+
+    Raises:
+      InputError: as `read_safetensors`, which has to have read it.
+    """
+    with open(path, "rb") as file:
+        header = file.read(int.from_bytes(file.read(8), "little"))
+    found = json.loads(header).get("__metadata__", {})
+    return {str(name): str(text) for name, text in found.items()}
+
+
+def write_safetensors(
+    path: pathlib.Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+) -> None:
+    """Write arrays by their names; the file is read back, and is whole or not there.
+
+    Args:
+      path: of the file.
+      arrays: in whatever memory order; they are written in C order.
+      metadata: texts by name.
+
+    Raises:
+      InputError: where one is of a dtype that the format has not, which is named.
+      OSError: where the disk does not take it, or gives back other bits.
+    """
+    names = {np.dtype(kind): name for name, kind in _DTYPES.items()}
+    for name, array in arrays.items():
+        if array.dtype not in names:
+            known = ", ".join(str(kind) for kind in names)
+            raise InputError(f"{path}: {name!r} is {array.dtype}, the format has {known}")
+    # The widest first, so that each begins at a multiple of its own width.
+    order = sorted(arrays, key=lambda name: -arrays[name].dtype.itemsize)
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name in order:
+        array = arrays[name]
+        begin, end = end, end + array.nbytes
+        offsets = {"shape": list(array.shape), "data_offsets": [begin, end]}
+        header[name] = {"dtype": names[array.dtype]} | offsets
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    if len(text) > _MOST_HEADER:
+        raise InputError(f"{path}: its names and texts take {len(text):,} bytes, too many")
+    with written_atomically(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in order:
+            file.write(_bits(arrays[name]))
+        file.flush()
+        back = read_safetensors(file.name)
+        for name, array in arrays.items():
+            same = (back[name].shape, back[name].dtype) == (array.shape, array.dtype)
+            if not same or _bits(back[name]) != _bits(array):
+                raise OSError(f"{path}: {name} was read back with other bits than it was written")
+
+
+def _bits(array: np.ndarray) -> bytes:
+    """The values in C order, little-endian."""
+    plain = array.dtype.kind in "iuf"
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<") if plain else None).tobytes()
 
 
 def _entries(

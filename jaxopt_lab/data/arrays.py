@@ -40,7 +40,7 @@ def dataset_of(arrays: Mapping[str, np.ndarray], source: str, *, fingerprint: st
     ys, targets, classes = _targets(ys, _names(arrays.get("classes"), source), source)
     for name in ("x", "x_test"):
         if name in kept:
-            kept[name] = _inputs(kept[name], f"{source}: {name}", notes)
+            kept[name] = inputs_of(kept[name], f"{source}: {name}", notes)
     for name in ("weight", "weight_test"):
         if name in kept:
             kept[name] = checked_weight(kept[name], f"{source}: {name}")
@@ -289,8 +289,17 @@ def _numbers(values: np.ndarray, where: str) -> np.ndarray:
     return values
 
 
-def _inputs(values: np.ndarray, where: str, notes: list[str]) -> Any:
-    """x as it is trained on, uint8 or floats of 32 bits at most; where mapped, as it is read."""
+def inputs_of(values: np.ndarray, where: str, notes: list[str]) -> Any:
+    """x as it is trained on, uint8 or floats of 32 bits at most; where mapped, as it is read.
+
+    Args:
+      values: (N, ...).
+      where: is named in what is wrong.
+      notes: gets what there is to say of it.
+
+    Raises:
+      InputError: where it is text, or empty.
+    """
     kind = values.dtype.kind
     if kind in "US":
         raise InputError(f"{where} holds text, expected numbers")

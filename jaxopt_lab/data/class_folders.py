@@ -1,6 +1,7 @@
 """A folder a class on the disk: which files there are, and of which class and split each is."""
 
 import os
+from collections.abc import Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,6 +75,15 @@ def read_tree(root: Path) -> Tree:
     return Tree(train, test, notes)
 
 
+def files_below(root: Path) -> list[str]:
+    """The files in a folder and in those within it, relative to it, as `read_tree` walks them.
+
+    Raises:
+      InputError: where a folder cannot be read.
+    """
+    return sorted(_Walk(root).below(root), key=natural_key)
+
+
 def _one_a_role(root: Path, splits: dict[str, str]) -> dict[str, str]:
     by_role: dict[str, str] = {}
     for name, role in splits.items():
@@ -131,7 +141,7 @@ class _Walk:
         """The files of each folder in this one, or of those named."""
         found = {}
         for name in self.folders(path) if names is None else names:
-            files = self._below(path / name, {self._identity(path)})
+            files = self.below(path / name, {self._identity(path)})
             if files:
                 found[name] = sorted(files, key=natural_key)
             else:
@@ -142,7 +152,8 @@ class _Walk:
             )
         return found
 
-    def _below(self, path: Path, above: set[tuple[int, int]]) -> list[str]:
+    def below(self, path: Path, above: Set[tuple[int, int]] = frozenset()) -> list[str]:
+        """The files in a folder and in those within it."""
         identity = self._identity(path)
         if identity in above:
             self.loops.append(self._relative(path))
@@ -150,7 +161,7 @@ class _Walk:
         folders, files = self._entries(path)
         found = [self._relative(path / name) for name in files]
         for name in folders:
-            found += self._below(path / name, above | {identity})
+            found += self.below(path / name, above | {identity})
         return found
 
     def _entries(self, path: Path) -> tuple[list[str], list[str]]:

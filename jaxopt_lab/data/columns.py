@@ -20,7 +20,9 @@ def is_columns(given: Any) -> bool:
     return hasattr(given, "columns") and hasattr(given, "__getitem__")
 
 
-def table_of(columns: Sequence[Column], given: Any, where: str) -> tuple[Any, Source]:
+def table_of(
+    columns: Sequence[Column], given: Any, where: str, first: int = 0
+) -> tuple[Any, Source]:
     """The columns that a network wants as a `pyarrow.Table`; others are left out.
 
     Args:
@@ -28,6 +30,7 @@ def table_of(columns: Sequence[Column], given: Any, where: str) -> tuple[Any, So
       given: `{name: values of all rows}`; a sequence of rows, `{name: value}` each; a
         `pyarrow.Table`; a frame of pandas or Polars.
       where: is named in what is wrong.
+      first: number of the first row, there.
 
     Returns:
       The table and its source, as `encoding.encode` wants them.
@@ -43,10 +46,14 @@ def table_of(columns: Sequence[Column], given: Any, where: str) -> tuple[Any, So
         given = given.to_arrow()
     wanted = [column["name"] for column in columns]
     if isinstance(given, list | tuple):
-        there = dict.fromkeys(name for row in given for name in row)
-        given = {name: [row.get(name) for row in given] for name in there}
+        for number, row in enumerate(given, start=first):
+            place = f"columns on row {number:,}"
+            Source(where, tuple(row), None).require(
+                wanted, place
+            )  # null is a value that is missing
+        given = {name: [row[name] for row in given] for name in wanted}
     names = getattr(given, "column_names", getattr(given, "columns", given))
-    source = Source(where, tuple(map(str, names)), None)
+    source = Source(where, tuple(map(str, names)), None, first=first)
     source.require(wanted, "columns")
     try:
         arrays = {c["name"]: _array(given[c["name"]], c, where) for c in columns}

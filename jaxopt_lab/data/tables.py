@@ -12,6 +12,9 @@ from jaxopt_lab.data.arrays import brief_list
 
 _TEXT = {".csv": ",", ".txt": ",", ".tsv": "\t", ".tab": "\t"}
 _PARQUET = (".parquet", ".pq")
+SUFFIXES = (*_TEXT, *_PARQUET)
+"""Of the files that are tables."""
+
 _OTHER_SEPARATORS = (";", "\t", "|", ",")
 
 
@@ -23,17 +26,19 @@ class Source(NamedTuple):
       names: of its columns.
       separator: between values of a row of text; None for Parquet.
       encoding: of text.
+      first: the number of the row that rows are counted from, where this is a piece of a table.
     """
 
     path: str
     names: tuple[str, ...]
     separator: str | None
     encoding: str = "utf-8"
+    first: int = 0
 
     def place(self, row: int) -> str:
         """Where a row, from 0, lies: "line 7", counted from 1 with the header, or "row 5"."""
         if self.separator is None:
-            return f"row {row}"
+            return f"row {self.first + row:,}"
         for count, (line, _) in enumerate(_rows(self)):
             if count == row + 1:  # after the header
                 return f"line {line}"
@@ -60,8 +65,8 @@ def find_columns(path: str | os.PathLike[str], separator: str | None = None) -> 
       InputError: no such file, of another kind, empty, or with columns that share a name.
     """
     where, kind = os.fspath(path), Path(path).suffix.lower()
-    if kind not in (*_TEXT, *_PARQUET):
-        kinds = ", ".join((*_TEXT, *_PARQUET))
+    if kind not in SUFFIXES:
+        kinds = ", ".join(SUFFIXES)
         raise InputError(f"{where}: a table is read from {kinds}, got {kind or 'no suffix'!r}")
     if not os.path.isfile(where):
         found = "a folder" if os.path.isdir(where) else "no such file"
@@ -113,23 +118,62 @@ def read_columns(
         if source.separator is None:
             found = pq.read_table(source.path, columns=names)
         else:
-            found = pyarrow.csv.read_csv(
-                source.path,
-                pyarrow.csv.ReadOptions(encoding=source.encoding),
-                pyarrow.csv.ParseOptions(delimiter=source.separator, newlines_in_values=True),
-                pyarrow.csv.ConvertOptions(
-                    column_types=dict.fromkeys(text, pa.string()),
-                    include_columns=names,
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                    decimal_point=decimal,
-                ),
-            )
+            found = pyarrow.csv.read_csv(source.path, *_options(source, names, text, decimal))
     except (pa.ArrowException, OSError) as error:
         raise InputError(_why(source, error)) from None
     if not found.num_rows:
         raise InputError(f"{source.path}: holds no rows, only the names of its columns")
     return found
+
+
+def stream_columns(source: Source, names: Sequence[str], rows: int) -> Iterator[Any]:
+    """Columns of a table as `pyarrow.Table`s of some rows each, one after another.
+
+    Of a file of text every column is text: what a number is cannot change from piece to piece.
+
+    Args:
+      source: from `find_columns`.
+      names: of the columns.
+      rows: at most so many a piece.
+
+    Raises:
+      InputError: as `read_columns`, when it comes to that piece.
+    """
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet as pq
+
+    names = list(dict.fromkeys(names))
+    try:
+        if source.separator is None:
+            with pq.ParquetFile(source.path) as file:
+                for batch in file.iter_batches(rows, columns=names):
+                    yield pa.Table.from_batches([batch])
+            return
+        with pyarrow.csv.open_csv(source.path, *_options(source, names, names)) as reader:
+            for batch in reader:
+                for at in range(0, batch.num_rows, rows):
+                    yield pa.Table.from_batches([batch.slice(at, rows)])
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(_why(source, error)) from None
+
+
+def _options(source: Source, names: Sequence[str], text: Sequence[str], decimal: str = ".") -> Any:
+    """How Arrow reads a file of text."""
+    import pyarrow as pa
+    import pyarrow.csv
+
+    return (
+        pyarrow.csv.ReadOptions(encoding=source.encoding),
+        pyarrow.csv.ParseOptions(delimiter=source.separator, newlines_in_values=True),
+        pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(text, pa.string()),
+            include_columns=names,
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            decimal_point=decimal,
+        ),
+    )
 
 
 def _of_text(where: str, separator: str) -> Source:

@@ -81,6 +81,7 @@ class Members:
             kept=kept,
             step=step,
             why=f"step {step:,}, the {kept} that it kept; {why}",
+            member=member,
             state=None,
             experiment=experiment,
             together=lambda run, best: self.ensemble(best),

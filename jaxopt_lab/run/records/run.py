@@ -40,6 +40,7 @@ class Run(Predictor):
       kept: which parameters these are: "best", "average" or "last"; of a checkpoint the "last".
       step: that they belong to.
       why: how it was chosen and how the run stands, in words.
+      member: which run of a sweep it is; None for a run of its own.
       state: of the checkpoint; None where the parameters are those that the run kept at its end.
       last_state: reads the state of the newest checkpoint; None where there is none.
       together: `(run, best) -> RunEnsemble`, behind `ensemble`; None where there is none.
@@ -49,6 +50,7 @@ class Run(Predictor):
     history: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
     summary: dict[str, Any] = dataclasses.field(repr=False)
     step: int
+    member: int | None = None
     state: TrainState | None = dataclasses.field(repr=False)
     last_state: Callable[[], TrainState] | None = dataclasses.field(repr=False, default=None)
     together: Callable[["Run", int | None], RunEnsemble] | None = dataclasses.field(
