@@ -214,5 +214,6 @@ PLOTS = {
     "predicted_against_true": {},
     "confusion_matrix": {},
     "compared_curves": {},
+    "corruption_table": {},
     "update_ratio_curve": {},
 }

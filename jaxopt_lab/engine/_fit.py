@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxopt_lab.core.types import Program
@@ -56,6 +57,7 @@ def fit(
     save_every: int | None = None,
     steps_per_chunk: int | None = None,
     seconds_per_chunk: float = SECONDS_PER_CHUNK,
+    donate: bool = False,
 ) -> Iterator[Chunk]:
     """Train from step `start` to `total`, yielding after each chunk.
 
@@ -73,10 +75,14 @@ def fit(
       steps_per_chunk: the length of a chunk where no evaluation is nearer; None to follow the
         clock, which differs between the processes of one run.
       seconds_per_chunk: what a chunk aims at where it follows the clock.
+      donate: whether the memory of `state` may be taken, which is then not to be used any more;
+        without it the steps begin with a copy.
 
     Yields:
       Chunks, in order.
     """
+    if not donate:
+        state = jax.tree.map(lambda x: x.copy() if isinstance(x, jax.Array) else x, state)
     step, pace = start, steps_per_chunk or 1
     while step < total:
         marks = (evaluate_every, save_every, total)

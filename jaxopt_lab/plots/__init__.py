@@ -8,6 +8,7 @@ from jaxopt_lab.plots._batch_size_curve import batch_size_curve
 from jaxopt_lab.plots._column_histograms import column_histograms
 from jaxopt_lab.plots._compared_curves import compared_curves
 from jaxopt_lab.plots._confusion_matrix import confusion_matrix
+from jaxopt_lab.plots._corruption_table import corruption_table
 from jaxopt_lab.plots._curvature_curve import curvature_curve
 from jaxopt_lab.plots._descent_paths import descent_paths
 from jaxopt_lab.plots._figure_png import figure_png
@@ -49,6 +50,7 @@ PLOTS = {
         predicted_against_true,
         confusion_matrix,
         compared_curves,
+        corruption_table,
         update_ratio_curve,
     )
 }
@@ -63,6 +65,7 @@ __all__ = [
     "column_histograms",
     "compared_curves",
     "confusion_matrix",
+    "corruption_table",
     "curvature_curve",
     "descent_paths",
     "figure_png",

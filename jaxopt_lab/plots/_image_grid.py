@@ -7,11 +7,12 @@ from matplotlib.figure import Figure
 
 
 def image_grid(grid: Mapping) -> Figure:
-    """A grid of images: a row a sample, a column a stage.
+    """A grid of images.
 
     Args:
       grid: `image` (rows, columns, H, W, C), uint8 or float in [0, 1], C of 1, 3 or 4; `title`, a
-        line above each column; `text`, rows of lines, one below each image. All are optional.
+        line above each column; `row`, a line beside each row; `text`, rows of lines, one below each
+        image. All are optional.
 
     Returns:
       A figure; it is empty where there are no images.
@@ -38,6 +39,8 @@ def image_grid(grid: Mapping) -> Figure:
             axes.spines[:].set_color("0.8")
             if i == 0 and "title" in grid:
                 axes.set_title(grid["title"][j], fontsize=7)
+            if j == 0 and "row" in grid:
+                axes.set_ylabel(grid["row"][i], fontsize=7)
             if "text" in grid:
                 axes.set_xlabel(grid["text"][i][j], fontsize=6, labelpad=2)
     return figure

@@ -44,6 +44,9 @@ def regularization_path(path: Mapping[str, np.ndarray]) -> Figure:
                 marker=marker,
             )
         above.axhline(0, color="0.4", linewidth=0.8)
+        if len(largest) < coef.shape[1]:
+            text = f"the {len(largest)} largest of {coef.shape[1]:,} coefficients"
+            above.set_title(text, fontsize=9, loc="left")
     for name, color, label in (
         ("train_score", TRAIN, "train"),
         ("val_score", VALIDATION, "validation"),

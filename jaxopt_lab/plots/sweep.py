@@ -19,9 +19,14 @@ MOST_LINES = 8  # of a curve a value: beyond, the colors tell nothing
 def axis_curve(sweep: Mapping[str, object]) -> Figure:
     """The metric against one axis: the mean over seeds, and a band from the worst to the best.
 
+    Of settings that share a value of the axis the best is drawn: what else is swept is set as well
+    as it can be there.
+
     Args:
       sweep: `x` (R,) and `score` (R,), one of each a run, NaN for a run that diverged; `x_name` and
-        `score_name`; `line` (R,), words that part the runs into several lines; `line_name`.
+        `score_name`; `line` (R,), words that part the runs into several lines; `line_name`;
+        `setting` (R,), the same number for runs that differ in their seed alone; `higher`, whether
+        a higher score is better.
 
     Returns:
       A figure; values of x that hold a diverged run are marked at the top.
@@ -32,7 +37,16 @@ def axis_curve(sweep: Mapping[str, object]) -> Figure:
         return figure
     line = np.asarray(sweep.get("line", np.full(len(x), "")))
     names = list(dict.fromkeys(line.tolist()))
-    values = np.unique(x)
+    values, setting = np.unique(x), np.asarray(sweep.get("setting", np.zeros(len(x))))
+    sign = -1 if sweep.get("higher") else 1
+
+    def best(chosen: np.ndarray) -> np.ndarray:
+        """The finite scores of the seeds of the best setting of some runs."""
+        groups = [score[chosen & (setting == s)] for s in np.unique(setting[chosen])]
+        groups = [group[np.isfinite(group)] for group in groups]
+        known = [group for group in groups if len(group)]
+        return min(known, key=lambda group: sign * group.mean(), default=np.zeros(0))
+
     many = len(names) > MOST_LINES
     for k, name in enumerate(names):
         color = (
@@ -40,8 +54,7 @@ def axis_curve(sweep: Mapping[str, object]) -> Figure:
             if many
             else (TRAIN if len(names) == 1 else f"C{k}")
         )
-        rows = [score[(x == v) & (line == name)] for v in values]
-        finite = [row[np.isfinite(row)] for row in rows]
+        finite = [best((x == v) & (line == name)) for v in values]
         there = [i for i, row in enumerate(finite) if len(row)]
         at = values[there]
         mean = [finite[i].mean() for i in there]

@@ -1,5 +1,6 @@
 """Order, chunks and dispatch: a run's place is one integer, whatever the chunks."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -158,6 +159,15 @@ def test_fit_evaluates_at_the_same_steps_whatever_the_chunks(data):
         assert measured == [(s, {"val_loss": np.array([float(s)])}) for s in (4, 8, 11)]
         assert sum(c.rows["loss"].shape[1] for c in chunks) == 11
         assert int(chunks[-1].state.step) == 11
+
+
+def test_a_state_that_is_handed_in_stays_the_users_unless_it_is_donated(data):
+    program = OneOf(compile_steps(STEP, new_state(), jax.device_put(data), Batches(5), 4))
+    state = new_state()
+    before = jax.tree.map(np.array, state.params)
+    ends = [list(fit(program, state, start=0, total=6, evaluate_every=None))[-1] for _ in "ab"]
+    chex.assert_trees_all_equal(before, state.params)
+    chex.assert_trees_all_equal(*(end.state.params for end in ends))
 
 
 def stopping_at(last):

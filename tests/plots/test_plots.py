@@ -30,6 +30,35 @@ def test_draws(name, history):
     assert figure_png(PLOTS[name](history)).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("clean", [None, 0.1, 0.9])
+@pytest.mark.parametrize("share", [True, False])
+def test_a_corruption_table_begins_with_what_is_lost_most(clean, share):
+    scores = {"fog": [0.2, 0.5], "snow": [np.nan, 0.8], "frost": [0.3, 0.3]}
+    figure = PLOTS["corruption_table"]({"scores": scores, "clean": clean, "share": share})
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["snow", "fog", "frost"]
+    assert ("0.5" if not share else "50.0") in [text.get_text() for text in axes.texts]
+
+
+def test_compared_curves_have_a_mean_at_the_steps_that_all_have():
+    x, y = [np.array([1, 2, 3]), np.array([2, 3])], [np.array([1.0, 2, 3]), np.array([4.0, 5])]
+    axes = PLOTS["compared_curves"]({"x": x, "y": y, "label": ["A", "A"]}).axes[0]
+    np.testing.assert_array_equal(axes.lines[-1].get_xydata(), [[2, 3], [3, 4]])
+    assert len(axes.lines) == 3
+
+
+def test_of_settings_that_share_a_value_the_best_is_drawn():
+    """Two seeds a setting; at x = 1 the second setting is the better one, at x = 2 the first."""
+    sweep = {
+        "x": [1, 1, 1, 1, 2, 2, 2, 2],
+        "score": [5.0, 7, 1, 3, 2, 2, 9, np.nan],
+        "setting": [0, 0, 1, 1, 2, 2, 3, 3],
+    }
+    for higher, expected in ((False, [2, 2]), (True, [6, 9])):
+        line = PLOTS["axis_curve"](sweep | {"higher": higher}).axes[0].lines[0]
+        np.testing.assert_array_equal(line.get_ydata(), expected)
+
+
 X, Y = np.linspace(-1, 1, 7), np.linspace(-2, 2, 5)
 PLANE = Y[:, None] ** 2 + X**2
 HOLES = np.where(PLANE > 4, np.nan, PLANE)

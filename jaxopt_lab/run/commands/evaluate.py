@@ -28,7 +28,9 @@ from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import categorical, expected_calibration_error
 from jaxopt_lab.run.records.folder import RunFolder, write_json
 from jaxopt_lab.run.records.json_lines import finite
+from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.run import Run, read_run, with_own_statistics
+from jaxopt_lab.run.terminal.counting import counting
 from jaxopt_lab.run.terminal.progress import Progress
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -120,11 +122,11 @@ def _result(
     terminal.say(f"{path}: {run.why}")
     with terminal.waiting(f"evaluating {path} ..."):
         result: dict[str, Any] = _scores(run, test) | _attacked(run, test)
-        if not math.isfinite(result["loss"]):
-            result = dict.fromkeys(result)
-            terminal.say(f"{path}: the outputs are not finite: the run diverged")
-        elif corruptions:
-            result |= _corrupted(run, test, terminal)
+    if not math.isfinite(result["loss"]):
+        result = dict.fromkeys(result)
+        terminal.say(f"{path}: the outputs are not finite: the run diverged")
+    elif corruptions:
+        result |= _corrupted(run, test, result, terminal)
     result = {"kept": run.kept, "step": run.step} | finite(result)
     try:
         write_json(path / "evaluation.json", result)
@@ -157,29 +159,29 @@ def _attacked(run: Run, data: Split) -> Scores:
     return {name: float(value) for name, value in found.items() if name.startswith(ROBUST)}
 
 
-def _corrupted(run: Run, test: Split, terminal: Progress) -> dict[str, Any]:
+def _corrupted(run: Run, test: Split, clean: Scores, terminal: Progress) -> dict[str, Any]:
     images = test["x"]
     if images.dtype != np.uint8 or images.ndim != 4:
         raise InputError(f"evaluate: samples {images.shape[1:]} {images.dtype} are no uint8 images")
     key = stream_key(jax.random.key(run.config.seed), Stream.CORRUPTION)
     size = run.config.train.evaluation_batch_size
     scores: dict[str, list[Scores]] = {}
-    for i, (name, function) in enumerate(CORRUPTIONS.items()):
-        scores[name] = []
-        for severity in SEVERITIES:
-            own = jax.random.fold_in(key, len(SEVERITIES) * i + severity)
-            keys = jax.random.split(own, len(images))
-            corrupt = jax.jit(jax.vmap(lambda k, x, f=function, s=severity: f(k, x, severity=s)))
-            parts = [
-                np.asarray(corrupt(keys[j : j + size], images[j : j + size]))
-                for j in range(0, len(images), size)
-            ]
-            scores[name].append(_scores(run, test | {"x": np.concatenate(parts)}))
-        shown = [
-            f"{row['error']:6.1%}" if "error" in row else f"{row['loss']:10.4g}"
-            for row in scores[name]
-        ]
-        terminal.say(f"  {name:<18} " + "  ".join(shown))
+    with counting(terminal, len(CORRUPTIONS) * len(SEVERITIES)) as advance:
+        for i, (name, function) in enumerate(CORRUPTIONS.items()):
+            scores[name] = []
+            for severity in SEVERITIES:
+                own = jax.random.fold_in(key, len(SEVERITIES) * i + severity)
+                keys = jax.random.split(own, len(images))
+                corrupt = jax.jit(
+                    jax.vmap(lambda k, x, f=function, s=severity: f(k, x, severity=s))
+                )
+                parts = [
+                    np.asarray(corrupt(keys[j : j + size], images[j : j + size]))
+                    for j in range(0, len(images), size)
+                ]
+                scores[name].append(_scores(run, test | {"x": np.concatenate(parts)}))
+                advance(1)
+    _show_corrupted(run, scores, clean, terminal)
     every = [row for rows in scores.values() for row in rows]
     found: dict[str, Any] = {
         f"mean_corruption_{score}": float(np.mean([row[score] for row in every]))
@@ -190,6 +192,35 @@ def _corrupted(run: Run, test: Split, terminal: Progress) -> dict[str, Any]:
             values = {name: [row[score] for row in rows] for name, rows in scores.items()}
             found[f"corruption_{plural}"] = values
     return found
+
+
+def _show_corrupted(
+    run: Run, scores: Mapping[str, Sequence[Scores]], clean: Scores, terminal: Progress
+) -> None:
+    """Print the error, or the loss, by corruption and severity; draw it into the run's folder."""
+    score = "error" if "error" in clean else "loss"
+    values = {name: [row[score] for row in rows] for name, rows in scores.items()}
+    rows = [
+        [name.replace("_", " "), *(_number(score, value) for value in own)]
+        for name, own in values.items()
+    ]
+    rows.append(["clean", _number(score, clean[score])] + [""] * (len(SEVERITIES) - 1))
+    title = f"{run.path}: {score} by severity"
+    terminal.columns(title, ["corruption", *map(str, SEVERITIES)], rows)
+    try:
+        from jaxopt_lab.plots import corruption_table  # here: matplotlib takes long to import
+    except ImportError:  # numbers need no extra
+        return
+    given = {"scores": values, "clean": clean[score], "name": score, "share": score == "error"}
+    assert run.path is not None
+    plots = run.path / "plots"
+    try:
+        plots.mkdir(exist_ok=True)
+        write_figure(plots / "corruptions.png", corruption_table(given))
+    except OSError as error:  # a folder of somebody else
+        terminal.say(f"{plots} is not written: {error.strerror}")
+    else:
+        terminal.say(f"wrote {plots / 'corruptions.png'}")
 
 
 def _loss_in_words(loss: Choice) -> str:

@@ -36,6 +36,9 @@ from jaxopt_lab.sweeps import (
 )
 
 MOST_STEPS, MOST_SEEDS = 1_000_000, 10_000
+_WHICH = """\
+valley: where the loss has come four fifths of its way down; the one to begin with, and --apply's.
+steepest: where it falls fastest, mostly a smaller rate; where the other is not stable."""
 STEPS_PER_CHUNK = 20  # between two looks at whether every seed has diverged
 
 
@@ -146,6 +149,7 @@ def _range_test(
             total=steps,
             evaluate_every=None,
             steps_per_chunk=STEPS_PER_CHUNK,
+            donate=True,
         )
         for chunk in chunks:
             losses[:, chunk.start : chunk.end] = chunk.rows["loss"]
@@ -169,7 +173,9 @@ def _range_test(
     test = RangeTest(rates, losses, smooth, *best)
     if why := test.why_none:
         terminal.say(f"no suggestion: {why}")
-    elif np.isfinite(smooth[:, -1]).all() and np.argmin(np.mean(smooth, 0)) >= steps - begin:
+        return test
+    terminal.say(_WHICH)
+    if np.isfinite(smooth[:, -1]).all() and np.argmin(np.mean(smooth, 0)) >= steps - begin:
         terminal.say(f"the loss still falls at {high:g}: a higher --high may find a better rate")
     return test
 

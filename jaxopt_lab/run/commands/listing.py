@@ -26,12 +26,23 @@ TITLES = {
 LISTED = FAMILIES | ELSEWHERE
 
 
+def _plural(name: str) -> str:
+    """The name of a table for several of its functions, as a person may call it."""
+    if name.endswith("y"):
+        return f"{name[:-1]}ies"
+    return f"{name}{'es' * name.endswith('s') or 's'}"
+
+
+_PLURALS = {_plural(name): name for name in LISTED}
+
+
 def list_names(family: str | None, terminal: Progress) -> None:
     """Print the names of one family or of all, with their arguments and defaults.
 
     Raises:
       InputError: for an unknown family.
     """
+    family = _PLURALS.get(str(family), family)
     if family is not None and family not in LISTED:
         raise InputError(
             f"list: unknown family {family!r}{nearest(family, LISTED)}; one of {', '.join(LISTED)}"

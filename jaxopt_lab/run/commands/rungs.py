@@ -109,6 +109,7 @@ class Rungs:
             total=end,
             evaluate_every=population.experiment.evaluate_every,
             seconds_per_chunk=SECONDS_PER_CHUNK,
+            donate=True,
         ):
             wave, alive = chunk.state, chunk.alive
             standings.add(runs, chunk)

@@ -17,7 +17,7 @@ DRAWN_FOR = 64  # a batch, of which the first are shown: mixers need partners
 
 
 def show_augment(config: Config, experiment: Experiment, path: pathlib.Path) -> None:
-    """Draw the first training images into a PNG, a column for each `[[augment]]` table.
+    """Draw the first training images into a PNG, a row for each `[[augment]]` table.
 
     Args:
       config, experiment: what is to be trained.
@@ -45,13 +45,10 @@ def show_augment(config: Config, experiment: Experiment, path: pathlib.Path) -> 
     for i, (name, stage) in enumerate(build_stages(config.augment, mean)):
         titles.append(name)
         columns.append(jax.jit(stage)(jax.random.fold_in(key, i), columns[-1]))
-    images = np.stack([_bytes(np.asarray(c["x"][:SHOWN])) for c in columns], axis=1)
+    images = np.stack([_bytes(np.asarray(c["x"][:SHOWN])) for c in columns])
     labels = [np.asarray(c["y"][:SHOWN]) for c in columns]
-    text = [
-        [_words(column[i], experiment.classes) if labeled else "" for column in labels]
-        for i in range(len(images))
-    ]
-    write_figure(path, image_grid({"image": images, "title": titles, "text": text}))
+    text = [[_words(y, experiment.classes) if labeled else "" for y in row] for row in labels]
+    write_figure(path, image_grid({"image": images, "row": titles, "text": text}))
 
 
 def _bytes(images: np.ndarray) -> np.ndarray:

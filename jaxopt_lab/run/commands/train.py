@@ -133,6 +133,7 @@ def train(
                 evaluate_every=experiment.evaluate_every,
                 save_every=experiment.checkpoint_every,
                 steps_per_chunk=distributed.steps_per_chunk(),
+                donate=True,
             )
             bar = session.terminal.training(start, total, experiment.steps_per_epoch)
             with session.interrupts() as interrupts, bar, contextlib.closing(program):
@@ -165,8 +166,8 @@ def train(
                 writer.timings.add(test_seconds=testing.seconds)
             tracking.add_test(ended, ended.tests[ended.kept] if ended else {})
 
-            seconds = time.perf_counter() - began
-            summary = summarize(experiment, state.params, writer, ended, stopped_by, seconds)
+            writer.timings.add(run_seconds=time.perf_counter() - began)
+            summary = summarize(experiment, state.params, writer, ended, stopped_by)
             try:
                 if session.written:
                     outline, signature = writer.log.outline(), source.signature

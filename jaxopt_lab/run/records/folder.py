@@ -62,6 +62,7 @@ class Folder(abc.ABC, Generic[C]):
         except ImportError:
             yield
             return
+        new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self.path / LOCK, "a+")  # noqa: SIM115 - closed below
@@ -79,7 +80,11 @@ class Folder(abc.ABC, Generic[C]):
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            yield
+            try:
+                yield
+            finally:
+                if new and [entry.name for entry in self.path.iterdir()] == [LOCK]:
+                    _remove_empty(self.path)  # of what could not begin
 
     @property
     def kind(self) -> str:
@@ -365,9 +370,14 @@ def new_folder(stem: str, root: pathlib.Path = pathlib.Path("runs")) -> Iterator
         yield path
     finally:
         if not any((path / name).exists() for name in KINDS):
-            with contextlib.suppress(OSError):
-                (path / LOCK).unlink(missing_ok=True)
-                path.rmdir()
+            _remove_empty(path)
+
+
+def _remove_empty(path: pathlib.Path) -> None:
+    """Remove a folder that holds nothing but its lock."""
+    with contextlib.suppress(OSError):
+        (path / LOCK).unlink(missing_ok=True)
+        path.rmdir()
 
 
 def _made(path: pathlib.Path) -> bool:

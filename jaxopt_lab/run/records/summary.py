@@ -18,7 +18,6 @@ def summarize(
     writer: RunWriter,
     ended: Finish | None,
     stopped_by: str,
-    run_seconds: float,
 ) -> dict[str, Any]:
     """The figures of a run that has stopped; `ended` is None where it did not come to its end."""
     timings, steps = writer.timings, writer.log.steps
@@ -31,7 +30,7 @@ def summarize(
         "train_seconds": round(seconds, 3),
         "data_wait_seconds": round(timings.total("data_wait_seconds"), 3),
         "compile_seconds": round(timings.total("compile_seconds"), 3),
-        "run_seconds": round(run_seconds, 3),
+        "run_seconds": round(timings.run_seconds, 3),
         "stopped_by": stopped_by,
         "parameters": sum(x.size for x in jax.tree.leaves(params)),
         "device": jax.devices()[0].device_kind,

@@ -39,7 +39,8 @@ from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult
 
 
 class SweepFolder(Resumable[Sweep]):
-    """What is on the disk of a sweep: `sweep.toml runs.jsonl waves/ sweep.csv report.html plots/`.
+    """What is on the disk of a sweep: `sweep.toml runs.jsonl waves/ sweep.csv best.toml
+    report.html plots/`.
 
     A wave of runs that ended together is one folder in `waves/`, with their curves and their
     parameters; a line of `runs.jsonl`, written after it, says that a run has ended. Waves under
@@ -54,6 +55,7 @@ class SweepFolder(Resumable[Sweep]):
         self.waves = self.path / "waves"
         self.progress = self.path / "progress"
         self.table = self.path / "sweep.csv"
+        self.best = self.path / "best.toml"
 
     def begin(
         self, config: Sweep, signatures: Sequence[Signature], model: Model | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_lab.config.dump import tables_to_toml
+from jaxopt_lab.config.dump import tables_to_toml, to_toml
 from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.config.tables import better
 from jaxopt_lab.core.files import write_atomically
@@ -63,8 +63,10 @@ def _span(setting: Setting) -> str:
 
 
 def write_sweep_report(folder: SweepFolder, plan: Sweep, result: SweepResult) -> None:
-    """Write `sweep.csv`, `plots/*.png` and `report.html`."""
+    """Write `sweep.csv`, `best.toml`, `plots/*.png` and `report.html`."""
     folder.write_table(plan, result)
+    if result.best is not None:
+        write_atomically(folder.best, to_toml(plan.runs[result.best].config).encode())
     names, rows = ranking(plan, result)
     rest = f"and {len(rows) - MOST_REPORT_ROWS} more" if len(rows) > MOST_REPORT_ROWS else ""
     records = [r for r in result.runs if r is not None]
@@ -107,11 +109,13 @@ def _plots(plan: Sweep, result: SweepResult) -> dict[str, Any]:
     base = {"score_name": result.monitor, "higher": higher}
     sign = -1 if higher else 1
     base["score"] = np.array([sign * score(r, result.monitor) for _, r in there])
+    places = {run: k for k, setting in enumerate(result.settings) for run in setting.runs}
+    settings = np.array([places[i] for i, _ in there])
     columns = {name: _column([r.values[name] for _, r in there]) for name in plan.axes}
     numeric = [name for name, values in columns.items() if values.dtype.kind in "fi"]
     found = {}
     for name in numeric[:4]:
-        own = base | {"x": columns[name], "x_name": name}
+        own = base | {"x": columns[name], "x_name": name, "setting": settings}
         others = [other for other in plan.axes if other != name]
         if len(others) == 1:
             words = np.array([_shown(v) for v in columns[others[0]].tolist()])

@@ -3,8 +3,11 @@
 import collections
 import json
 import pathlib
+from collections.abc import Mapping
 
 from jaxopt_lab.run.records.json_lines import append_lines, recover_lines
+
+_PARTS = ("compile_seconds", "seconds", "evaluation_seconds", "test_seconds")
 
 
 class Timings:
@@ -14,21 +17,31 @@ class Timings:
     """
 
     def __init__(self, path: pathlib.Path | None):
-        self._totals: collections.Counter[str] = collections.Counter()
+        self._sessions = [collections.Counter[str]()]
         for row in recover_lines(path) if path else ():
-            self._totals.update(row)
+            self._count(row)
         self._file = append_lines(path) if path else None
 
     def add(self, **row: float) -> None:
         """Add a row; seconds to the microsecond."""
         row = {name: round(value, 6) for name, value in row.items()}
-        self._totals.update(row)
+        self._count(row)
         if self._file:
             self._file.write(json.dumps(row) + "\n")
 
     def total(self, name: str) -> float:
         """The sum of a name over all rows."""
-        return self._totals[name]
+        return sum(session[name] for session in self._sessions)
+
+    @property
+    def run_seconds(self) -> float:
+        """Of all sessions; of one that was killed those that it has written down."""
+        return sum(s["run_seconds"] or sum(s[name] for name in _PARTS) for s in self._sessions)
+
+    def _count(self, row: Mapping[str, float]) -> None:
+        if "start" in row:
+            self._sessions.append(collections.Counter())
+        self._sessions[-1].update(row)
 
     def close(self) -> None:
         if self._file:

@@ -104,4 +104,7 @@ def closing_table(terminal: Progress, plan: Sweep, result: SweepResult) -> None:
     if len(rows) > MOST_ROWS:
         terminal.say(f"  and {len(rows) - MOST_ROWS} more, in sweep.csv")
     if result.run_dir:
-        terminal.say(f"report: {SweepFolder(result.run_dir).report}")
+        folder = SweepFolder(result.run_dir)
+        if folder.best.exists():
+            terminal.say(f"the best as a configuration of its own: {folder.best}")
+        terminal.say(f"report: {folder.report}")
