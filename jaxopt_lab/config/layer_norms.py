@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.core.metrics import CLIPPED, GRADIENT, RATIO, UPDATE, WEIGHT, of_layer
 from jaxopt_lab.core.types import Params
-from jaxopt_lab.diagnostics.layers import l2_and_rms, names_by_layer, trained_leaves
+from jaxopt_lab.diagnostics.layers import l2_and_rms, l2_of, names_by_layer, trained_leaves
 from jaxopt_lab.engine import Meter, Seen, given_norm
 
 
@@ -33,8 +33,10 @@ def build_meter(config: Config, *, clips: bool) -> Meter | None:
         gradient, update, weight = jnp.split(norms, 3)
         # As of `GradientFlow`: 0 where a layer stands still, whatever it holds.
         ratio = jnp.where(update == 0, 0, update / weight)
-        before = l2_and_rms([[gradient]])[0]
-        after = given_norm(seen.opt_state)[None] if clips else before
-        return jnp.concatenate([before, after, gradient, update, weight, ratio])
+        before = l2_of(gradient)
+        after = given_norm(seen.opt_state) if clips else before
+        whole = jnp.stack([before, after])
+        return jnp.concatenate([whole, gradient, update, weight, ratio])
 
-    return Meter(config.log.layers, names, measure)
+    # Traced once, though the step that it is in is traced several times.
+    return Meter(config.log.layers, names, jax.jit(measure))

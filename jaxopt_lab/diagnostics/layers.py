@@ -62,10 +62,9 @@ def l2_and_rms(groups: Sequence[Sequence[jax.Array]]) -> tuple[jax.Array, jax.Ar
     sizes = np.array([leaf.size for leaf in leaves])
     # The small ones as the rows of one array: a few operations a leaf would take long to compile.
     small, large = np.flatnonzero(sizes <= SMALL), np.flatnonzero(sizes > SMALL)
-    rows = [_rows(leaves[i]) for i in small]
-    counts = [len(row) for row in rows]
+    counts = np.maximum(-(-sizes[small] // ROW), 1)
+    together = [_rows([leaves[i] for i in small], counts)] if len(small) else []
     part_of = np.concatenate([group_of[large], np.repeat(group_of[small], counts)])
-    together = [jnp.concatenate(rows)] if rows else []
     most = jnp.concatenate(
         [largest(leaves[i])[None] for i in large] + [jnp.abs(x).max(1) for x in together]
     )
@@ -81,7 +80,15 @@ def l2_and_rms(groups: Sequence[Sequence[jax.Array]]) -> tuple[jax.Array, jax.Ar
     return scale * jnp.sqrt(total), scale * jnp.sqrt(total / count)
 
 
-def _rows(leaf: jax.Array) -> jax.Array:
-    """A leaf as rows of `ROW` numbers, one at least, filled up with zeros."""
-    missing = -leaf.size % ROW or (0 if leaf.size else ROW)
-    return jnp.pad(leaf.ravel(), (0, missing)).reshape(-1, ROW)
+def l2_of(norms: jax.Array) -> jax.Array:
+    """The norm of all that has these norms."""
+    scale = power_of_two(norms.max())
+    return scale * jnp.sqrt(jnp.sum(squared(norms / scale)))
+
+
+def _rows(leaves: Sequence[jax.Array], counts: np.ndarray) -> jax.Array:
+    """Leaves one after another in rows of `ROW` numbers, of each so many, filled up with zeros."""
+    parts = []
+    for leaf, count in zip(leaves, counts.tolist(), strict=True):
+        parts += [leaf.ravel(), np.zeros(count * ROW - leaf.size, leaf.dtype)]
+    return jnp.concatenate(parts).reshape(-1, ROW)

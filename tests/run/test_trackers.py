@@ -75,8 +75,8 @@ def column(history, name, steps="step"):
 
 
 def events(folder):
-    """Events as TensorBoard shows them: after a START those of its step and on are dropped."""
-    found = []
+    """Events as TensorBoard shows them: a second START drops those of its step and on."""
+    found, sessions = [], 0
     for path in sorted(folder.iterdir()):
         data, at = path.read_bytes(), 0
         while at < len(data):
@@ -84,7 +84,9 @@ def events(folder):
             event = event_pb2.Event.FromString(data[at + 12 : at + 12 + size])
             at += size + 16
             if event.session_log.status == event_pb2.SessionLog.START:
-                found = [old for old in found if old.step < event.step]
+                sessions += 1
+                if sessions > 1:
+                    found = [old for old in found if old.step < event.step]
             found.append(event)
     return found
 

@@ -20,8 +20,8 @@ BINS = 64
 class TensorBoard(Tracker):
     """Event files in one folder: scalars, histograms, pictures and hyperparameters.
 
-    How it rewinds: a run that goes on writes a new event file, which begins with the mark that
-    TensorBoard drops all by that it has read of the steps past the checkpoint.
+    How it rewinds: each file begins with the mark of a session's start, and that of a run that goes
+    on is the sign for TensorBoard to drop what it has read of steps past the checkpoint.
     """
 
     shows = True
@@ -30,6 +30,7 @@ class TensorBoard(Tracker):
         """Begin a new event file of a run that stands at step `start`."""
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto import event_pb2, summary_pb2
+        from tensorboardX.summary import hparams
 
         # Their classes are made when they are imported, so that no type checker knows them.
         events, summaries = cast(Any, event_pb2), cast(Any, summary_pb2)
@@ -39,11 +40,13 @@ class TensorBoard(Tracker):
         before = len(list(folder.glob("*.tfevents.*")))
         # Names begin with the second, and are read in order.
         self._writer = EventsWriter(os.fspath(folder / "events"), f".{before:06d}")
-        if before:
-            begins = events.SessionLog(status=events.SessionLog.START)
-            self._write(start + 1, session_log=begins)
-        else:
-            self._hyperparameters(dict(parameters))
+        # At the first one nothing is dropped, and at a later one only where there was a first.
+        begins = events.SessionLog(status=events.SessionLog.START)
+        self._write(start + 1 if before else 0, session_log=begins)
+        # What there is to tell of all runs together TensorBoard finds by itself.
+        _, begun, self._ends = hparams(dict(parameters), {})
+        if not before:
+            self._write(0, summary=begun)
         self._writer.flush()
 
     def rows(self, rows: Sequence[Row]) -> None:
@@ -82,13 +85,8 @@ class TensorBoard(Tracker):
 
     def end(self, stopped_by: str) -> None:
         del stopped_by
+        self._write(0, summary=self._ends)
         self._writer.close()
-
-    def _hyperparameters(self, parameters: dict[str, Any]) -> None:
-        from tensorboardX.summary import hparams
-
-        for summary in hparams(parameters, {"val_loss": 0.0, "test_loss": 0.0}):
-            self._write(0, summary=summary)
 
     def _write(self, step: int, **what: Any) -> None:
         self._writer.write_event(self._event(wall_time=time.time(), step=step, **what))
