@@ -17,7 +17,7 @@ SHIPPED = {
     for path in sorted(CONFIGS.glob("*.toml"))
     if "linear" not in (tables := tomllib.loads(path.read_text()))
 }
-QUICK = {"digits_mlp", "digits_swa"}
+QUICK = {"digits_swa"}
 
 
 def shortened(tables):
