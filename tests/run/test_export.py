@@ -242,7 +242,7 @@ LINES = """
 import jax.export
 import numpy as np
 
-program = jax.export.deserialize(bytearray(open("model.stablehlo", "rb").read()))
+program = jax.export.deserialize(bytearray(np.fromfile("model.stablehlo", np.uint8)))
 print(np.asarray(program.call(np.load("images.npy"))).argmax(-1))
 """
 

@@ -20,6 +20,7 @@ from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.data import digits
+from jaxopt_lab.run.process.own_module import own_module
 
 BASE = {
     "model": {"name": "mlp", "hidden": [8]},
@@ -364,3 +365,38 @@ def test_it_is_called_from_python(arrays):
     run = jaxopt_lab.load_run(arrays)
     with pytest.raises(InputError, match="there is no standard input here"):
         predict_files(run, ["-"], lambda data: None)
+
+
+OWN = """
+import flax.linen as nn
+
+
+class Tiny(nn.Module):
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(self.outputs)(x.reshape(x.shape[0], -1))
+
+
+EXTEND = {"model": [Tiny]}
+"""
+
+
+def test_a_run_of_ones_own_names(capsys, tmp_path):
+    (tmp_path / "mine.py").write_text(OWN)
+    np.save(tmp_path / "x.npy", digits().test["x"][:5])
+    with own_module(tmp_path / "mine.py"):
+        config = BASE | {"model": {"name": "Tiny"}}
+        config["data"] = {"name": "digits", "batch_size": 32, "train_size": 64}
+        result = jaxopt_lab.train(parse_config(config), tmp_path / "run", progress=False)
+    _, said = predicted(capsys, tmp_path / "run", tmp_path / "x.npy", code=2)
+    assert "model 'Tiny'" in said and "--module" in said
+    module = ["--module", tmp_path / "mine.py"]
+    rows, _ = predicted(capsys, tmp_path / "run", tmp_path / "x.npy", *module)
+    assert [row["class"] for row in rows] == result.run.predict(digits().test["x"][:5]).names
+    command = ["export", tmp_path / "run", "--to", "stablehlo", *module]
+    assert main(list(map(str, command))) == 0
+    (tmp_path / "run" / "summary.json").unlink()
+    _, said = predicted(capsys, tmp_path / "run", tmp_path / "x.npy", *module)
+    assert "step 3, the newest checkpoint; the run has not ended" in said

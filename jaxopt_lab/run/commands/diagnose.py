@@ -61,6 +61,8 @@ def diagnose(
     Raises:
       InputError: where the folder holds no such run, or the data is not there.
     """
+    if isinstance(run, Run) and member is None:
+        member = run.member
     path = run.run_dir if isinstance(run, Result) else run.path if isinstance(run, Run) else run
     if path is None:
         raise InputError("diagnose: this run was not written: give a run_dir to train")

@@ -7,7 +7,7 @@ import jax
 
 import jaxopt_lab
 from jaxopt_lab.config.dump import config_hash
-from jaxopt_lab.core.declare import declared
+from jaxopt_lab.core.declare import declared, name_of
 from jaxopt_lab.run.records.predictor import Predictor
 
 
@@ -32,7 +32,7 @@ def network_card(network: Predictor) -> dict[str, Any]:
         "columns": [dict(column) for column in signature.columns],
         "output": {
             "shape": [None, outputs],
-            "response": None if response is None else response.__name__,
+            "response": None if response is None else name_of(response),
         },
         "targets": signature.targets,
         "classes": list(signature.classes),
