@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jaxopt_lab.run.commands.compare import compare
     from jaxopt_lab.run.commands.diagnose import diagnose
     from jaxopt_lab.run.commands.export import export
+    from jaxopt_lab.run.commands.prolong import prolong
     from jaxopt_lab.run.commands.sweep import sweep
     from jaxopt_lab.run.commands.train import train
     from jaxopt_lab.run.records.loading import load_run
@@ -41,6 +42,7 @@ __all__ = [
     "load_run",
     "load_sweep",
     "main",
+    "prolong",
     "restore",
     "sweep",
     "train",
@@ -58,6 +60,7 @@ _HOMES = {
     "Run": "jaxopt_lab.run.records.run",
     "backup": "jaxopt_lab.run.commands.backup",
     "compare": "jaxopt_lab.run.commands.compare",
+    "prolong": "jaxopt_lab.run.commands.prolong",
     "restore": "jaxopt_lab.run.commands.backup",
     "diagnose": "jaxopt_lab.run.commands.diagnose",
     "export": "jaxopt_lab.run.commands.export",

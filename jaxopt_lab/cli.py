@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import io
 import pathlib
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -125,6 +126,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="with --resume, from the checkpoint of step N, and drop what came after it",
     )
+    train.add_argument(
+        "--epochs",
+        type=float,
+        metavar="E",
+        help="with --resume, a new run from the last state of RUN, of so many epochs in all",
+    )
+    train.add_argument("--steps", type=int, metavar="N", help="the same in steps")
     _add_backup_option(train, "run")
     _add_devices_option(train, "share the run among N devices, of which [mesh] says how")
     train.add_argument(
@@ -418,6 +426,12 @@ def _train_until_told(options: argparse.Namespace) -> int:
     place = (options.coordinator, options.process_id, options.process_count)
     if not options.distributed and any(value is not None for value in place):
         raise InputError("train: --coordinator and --process-... go with --distributed")
+    longer = options.epochs is not None or options.steps is not None
+    if longer and (options.resume is None or options.config is not None or options.set):
+        raise InputError(
+            "train: --epochs and --steps go with --resume RUN, and nothing else that changes the "
+            "run; a new run has its length from its file, --set train.epochs=60"
+        )
     _check_resume("train", "run", options)
     if options.from_step is not None and options.resume is None:
         raise InputError("train: --from-step goes with --resume RUN")
@@ -446,10 +460,15 @@ def _train_until_told(options: argparse.Namespace) -> int:
         devices = None  # each process has as many as --devices says, and all of them are used
     resume = options.resume is not None
     with contextlib.ExitStack() as stack:
-        run_dir = distributed.from_first(lambda: stack.enter_context(_run_dir(options)))
+        run_dir = distributed.from_first(lambda: stack.enter_context(_run_dir(options, longer)))
         stack.enter_context(together(run_dir, stuck))
         if distributed.is_first():
             stack.enter_context(_backup(options, run_dir))
+            if longer:
+                from jaxopt_lab.run.commands.prolong import prolong
+
+                said = prolong(options.resume, run_dir, epochs=options.epochs, steps=options.steps)
+                print("\n".join(said))
         result = train(
             config,
             run_dir,
@@ -539,7 +558,8 @@ def _check_resume(command: str, kind: str, options: argparse.Namespace) -> None:
 
     if options.config is None and options.resume is None:
         raise InputError(f"{command}: give a CONFIG, or the folder of a {kind} with --resume")
-    if options.resume and options.run_dir:
+    longer = getattr(options, "epochs", None) or getattr(options, "steps", None)
+    if options.resume and options.run_dir and not longer:
         raise InputError(f"{command}: --resume names the folder; leave out --run-dir")
     # Data may lie elsewhere by now: which keys say where is looked at with the configuration.
     given = [name for name in ("unset", "grid") if getattr(options, name, None)]
@@ -554,12 +574,16 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run_dir(
-    options: argparse.Namespace,
+    options: argparse.Namespace, longer: bool = False
 ) -> contextlib.AbstractContextManager[str | pathlib.Path]:
     """The folder that was asked for, or the next free one, which is this command's from then on."""
     from jaxopt_lab.run.records.folder import new_folder
 
-    asked = getattr(options, "resume", None) or options.run_dir
+    resumed = getattr(options, "resume", None)
+    if longer and resumed and not options.run_dir:
+        path = pathlib.Path(resumed)
+        return new_folder(re.sub(r"-\d+$", "", path.name) or path.name, path.parent)
+    asked = options.run_dir if longer else resumed or options.run_dir
     return contextlib.nullcontext(asked) if asked else new_folder(pathlib.Path(options.config).stem)
 
 

@@ -68,7 +68,8 @@ def main() -> None:
             seconds = [each[what] for each in runs]
             ratios = [a / b[what] for a, b in zip(seconds, found["without"], strict=True)]
             print(
-                f"  {name:<14}{statistics.median(seconds):8.2f} s {statistics.median(ratios):8.3f}x",
+                f"  {name:<14}{statistics.median(seconds):8.2f} s "
+                f"{statistics.median(ratios):8.3f}x",
                 flush=True,
             )
     print(f"\nin {time.monotonic() - begun:.0f} s")
