@@ -266,7 +266,7 @@ def _parser() -> argparse.ArgumentParser:
         "--format", choices=("csv", "jsonl"), help="default: as --output is called, else csv"
     )
     predict.add_argument(
-        "--top", type=int, default=1, metavar="K", help="classes a row; default: %(default)s"
+        "--top", type=int, default=5, metavar="K", help="classes a row; default: %(default)s"
     )
     _add_network_options(predict)
     predict.set_defaults(command=_predict)

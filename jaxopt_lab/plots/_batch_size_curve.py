@@ -15,7 +15,8 @@ def batch_size_curve(scan: Mapping[str, object]) -> Figure:
     Below the noise scale a batch twice as large saves nearly half of the steps; above it, few.
 
     Args:
-      scan: `batch_size` (S,), `score` (S,), `score_name`, `noise_scale` (S,) in samples.
+      scan: `batch_size` (S,), `score` (S,), `score_name`, `noise_scale` (S,) in samples; perhaps
+        `at_least` (S,), what it is at least where it is not known and NaN.
 
     Returns:
       A figure of two panels; the dashed line is where noise scale and batch size are equal.
@@ -37,6 +38,11 @@ def batch_size_curve(scan: Mapping[str, object]) -> Figure:
             axes.set_xscale("log", base=2)
             if np.all(values[np.isfinite(values)] > 0):
                 axes.set_yscale("log")
+    least = np.asarray(scan.get("at_least", np.full(len(size), np.nan)), float)
+    if np.isfinite(least).any():
+        right.plot(size, least, "^", color=VALIDATION, fillstyle="none", label="larger than this")
+        right.set_xscale("log", base=2)
+        right.set_yscale("log")
     if len(size):
         right.plot(size, size, color="0.4", linestyle="--", linewidth=1, label="batch size")
         right.legend(frameon=False)

@@ -62,6 +62,7 @@ def test_the_command_writes_a_row_and_draws(path, tmp_path, monkeypatch):
     with open(folder / "batch_sizes.csv") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["batch_size"]) for row in rows] == [8, 16, 32]
+    assert {float(row["at_least"]) for row in rows} == {96}
     assert (folder / "plots" / "batch_size.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -85,7 +85,7 @@ def test_lines_of_json_and_files_of_output(images, capsys, tmp_path):
     table, _ = predicted(capsys, folder / "run", test)
     assert [row["true"] for row in rows] == [n for n in CLASSES for _ in range(4)]
     assert [row["probability"] for row in rows] == [float(row["probability"]) for row in table]
-    assert set(rows[0]) == {"input", "class", "probability", "true"}
+    assert set(rows[0]) == {"input", "class", "probability", "top", "true"}
     _, said = predicted(capsys, *arguments, code=2)
     assert "is there already: give another, or --force" in said and len(rows) == 12
     predicted(capsys, *arguments, "--force", "--format", "csv", "--top", "2")
@@ -352,7 +352,7 @@ def test_a_reader_that_has_seen_enough(arrays, tmp_path):
     np.save(tmp_path / "x.npy", np.repeat(digits().test["x"], 30, 0))
     command = [sys.executable, "-m", "jaxopt_lab.cli", "predict", arrays, tmp_path / "x.npy"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"input,row,class,probability,true\n"
+        assert process.stdout.readline().startswith(b"input,row,class,probability,class_2,")
         process.stdout.close()
         said = process.stderr.read().decode()
         assert process.wait() == 0

@@ -56,13 +56,15 @@ def measure_noise(
     result: SweepResult,
     terminal: Progress,
     data_dir: str | os.PathLike[str] | None = None,
-) -> dict[int, tuple[float, float]]:
+) -> dict[int, tuple[float, float, float]]:
     """Measure the gradient noise scale at the end of each run, print and draw it by batch size.
 
     Returns:
-      `{batch size: (mean loss by the monitor, mean noise scale)}` over the runs that ended well.
+      `{batch size: (mean loss by the monitor, mean noise scale, samples looked at)}` over the runs
+      that ended well. The scale is infinite where the gradient cannot be told from its noise, which
+      is where it is larger than these samples.
     """
-    found: dict[int, list[tuple[float, float]]] = {}
+    found: dict[int, list[tuple[float, float, float]]] = {}
     compiled: dict[str, Any] = {}
     with terminal.waiting("measuring the gradient noise scale ..."):
         for run, record in zip(plan.runs, result.runs, strict=True):
@@ -76,17 +78,18 @@ def measure_noise(
                 compiled[key] = gradient_moments(
                     experiment.forward, experiment.objective, experiment.train
                 )
-            scale = float(noise_scale(*compiled[key](record.params, record.model_state)))
-            loss = record.metrics[result.monitor]
-            found.setdefault(run.config.data.batch_size, []).append((loss, scale))
-    means = {size: tuple(np.mean(pairs, 0).tolist()) for size, pairs in sorted(found.items())}
+            moments = compiled[key](record.params, record.model_state)
+            # Where the gradient cannot be told from its noise the scale is beyond the samples.
+            measured = record.metrics[result.monitor], float(noise_scale(*moments)), moments[2]
+            found.setdefault(run.config.data.batch_size, []).append(measured)
+    means = {size: tuple(np.mean(rows, 0).tolist()) for size, rows in sorted(found.items())}
     rows = [
-        [f"{size:,}", f"{a:.4g}", f"{b:,.4g}" if np.isfinite(b) else "-"]
-        for size, (a, b) in means.items()
+        [f"{size:,}", f"{a:.4g}", f"{b:,.4g}" if np.isfinite(b) else f"> {least:,.4g}"]
+        for size, (a, b, least) in means.items()
     ]
     terminal.columns("by batch size", ["batch size", result.monitor, "gradient noise scale"], rows)
-    if any(row[2] == "-" for row in rows):
-        terminal.say('"-": at the end the gradient is too small beside its noise to tell')
+    if any(row[2].startswith(">") for row in rows):
+        terminal.say('">": at the end the gradient cannot be told from its noise: larger than this')
     if result.run_dir:
         folder = SweepFolder(result.run_dir)
         with folder.locked():
@@ -99,11 +102,13 @@ def _write(folder: SweepFolder, monitor: str, means: dict[int, Any]) -> None:
 
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["batch_size", monitor, "gradient_noise_scale"])
-    writer.writerows([size, *pair] for size, pair in means.items())
+    writer.writerow(["batch_size", monitor, "gradient_noise_scale", "at_least"])
+    writer.writerows([size, *row] for size, row in means.items())
     write_atomically(folder.path / "batch_sizes.csv", buffer.getvalue().encode())
-    losses, scales = np.array(list(means.values())).reshape(-1, 2).T
-    scales = np.where(np.isfinite(scales), scales, np.nan)  # no place on an axis
-    columns = {"batch_size": np.array(list(means)), "score": losses, "noise_scale": scales}
+    losses, scales, least = np.array(list(means.values())).reshape(-1, 3).T
+    known = np.isfinite(scales)
+    columns = {"batch_size": np.array(list(means)), "score": losses}
+    columns |= {"noise_scale": np.where(known, scales, np.nan)}
+    columns |= {"at_least": np.where(known, np.nan, least)}
     figure = batch_size_curve(columns | {"score_name": monitor})
     write_figure(folder.plots / "batch_size.png", figure)

@@ -51,7 +51,7 @@ def predict_files(
     write: Callable[[bytes], Any],
     *,
     kind: Kind = "csv",
-    top: int = 1,
+    top: int = 5,
     stdin: BinaryIO | None = None,
     terminal: Progress | None = None,
 ) -> Predicted:
