@@ -68,6 +68,16 @@ FAST = {
 # counts of devices and processes, the whole grid of sizes, float32 beside float64, a twin as it is
 # beside the same with options. A test, or one of its cases.
 SLOW = {
+    "engine/test_forward.py": {"test_what_is_computed_again_is_the_same_and_takes_less[resnet]"},
+    "run/test_live_layers.py": {
+        "test_eight_devices_measure_what_one_does",
+        "test_runs_of_a_sweep_measure_what_they_do_alone[map]",
+    },
+    "run/test_export.py": {"test_members_ensembles_and_numbers"},
+    "run/test_predict.py": {
+        "test_other_targets[labels]",
+        "test_an_autoencoder_is_scored_by_its_inputs",
+    },
     "augment/test_draws.py": {"test_random_affine_of_one_part_is_that_part"},
     "augment/test_taking.py": {
         f"test_the_form_of_a_tpu_gives_the_same_pixels[{policy}-{dtype}]"

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from jaxopt_lab.plots.panels import panels
 
@@ -37,6 +38,10 @@ def update_ratio_curve(history: Mapping[str, np.ndarray]) -> Figure:
     below.set_xlabel("step")
     for axes in (above, below):
         axes.set_yscale("log")
+        # Minor ticks would take most of the time.
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.yaxis.set_major_formatter("{x:g}")
     names = [name for name in history if name.startswith(RATIO)]
     colors = matplotlib.colormaps["viridis"].resampled(max(len(names), 2))
     for i, name in enumerate(names):

@@ -67,11 +67,8 @@ def main() -> None:
         for name, runs in found.items():
             seconds = [each[what] for each in runs]
             ratios = [a / b[what] for a, b in zip(seconds, found["without"], strict=True)]
-            print(
-                f"  {name:<14}{statistics.median(seconds):8.2f} s "
-                f"{statistics.median(ratios):8.3f}x",
-                flush=True,
-            )
+            middle, ratio = statistics.median(seconds), statistics.median(ratios)
+            print(f"  {name:<14}{middle:8.2f} s {ratio:8.3f}x", flush=True)
     print(f"\nin {time.monotonic() - begun:.0f} s")
 
 
