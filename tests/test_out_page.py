@@ -28,8 +28,15 @@ def _folder(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("page")
     (folder / "configs").symlink_to(ROOT / "configs")
-    config = jaxopt_lab.load_config(folder / "configs" / "digits_mlp.toml", ["train.epochs=5"])
+    config_changes = ["train.epochs=5"]
+    config = jaxopt_lab.load_config(folder / "configs" / "digits_mlp.toml", config_changes)
     run = jaxopt_lab.train(config, folder / "runs" / "digits", progress=False).run
+    faster = [*config_changes, "optimizer.learning_rate=1e-2"]
+    jaxopt_lab.train(
+        jaxopt_lab.load_config(folder / "configs" / "digits_mlp.toml", faster),
+        folder / "runs" / "faster",
+        progress=False,
+    )
     np.savez(folder / "images.npz", **digits().test)
     jaxopt_lab.export(run, "stablehlo", folder / "model.stablehlo")
     return folder
