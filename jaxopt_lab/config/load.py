@@ -70,6 +70,8 @@ def read_tables(
     directory.
     """
     path = pathlib.Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path}: no regular file; give the path of a TOML configuration")
     try:
         tables = read_toml(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:

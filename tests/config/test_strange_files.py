@@ -1,5 +1,6 @@
 """A configuration from a stranger is read or refused in one readable message, whatever is in it."""
 
+import os
 import pathlib
 import random
 
@@ -103,3 +104,9 @@ def test_what_is_no_toml_is_told(text, words):
 def test_a_terminal_gets_no_control_characters(tmp_path, capsys):
     assert cli.main(["train", str(tmp_path / "\x1b[31mred\x07.toml")]) == 2
     assert "\\x1b[31mred\\x07.toml: no such file" in capsys.readouterr().err
+
+
+def test_a_pipe_is_no_configuration_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "config.toml")
+    with pytest.raises(InputError, match="no regular file"):
+        load_config(tmp_path / "config.toml")
