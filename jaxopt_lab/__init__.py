@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jaxopt_lab.run.records.loading import load_run
     from jaxopt_lab.run.records.result import Result
     from jaxopt_lab.run.records.run import Run
-    from jaxopt_lab.run.records.sweep_records import SweepResult
+    from jaxopt_lab.run.records.sweep_result import SweepResult
 
 __version__ = "0.1.0"
 __all__ = [
@@ -70,7 +70,7 @@ _HOMES = {
     "init_sharded": "jaxopt_lab.engine",
     "load_sweep": "jaxopt_lab.config.sweep",
     "sweep": "jaxopt_lab.run.commands.sweep",
-    "SweepResult": "jaxopt_lab.run.records.sweep_records",
+    "SweepResult": "jaxopt_lab.run.records.sweep_result",
 }
 _FAMILIES = frozenset(
     (

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from jaxopt_lab.config.checks import checked_fields
 from jaxopt_lab.config.dump import to_tables, to_toml
+from jaxopt_lab.config.highlight import highlighted
 from jaxopt_lab.config.keywords import tables_of
 from jaxopt_lab.config.sections import (
     BALANCED,
@@ -30,6 +31,7 @@ from jaxopt_lab.config.sections import (
     WandbConfig,
 )
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.notebook import fragment
 from jaxopt_lab.core.ranges import NonNegative, Range
 
 __all__ = [
@@ -141,5 +143,15 @@ class Config:
         length = (
             f"{self.train.epochs:g} epochs" if self.train.epochs else f"{self.train.steps} steps"
         )
-        names = (self.data.source.name, self.model.name, self.optimizer.name)
-        return f"<Config of {' / '.join(names)}, {length}, seed {self.seed}>"
+        return f"<Config of {self._names}, {length}, seed {self.seed}>"
+
+    def _repr_html_(self) -> str:
+        try:
+            written = self.to_toml().strip()
+        except InputError as error:  # it has names of one's own, which are not there now
+            return fragment(f"Config of {self._names}", str(error), [])
+        return fragment(f"Config of {self._names}", "", [highlighted(written)])
+
+    @property
+    def _names(self) -> str:
+        return " / ".join((self.data.source.name, self.model.name, self.optimizer.name))

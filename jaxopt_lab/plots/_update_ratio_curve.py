@@ -6,9 +6,8 @@ import matplotlib
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 
-from jaxopt_lab.plots.panels import panels
+from jaxopt_lab.plots.panels import Figure, panels
 
 RATIO, GRADIENT, CLIPPED = "update_ratio/", "grad_norm", "clipped_grad_norm"
 # More names hide the curves: then a scale of colors stands for them.
