@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+
+from jaxopt_lab.plots.panels import Figure
 
 # Told apart by brightness and hatching, so in black and white too.
 DEAD = {"color": "#B03A00", "label": "dead: flat for every sample"}

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from jaxopt_lab.plots.panels import panels
+from jaxopt_lab.plots.panels import Figure, panels
 
 _ACROSS = 4
 _COLORS = 10  # of matplotlib's default cycle

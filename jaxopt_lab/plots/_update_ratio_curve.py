@@ -6,10 +6,9 @@ import matplotlib
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from jaxopt_lab.plots.panels import panels
+from jaxopt_lab.plots.panels import Figure, panels
 
 RATIO, GRADIENT, CLIPPED = "update_ratio/", "grad_norm", "clipped_grad_norm"
 # More names hide the curves: then a scale of colors stands for them.
