@@ -426,11 +426,17 @@ def _train_until_told(options: argparse.Namespace) -> int:
     place = (options.coordinator, options.process_id, options.process_count)
     if not options.distributed and any(value is not None for value in place):
         raise InputError("train: --coordinator and --process-... go with --distributed")
-    longer = options.epochs is not None or options.steps is not None
-    if longer and (options.resume is None or options.config is not None or options.set):
+    longer = _is_longer(options)
+    more = options.config is not None or options.set or options.from_step is not None
+    if longer and (options.resume is None or more):
         raise InputError(
             "train: --epochs and --steps go with --resume RUN, and nothing else that changes the "
             "run; a new run has its length from its file, --set train.epochs=60"
+        )
+    if longer and (options.dry_run or options.print_config):
+        raise InputError(
+            "train: --dry-run and --print-config show a run that is there, and none that --epochs "
+            "or --steps would begin"
         )
     _check_resume("train", "run", options)
     if options.from_step is not None and options.resume is None:
@@ -558,13 +564,17 @@ def _check_resume(command: str, kind: str, options: argparse.Namespace) -> None:
 
     if options.config is None and options.resume is None:
         raise InputError(f"{command}: give a CONFIG, or the folder of a {kind} with --resume")
-    longer = getattr(options, "epochs", None) or getattr(options, "steps", None)
-    if options.resume and options.run_dir and not longer:
+    if options.resume and options.run_dir and not _is_longer(options):
         raise InputError(f"{command}: --resume names the folder; leave out --run-dir")
     # Data may lie elsewhere by now: which keys say where is looked at with the configuration.
     given = [name for name in ("unset", "grid") if getattr(options, name, None)]
     if options.config is None and given:
         raise InputError(f"{command}: --{given[0]} needs a CONFIG; a resumed {kind} keeps its own")
+
+
+def _is_longer(options: argparse.Namespace) -> bool:
+    """Whether a new run is to begin from the last state of another."""
+    return any(getattr(options, name, None) is not None for name in ("epochs", "steps"))
 
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:

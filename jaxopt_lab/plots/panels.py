@@ -13,6 +13,15 @@ def bare(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def plain(text: object) -> str:
+    """A name from outside as it is written; control characters are spaces.
+
+    A class may be called "$x_$", which Matplotlib would set as mathematics, or refuse.
+    """
+    shown = "".join(c if c.isprintable() or c == "\n" else " " for c in str(text))
+    return shown.replace("$", r"\$")
+
+
 def panels(width: float, height: float, rows: int = 1, columns: int = 1, **how: Any) -> Any:
     """A figure, in inches, and its axes, which are one or an array of them.
 
