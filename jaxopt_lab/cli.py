@@ -334,6 +334,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(shown)
     shown.set_defaults(command=_show_data)
 
+    looked = commands.add_parser("doctor", help="devices, versions, memory, disks, data sets")
+    looked.add_argument("--json", action="store_true", help="print JSON in place of words")
+    _add_data_option(looked)
+    looked.set_defaults(command=_doctor)
+
     names = commands.add_parser("list", help="the names that a configuration may use")
     names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
     names.set_defaults(command=_list)
@@ -895,6 +900,20 @@ def _tell(
         show(found, Progress())
         print(f"wrote {write(found)}")
     return DONE
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    import json
+
+    from jaxopt_lab.run.commands.doctor import PROBLEM, doctor, show_findings
+    from jaxopt_lab.run.terminal.progress import Progress
+
+    found = doctor(options.data_dir)
+    if options.json:
+        print(json.dumps([each._asdict() for each in found], indent=1))
+    else:
+        show_findings(found, Progress())
+    return FAILED if any(each.state == PROBLEM for each in found) else DONE
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from jaxopt_lab.config.augmentation import build_attack, build_augment, build_consistency
 from jaxopt_lab.config.chain import build_chain
 from jaxopt_lab.config.curvature import build_curvature
-from jaxopt_lab.config.layer_norms import build_meter
+from jaxopt_lab.config.layer_norms import build_meter, may_branch
 from jaxopt_lab.config.leaves import leaves
 from jaxopt_lab.config.measures import build_loss, build_measures, outputs_for
 from jaxopt_lab.config.optimizer import build_schedule
@@ -124,8 +124,10 @@ def assemble(
         place=None if layout is None else layout.gathered,
     )
     groups = find_groups(config, forward, signature.x_shape)
+    branches = may_branch(layout)
+    watched += held_out_names
     chain = build_chain(
-        config, schedule, length, [*watched, *held_out_names], _own_mesh(layout), groups
+        config, schedule, length, watched, _own_mesh(layout), groups, branches=branches
     )
     frozen = NOTHING if groups is None else groups.frozen
     attack = build_attack(config.adversary)
@@ -133,7 +135,7 @@ def assemble(
     dispatch = config.train.steps_per_dispatch
     curvature = build_curvature(config, forward, objective)
     probe = build_probe(config, forward, objective)
-    meter = build_meter(config, clips=chain.clips)
+    meter = build_meter(config, clips=chain.clips, branches=branches)
 
     def init(key: jax.Array) -> TrainState:
         x = jnp.zeros((1, *signature.x_shape), jnp.float32)

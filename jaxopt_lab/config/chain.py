@@ -56,6 +56,8 @@ def build_chain(
     watched: Sequence[str],
     mesh: Mesh | None = None,
     groups: ParameterGroups | None = None,
+    *,
+    branches: bool = True,
 ) -> Chain:
     """The optimizer among its controls: those of gradients, it, those of updates, the wrappers.
 
@@ -66,6 +68,7 @@ def build_chain(
       watched: names of the metrics that a `monitor` may name.
       mesh: the devices that share the run; None for one.
       groups: of parameters that are trained in ways of their own; None for none.
+      branches: as of `engine.Meter`.
 
     Raises:
       ConfigError: where a control does not fit the rest of the configuration.
@@ -90,7 +93,7 @@ def build_chain(
     ]
     clips = bool(before) and config.log.layers is not None
     if clips:
-        before.append(keep_given_norm())
+        before.append(keep_given_norm(branches=branches))
     if before or after:
         optimizer = optax.chain(*before, optimizer, *after)
     measured = _average_of(config) or eval_params or _trained

@@ -2,15 +2,26 @@
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.core.metrics import CLIPPED, GRADIENT, RATIO, UPDATE, WEIGHT, of_layer
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.diagnostics.layers import l2_and_rms, l2_of, names_by_layer, trained_leaves
-from jaxopt_lab.engine import Meter, Seen, given_norm
+from jaxopt_lab.engine import Layout, Meter, Seen, given_norm
 
 
-def build_meter(config: Config, *, clips: bool) -> Meter | None:
+def may_branch(layout: Layout | None) -> bool:
+    """Whether a meter may leave out steps on these devices.
+
+    Those of a CPU wait for each other for ever where what they exchange is within a branch.
+    """
+    if layout is None or not isinstance(layout.mesh, Mesh):
+        return True
+    return layout.mesh.devices.flat[0].platform != "cpu"
+
+
+def build_meter(config: Config, *, clips: bool, branches: bool) -> Meter | None:
     """The meter of a file; None where it asks for none.
 
     Layers are those of `diagnostics.gradient_flow`.
@@ -18,6 +29,7 @@ def build_meter(config: Config, *, clips: bool) -> Meter | None:
     Args:
       config: its `[log]`.
       clips: whether the chain keeps the norm of what its optimizer gets.
+      branches: as of `Meter`.
     """
     if config.log.layers is None:
         return None
@@ -39,4 +51,4 @@ def build_meter(config: Config, *, clips: bool) -> Meter | None:
         return jnp.concatenate([whole, gradient, update, weight, ratio])
 
     # Traced once, though the step that it is in is traced several times.
-    return Meter(config.log.layers, names, jax.jit(measure))
+    return Meter(config.log.layers, names, jax.jit(measure), branches)

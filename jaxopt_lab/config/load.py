@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import tomllib
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +10,7 @@ from jaxopt_lab.config.files import make_absolute
 from jaxopt_lab.config.overrides import Say, override
 from jaxopt_lab.config.parse import parse_config, parse_data_config, parse_linear_config
 from jaxopt_lab.config.schema import Config, DataConfig, LinearConfig
+from jaxopt_lab.config.toml import TomlError, read_toml
 from jaxopt_lab.core.errors import InputError
 
 
@@ -70,8 +70,10 @@ def read_tables(
     directory.
     """
     path = pathlib.Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path}: no regular file; give the path of a TOML configuration")
     try:
-        tables = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        tables = read_toml(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the path of a TOML configuration") from None
     except IsADirectoryError:
@@ -80,7 +82,7 @@ def read_tables(
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except TomlError as error:
         raise InputError(f"{path}: not TOML: {error}") from None
     make_absolute(tables, path.parent)
     override(tables, overrides, unset, say)

@@ -1,6 +1,5 @@
 """Changes to the tables of a file: `--set`, `--unset` and the values of an axis."""
 
-import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from jaxopt_lab.config.paths import family_of, own_fields
 from jaxopt_lab.config.schema import LISTS
 from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.config.toml import TomlError, read_toml
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.registry import nearest
 
@@ -85,7 +85,7 @@ def standing_at(tables: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     place: Any = tables
     for key in _placed(tables, path):
         if isinstance(place, list):
-            place = dict(enumerate(place)).get(int(key)) if key.isdigit() else None
+            place = dict(enumerate(place)).get(int(key)) if key.isdecimal() else None
         else:
             place = place.get(key) if isinstance(place, dict) else None
     return place
@@ -135,13 +135,13 @@ def _placed(tables: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]
 
 
 def _index(place: list[Any], key: str, source: str) -> int:
-    if not key.isdigit() or int(key) >= len(place):
+    if not key.isdecimal() or int(key) >= len(place):
         raise InputError(f"{source}: {key!r} must be an index below {len(place)}")
     return int(key)
 
 
 def _order(key: str) -> tuple[int, str]:
-    return (int(key), "") if key.isdigit() else (-1, key)
+    return (int(key), "") if key.isdecimal() else (-1, key)
 
 
 def _parsed(text: str) -> tuple[tuple[str, ...], Any, str]:
@@ -159,8 +159,8 @@ def parsed_value(text: str, source: str, path: str) -> Any:
       InputError: where it is none, with the quotes that it may want.
     """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return read_toml(f"value = {text}")["value"]
+    except TomlError:
         text = text.strip()
         if text.replace("_", "").isalnum():
             return text
@@ -175,8 +175,8 @@ def parsed_value(text: str, source: str, path: str) -> Any:
 def _keys(path: str, source: str, form: str = "table.key, model.hidden") -> tuple[str, ...]:
     """`a.0."b.c"` as its parts."""
     try:
-        place: Any = tomllib.loads(f"{path} = 0")
-    except tomllib.TOMLDecodeError:
+        place: Any = read_toml(f"{path} = 0")
+    except TomlError:
         raise InputError(f"{source}: expected {form} for one") from None
     keys = []
     while isinstance(place, Mapping):

@@ -169,6 +169,7 @@ class _Parser:
             lam, name = table.pop("lam", None), table.get("name")
             solvers = FAMILIES["linear"].functions
             found["solver"] = self.choice("linear", "linear", table, beside=("lam",))
+            name = name if isinstance(name, str) else None  # said by `choice`
             takers = [n for n, f in solvers.items() if "lam" in inspect.signature(f).parameters]
             if name in takers:
                 found["lam"] = self.lams(lam)

@@ -21,7 +21,7 @@ _OWN = {
 
 def family_of(keys: Sequence[str]) -> str | None:
     """The family of the function that the table at this path names; None for a table of none."""
-    tables = [key for key in keys if not key.isdigit()]
+    tables = [key for key in keys if not key.isdecimal()]
     if tables[:2] == ["group", "optimizer"]:
         tables = tables[1:]
     if not tables or tables[0] not in FAMILIES:
@@ -32,7 +32,7 @@ def family_of(keys: Sequence[str]) -> str | None:
 def without_places(keys: Sequence[str]) -> tuple[str, ...]:
     """The path of a list, where this is one of a place in it, or in a list that it holds."""
     own = tuple(keys)
-    while own and own[-1].isdigit():
+    while own and own[-1].isdecimal():
         own = own[:-1]
     return own
 

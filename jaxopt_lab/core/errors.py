@@ -5,9 +5,17 @@ import os
 import sysconfig
 import traceback
 
+from jaxopt_lab.core.readable import readable
+
 
 class InputError(ValueError):
-    """What the user gave is wrong; the message says what came, what was expected and the remedy."""
+    """What the user gave is wrong; the message says what came, what was expected and the remedy.
+
+    What came may be anything: control characters are written out, and what is endless is cut.
+    """
+
+    def __str__(self) -> str:
+        return readable(super().__str__())
 
 
 class ArgumentError(InputError):

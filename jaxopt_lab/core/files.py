@@ -1,6 +1,7 @@
 """Files that are whole or not there, and the SHA-256 by which a reader knows."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import pathlib
@@ -9,7 +10,13 @@ from typing import BinaryIO
 
 
 def sha256_of(path: pathlib.Path) -> str:
-    """The SHA-256 of a file, in hex."""
+    """The SHA-256 of a file, in hex.
+
+    Raises:
+      OSError: also where it is none: a device or a pipe may give bytes for ever.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "no regular file", str(path))
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

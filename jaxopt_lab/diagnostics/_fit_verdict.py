@@ -216,7 +216,7 @@ def _divergence(history: Mapping[str, np.ndarray], known: bool) -> str | None:
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
             at = int(history[steps][bad[0]]) if steps in history else int(bad[0]) + 1
-            often = f", and {len(bad):,} are not in all" if len(bad) > 1 else ""
+            often = f", the first of {len(bad):,}" if len(bad) > 1 else ""
             return f"the {name} of step {at:,} is {values[bad[0]]}{often}"
         # A mean over some steps, because one batch may be an odd one.
         end = values[-max(1, len(values) // 20) :]

@@ -8,23 +8,25 @@ Between the checkpoints of steps there may be one more, the `latest`, in a folde
 is saved because time has passed, and is gone at the next of those.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import pathlib
 import shutil
 import types
-from collections.abc import Callable, Iterable
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxopt_lab.core.errors import InputError, require
+from jaxopt_lab.core.errors import InputError, require, told
 from jaxopt_lab.core.files import sha256_of, write_atomically
 from jaxopt_lab.core.tree import flatten_with_names
 
-FORMAT = 1
+FORMAT = 2
 LATEST, PATTERN = "latest", "step-*.json"
 
 
@@ -62,6 +64,7 @@ def save(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: 
         "sha256": _digest(archive),
         "arrays": {n: {"shape": x.shape, "dtype": x.dtype.name} for n, x in arrays.items()},
     }
+    manifest["manifest"] = _hash_of(manifest)
     write_atomically(archive.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
     for old in _sorted(folder.glob(PATTERN))[keep:]:
         _remove(old)
@@ -150,7 +153,19 @@ def restore(
             f"{path} belongs to another configuration or model (hash {manifest['config'][:12]}, "
             f"this one is {config_hash[:12]}): resume with those of that run"
         )
-    return manifest["step"], _rebuild(path, manifest, template)
+    with _told(path):
+        return manifest["step"], _rebuild(path, manifest, template)
+
+
+@contextlib.contextmanager
+def _told(path: pathlib.Path) -> Iterator[None]:
+    """Arrays that are none, though their SHA-256 is the manifest's, told as damage."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} vouches for arrays that cannot be read: {told(error)}") from None
 
 
 def _newest(folder: pathlib.Path, step: int | None) -> tuple[pathlib.Path, dict[str, Any]] | None:
@@ -193,16 +208,23 @@ def read_arrays(
     if found is None:
         return None
     path, manifest = found
+    with _told(path):
+        return manifest["step"], _arrays(path, manifest, wanted)
+
+
+def _arrays(
+    path: pathlib.Path, manifest: dict[str, Any], wanted: Callable[[str], bool]
+) -> dict[str, np.ndarray]:
     dtypes = {name: jax.numpy.dtype(a["dtype"]) for name, a in manifest["arrays"].items()}
     archive = _archive(path)
     if archive.is_dir():
         shapes = (tuple(a["shape"]) for a in manifest["arrays"].values())
         like = [jax.ShapeDtypeStruct(*x) for x in zip(shapes, dtypes.values(), strict=True)]
         arrays = dict(zip(dtypes, _orbax().read(archive, like), strict=True))
-        return manifest["step"], {n: np.asarray(a) for n, a in arrays.items() if wanted(n)}
+        return {n: np.asarray(a) for n, a in arrays.items() if wanted(n)}
     with np.load(archive, allow_pickle=False) as file:
         places = {name: str(i) for i, name in enumerate(dtypes) if wanted(name)}
-        return manifest["step"], {n: file[i].view(dtypes[n]) for n, i in places.items()}
+        return {n: file[i].view(dtypes[n]) for n, i in places.items()}
 
 
 def _several_processes() -> bool:
@@ -244,6 +266,11 @@ def _archive(path: pathlib.Path) -> pathlib.Path:
     return folder if folder.is_dir() else folder.with_suffix(".npz")
 
 
+def _hash_of(manifest: dict[str, Any]) -> str:
+    """The SHA-256 of a manifest's own values, in the order that they are written in."""
+    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+
+
 def _digest(archive: pathlib.Path) -> str:
     """The SHA-256 of a file; of a folder that of its files' names and their SHA-256."""
     if not archive.is_dir():
@@ -255,15 +282,18 @@ def _digest(archive: pathlib.Path) -> str:
 
 def _verified(path: pathlib.Path) -> dict[str, Any] | None:
     try:
+        if not path.is_file():
+            return None
         manifest = json.loads(path.read_bytes())
         whole = (
             manifest["format"] == FORMAT
+            and manifest.pop("manifest") == _hash_of(manifest)
             and _digest(_archive(path)) == manifest["sha256"]
             and path.stem == f"step-{manifest['step']:08d}"
             and isinstance(manifest["config"], str)
             and isinstance(manifest["arrays"], dict)
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return manifest if whole else None
 

@@ -44,11 +44,13 @@ class Meter(NamedTuple):
       every: of the steps, counted from 1, those are measured that this divides.
       names: `params -> names of the M numbers`.
       measure: `Seen -> (M,)`, float32 or wider.
+      branches: whether steps that are not measured leave it out; else it is computed at each.
     """
 
     every: int
     names: Callable[[Params], tuple[str, ...]]
     measure: Callable[[Seen], jax.Array]
+    branches: bool = True
 
     def due(self, step: jax.Array) -> jax.Array:
         """Whether the step after so many is measured."""
@@ -58,7 +60,7 @@ class Meter(NamedTuple):
         """The numbers, (M,), where they are due, else NaN."""
         shape = jax.eval_shape(self.measure, seen)
         nothing = jnp.full(shape.shape, jnp.nan, shape.dtype)
-        return jax.lax.cond(due, self.measure, lambda seen: nothing, seen)
+        return _where(due, self.measure, lambda seen: nothing, seen, self.branches)
 
     def named(self, rows: dict[str, np.ndarray], params: Params) -> dict[str, np.ndarray]:
         """Rows of many steps with the numbers, (..., M), as a column each.
@@ -78,10 +80,10 @@ class GivenNorm(NamedTuple):
     norm: jax.Array
 
 
-def keep_given_norm() -> optax.GradientTransformationExtraArgs:
+def keep_given_norm(*, branches: bool = True) -> optax.GradientTransformationExtraArgs:
     """Let everything pass, and keep its global norm; `given_norm` reads it.
 
-    It is computed at calls with the extra `measured`, a bool scalar, alone.
+    It is that of the last call with the extra `measured`, a bool scalar; `branches` as of `Meter`.
     """
 
     def init(params):
@@ -90,7 +92,8 @@ def keep_given_norm() -> optax.GradientTransformationExtraArgs:
 
     def update(updates, state, params=None, *, measured=False, **extra):
         del params, extra
-        found = jax.lax.cond(measured, _global_norm, lambda _: state.norm, as_arrays(updates))
+        updates = as_arrays(updates)
+        found = _where(measured, _global_norm, lambda _: state.norm, updates, branches)
         return updates, GivenNorm(found)
 
     return optax.GradientTransformationExtraArgs(init, update)
@@ -99,6 +102,12 @@ def keep_given_norm() -> optax.GradientTransformationExtraArgs:
 def given_norm(opt_state: Any) -> jax.Array:
     """The norm that the one `keep_given_norm` of a chain has kept."""
     return find_state(opt_state, "keep_given_norm", GivenNorm).norm
+
+
+def _where(condition: Any, this: Callable, other: Callable, given: Any, branches: bool) -> Any:
+    if branches:
+        return jax.lax.cond(condition, this, other, given)
+    return jnp.where(condition, this(given), other(given))
 
 
 def _global_norm(tree: Params) -> jax.Array:

@@ -100,7 +100,7 @@ GOOD, SAMPLES, CLASSES = constructed(SHAPES["good fit"][0], 10, 1000, 12, 0)
     ("change", "words"),
     [
         ({"loss": (56, np.nan)}, "loss of step 57 is nan"),
-        ({"loss": (slice(100, None), np.inf)}, "loss of step 101 is inf, and 20 are not in all"),
+        ({"loss": (slice(100, None), np.inf)}, "loss of step 101 is inf, the first of 20"),
         ({"val_loss": (-1, np.nan)}, "val_loss of step 120 is nan"),
         ({"loss": (slice(-10, None), 40.0)}, "ended at 40, from 2.303"),
     ],

@@ -45,6 +45,52 @@ def test_round_trip(tmp_path):
     assert_same(tree, some_tree())
 
 
+@pytest.mark.parametrize("name", ["step-00000002.json", "step-00000002.npz"])
+def test_no_flipped_bit_is_taken_for_what_was_saved(tmp_path, name):
+    for step in (1, 2):
+        save(tmp_path, step, some_tree(step))
+    path = tmp_path / name
+    whole, places = path.read_bytes(), np.random.default_rng(0)
+    for place in places.integers(0, 8 * len(whole), 150):
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << (place % 8)
+        path.write_bytes(flipped)
+        step, tree = restore(tmp_path)
+        assert step == 1
+        assert_same(tree, some_tree(1))
+    path.write_bytes(whole)
+    assert restore(tmp_path)[0] == 2
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_what_is_no_regular_file_is_passed_over(tmp_path, kind, suffix):
+    for step in (1, 2):
+        save(tmp_path, step, some_tree(step))
+    path = tmp_path / f"step-00000002{suffix}"
+    path.unlink()
+    path.symlink_to("/dev/zero") if kind == "link" else os.mkfifo(path)
+    assert restore(tmp_path)[0] == 1
+
+
+@pytest.mark.parametrize("arrays", [b"no archive at all", None])
+def test_nonsense_with_the_right_hashes_is_told(tmp_path, arrays):
+    save(tmp_path, 1, some_tree())
+    archive, path = tmp_path / "step-00000001.npz", tmp_path / "step-00000001.json"
+    if arrays is None:
+        np.savez(archive, other=np.zeros(3))
+    else:
+        archive.write_bytes(arrays)
+    manifest = json.loads(path.read_bytes())
+    manifest |= {"sha256": checkpoint._digest(archive)}
+    del manifest["manifest"]
+    path.write_text(json.dumps(manifest | {"manifest": checkpoint._hash_of(manifest)}))
+    with pytest.raises(InputError, match="vouches for arrays that cannot be read"):
+        restore(tmp_path)
+    with pytest.raises(InputError, match="vouches for arrays that cannot be read"):
+        checkpoint.read_arrays(tmp_path, lambda name: True)
+
+
 def test_an_empty_folder_has_none(tmp_path):
     assert restore(tmp_path) is None
 

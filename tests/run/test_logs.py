@@ -1,5 +1,6 @@
 """What is written a line at a time: bounded memory, and no torn line."""
 
+import json
 import tracemalloc
 
 import numpy as np
@@ -135,3 +136,17 @@ def test_checkpoints_are_ordered_by_number(tmp_path):
     assert step == 1_234_567_890 and tree["x"][0] == step
     names = {path.name for path in tmp_path.glob("*.json")}
     assert names == {"step-100000000.json", "step-1234567890.json"}
+
+
+def test_damaged_timings_are_passed_over_and_sessions_add_up(tmp_path):
+    path = tmp_path / "timings.jsonl"
+    rows = [
+        {"start": 0, "compile_seconds": 1.0},
+        {"seconds": 2.0, "evaluation_seconds": "x"},  # then it was killed
+        {"start": 5, "compile_seconds": 1.0},
+        {"run_seconds": 7.0, "seconds": [1]},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    timings = Timings(path)
+    assert timings.total("compile_seconds") == 2.0 and timings.run_seconds == 3.0 + 7.0
+    timings.close()

@@ -16,6 +16,7 @@ import optax
 import pytest
 
 import jaxopt_lab
+from jaxopt_lab import cli
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import InputError
@@ -277,6 +278,23 @@ def test_a_diverging_run_stops_and_says_so(config, tmp_path):
     assert math.isnan(result.history["loss"][-1])
     for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_a_run_whose_loss_explodes_has_diverged_though_it_is_finite(tmp_path, capsys):
+    tables = {
+        "data": {"name": "digits", "batch_size": 128, "validation": 0.15},
+        "model": {"name": "linear"},
+        "optimizer": {"name": "sgd", "learning_rate": 1e6},
+        "train": {"steps": 20},
+    }
+    result = jaxopt_lab.train(parse_config(tables), tmp_path / "run")
+    assert np.isfinite(result.history["loss"]).all() and all_finite(result.params)
+    assert result.stopped_by == "diverged" and result.test == {}
+    said = " ".join(capsys.readouterr().out.split())
+    assert "diverged at or before step 20: The loss" in said
+    assert "Try a smaller learning rate" in said
+    command = ["train", str(tmp_path / "run" / "config.toml"), "--run-dir", str(tmp_path / "again")]
+    assert cli.main(command) == 1
 
 
 @pytest.mark.parametrize("good_steps", [12, 1])

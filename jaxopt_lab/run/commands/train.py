@@ -21,6 +21,7 @@ from jaxopt_lab.engine import OneRun, TrainState, checkpoint, fit
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.process.stopwatch import Stopwatch
 from jaxopt_lab.run.records.chosen_step import why_this_step
+from jaxopt_lab.run.records.fit import has_diverged
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.report import write_report
@@ -157,6 +158,8 @@ def train(
                     writer.drop_latest()
                 else:
                     writer.save_step(state)
+            if stopped_by in ENDED and has_diverged(experiment, writer.log.outline()):
+                stopped_by = "diverged"
             if stopped_by in ENDED or (stopped_by == "diverged" and experiment.keeps_judged):
                 with Stopwatch() as testing:
                     (ended,) = program.finish(state)

@@ -223,7 +223,7 @@ def _patience(place: str) -> Iterator[None]:
 
 def _parsed(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal():
         raise InputError(f"--coordinator must be host:port, 10.0.0.1:1234 for one, got {address!r}")
     return host, int(port)
 

@@ -24,6 +24,11 @@ def judge_fit(
     )
 
 
+def has_diverged(experiment: Experiment, history: Mapping[str, np.ndarray]) -> bool:
+    """Whether a run whose parameters are finite has diverged all the same, by its losses."""
+    return judge_fit(experiment, history, diverged=False).kind == "diverged"
+
+
 def _of_the_mean(experiment: Experiment, history: Mapping[str, np.ndarray]) -> float | None:
     """The loss of one answer for all, where the targets are numbers: their mean.
 

@@ -67,7 +67,7 @@ def _whole_rows(file: BinaryIO) -> Iterator[tuple[dict[str, Any], int]]:
         end += len(line)
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(row, dict):
             return

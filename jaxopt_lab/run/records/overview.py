@@ -4,11 +4,11 @@ import contextlib
 import csv
 import os
 import pathlib
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from jaxopt_lab.config.tables import better
+from jaxopt_lab.config.toml import read_toml
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.records.folder import KINDS, SWEEP, RunFolder, is_in_use
 from jaxopt_lab.run.records.json_lines import read_lines
@@ -83,7 +83,7 @@ def overview_of(path: str | os.PathLike[str]) -> Overview:
         raise InputError(f"{path} {there}: there is no {' or '.join(KINDS)} in it")
     kind = KINDS[config]
     try:
-        tables = tomllib.loads((path / config).read_text(encoding="utf-8"))
+        tables = read_toml((path / config).read_text(encoding="utf-8"))
         found = (_sweep if config == SWEEP else _run)(path, tables)
     except (InputError, ValueError, KeyError, TypeError, OSError):
         tables, found = {}, ("damaged", 0, {}, None)

@@ -22,7 +22,8 @@ class Result(NamedTuple):
       test: `{"loss": ..., "accuracy": ...}` on the test split; empty where interrupted, or diverged
         without a best to keep.
       run_dir: the run folder, or None.
-      stopped_by: "finished", "early_stopping", "interrupted" or "diverged".
+      stopped_by: "finished", "early_stopping", "interrupted" or "diverged", where parameters or
+        losses are not finite, or the losses end at ten times the first.
       summary: what `summary.json` holds.
       run: the trained run, as `load_run` gives it, with or without a folder: `run.predict(x)` takes
         raw inputs, and so normalizes them as training did.

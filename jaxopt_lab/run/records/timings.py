@@ -41,7 +41,8 @@ class Timings:
     def _count(self, row: Mapping[str, float]) -> None:
         if "start" in row:
             self._sessions.append(collections.Counter())
-        self._sessions[-1].update(row)
+        # What is no number was damaged, and no run depends on its clock.
+        self._sessions[-1].update({k: v for k, v in row.items() if isinstance(v, int | float)})
 
     def close(self) -> None:
         if self._file:

@@ -77,8 +77,8 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
         "early_stopping": f"stopped early at step {summary['steps']:,}: {result}",
         "interrupted": f"interrupted at step {summary['steps']:,}"
         + (f"; continue with --resume {folder.path}" if folder else ""),
-        "diverged": f"diverged at or before step {summary['steps']:,}: the parameters are not "
-        "finite; try a smaller learning rate"
+        "diverged": f"diverged at or before step {summary['steps']:,}: "
+        f"{summary['fit']['sentence']} Try a smaller learning rate"
         + (f"; the {summary['kept']} of step {summary['kept_step']:,} are kept" if test else ""),
     }[stopped_by]
     terminal.closing_table(title, rows, good=stopped_by in ("finished", "early_stopping"))

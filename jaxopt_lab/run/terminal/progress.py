@@ -12,6 +12,7 @@ import rich.table
 import rich.text
 
 from jaxopt_lab.core.metrics import is_held_out, on_batch
+from jaxopt_lab.core.readable import printable
 from jaxopt_lab.engine import Chunk
 from jaxopt_lab.run.records.scores import in_words
 from jaxopt_lab.run.records.sweep_records import Setting
@@ -41,7 +42,8 @@ class Progress:
 
     def _shown(self, text: str, style: str = "") -> rich.text.Text:
         """The text as it is, no markup, as far as the terminal's encoding has its letters."""
-        there = text.encode(self.console.encoding, "replace").decode(self.console.encoding)
+        encoding = self.console.encoding
+        there = printable(text).encode(encoding, "replace").decode(encoding)
         return rich.text.Text(there, style=style)
 
     @contextlib.contextmanager
