@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxopt_lab.run.process.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+from jaxopt_lab.run.terminal.streams import give_streams, let_go
 
 
 def main(arguments: Sequence[str] | None = None, extend: Mapping[str, Any] | None = None) -> int:
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None, extend: Mapping[str, Any] | Non
 
 
 def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> int:
+    give_streams()
     options = _parsed(arguments)
     for stream in (sys.stdout, sys.stderr):
         # What a terminal cannot show must not end a run that has done its work.
@@ -45,7 +47,9 @@ def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> 
 
     try:
         with _own_names(options, extend):
-            return options.command(options)
+            code = options.command(options)
+            sys.stdout.flush()  # here, where it is told that nobody reads or the disk is full
+            return code
     except InputError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT
@@ -61,6 +65,10 @@ def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> 
             raise
         print(why, file=sys.stderr)
         return WRONG_INPUT
+    except BrokenPipeError:
+        # Its reader has seen enough. A run says all it says by a console that outlives its reader.
+        let_go(sys.stdout)
+        return DONE
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         kept = ": what was saved before is kept" if options.command in (_train, _sweep) else ""

@@ -16,6 +16,7 @@ from jaxopt_lab.core.readable import printable
 from jaxopt_lab.engine import Chunk
 from jaxopt_lab.run.records.scores import in_words
 from jaxopt_lab.run.records.sweep_records import Setting
+from jaxopt_lab.run.terminal.console import Console
 
 # Plain lines a run, where there is no terminal to draw on.
 PLAIN_LINES = 20
@@ -34,7 +35,7 @@ class Progress:
     """Draws a run. `console` may be given for tests; `show=False` draws nothing."""
 
     def __init__(self, *, show: bool = True, console: rich.console.Console | None = None):
-        self.console = console or rich.console.Console(quiet=not show)
+        self.console = console or Console(quiet=not show)
         self._bar: rich.progress.Progress | None = None
 
     def say(self, text: str) -> None:
