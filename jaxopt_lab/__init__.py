@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jaxopt_lab.cli import main
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.config.own import extended
+    from jaxopt_lab.config.schema import Config
     from jaxopt_lab.config.sweep import load_sweep
     from jaxopt_lab.core.declare import declare
     from jaxopt_lab.engine import init_sharded
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from jaxopt_lab.run.records.loading import load_run
     from jaxopt_lab.run.records.result import Result
     from jaxopt_lab.run.records.run import Run
-    from jaxopt_lab.run.records.sweep_records import SweepResult
+    from jaxopt_lab.run.records.sweep_result import SweepResult
 
 __version__ = "0.1.0"
 __all__ = [
+    "Config",
     "Result",
     "Run",
     "SweepResult",
@@ -50,6 +52,7 @@ __all__ = [
 
 # Found when first asked for: `import jaxopt_lab` does no work and needs no extra.
 _HOMES = {
+    "Config": "jaxopt_lab.config.schema",
     "declare": "jaxopt_lab.core.declare",
     "extended": "jaxopt_lab.config.own",
     "load_config": "jaxopt_lab.config.load",
@@ -67,7 +70,7 @@ _HOMES = {
     "init_sharded": "jaxopt_lab.engine",
     "load_sweep": "jaxopt_lab.config.sweep",
     "sweep": "jaxopt_lab.run.commands.sweep",
-    "SweepResult": "jaxopt_lab.run.records.sweep_records",
+    "SweepResult": "jaxopt_lab.run.records.sweep_result",
 }
 _FAMILIES = frozenset(
     (

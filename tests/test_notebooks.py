@@ -17,6 +17,7 @@ import rich.console
 from processes import environment
 
 from jaxopt_lab.engine import Chunk
+from jaxopt_lab.run.terminal import drawn_bar
 from jaxopt_lab.run.terminal.progress import Progress
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -57,8 +58,11 @@ def test_it_names_no_address_and_the_versions_are_floors_or_more():
     assert names == ["jax", "jaxlib", "flax", "optax", "numpy"]
 
 
-def test_a_notebook_has_one_bar_which_is_replaced(monkeypatch):
+@pytest.mark.parametrize("pause", [0, 3600])
+def test_a_notebook_has_one_bar_which_is_replaced(monkeypatch, pause):
+    """At most so often, because each is a message; what stays at the end is the last."""
     shown = []
+    monkeypatch.setattr(drawn_bar, "_PAUSE", pause)
 
     class Handle:
         def update(self, bar):
@@ -79,7 +83,7 @@ def test_a_notebook_has_one_bar_which_is_replaced(monkeypatch):
         for end in range(1, 21):
             rows = {"loss": np.full((1, 1), 0.5)}
             bar.update(Chunk(None, end - 1, 1, rows, one * end, one > 0, None, 0.1, 0.0))
-    assert len(shown) == 20 and shown[0].startswith("epoch 1/2")
+    assert len(shown) == (2 if pause else 21) and shown[0].startswith("epoch 1/2")
     assert shown[-1].startswith("epoch 2/2") and "20/20 loss 0.5" in shown[-1]
 
 

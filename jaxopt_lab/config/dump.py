@@ -6,14 +6,17 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxopt_lab.config.files import without_paths
-from jaxopt_lab.config.schema import TRACKERS, Choice, Config, LinearConfig, MeshConfig
+from jaxopt_lab.config.sections import TRACKERS, Choice, LinearConfig, MeshConfig
 from jaxopt_lab.config.tables import FAMILIES
 
+if TYPE_CHECKING:
+    from jaxopt_lab.config.schema import Config  # which writes itself by this
 
-def to_toml(config: Config | LinearConfig) -> str:
+
+def to_toml(config: "Config | LinearConfig") -> str:
     """The resolved configuration as a TOML file; `load_config` reads it back as it was."""
     return tables_to_toml(to_tables(config))
 
@@ -47,7 +50,7 @@ def toml_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def config_hash(config: Config) -> str:
+def config_hash(config: "Config") -> str:
     """SHA-256 of the resolved configuration, in hex, without what may differ where a run goes on.
 
     That is `[mesh]`, the devices that it runs on, the paths of its data, of which a run knows the
@@ -60,7 +63,7 @@ def config_hash(config: Config) -> str:
     return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
 
-def to_tables(config: Config | LinearConfig) -> dict[str, Any]:
+def to_tables(config: "Config | LinearConfig") -> dict[str, Any]:
     """The configuration as plain tables, every default filled in; `parse_config` reads it back."""
 
     def choice(family: str, chosen: Choice) -> dict[str, Any]:

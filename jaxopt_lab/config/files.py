@@ -3,11 +3,14 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.sections import Choice
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.ranges import is_of_machine, is_path
+
+if TYPE_CHECKING:
+    from jaxopt_lab.config.schema import Config  # which finds its paths by this
 
 
 def path_arguments(family: str, name: str | None) -> set[str]:
@@ -65,7 +68,7 @@ def tables_with_paths_of(tables: Mapping[str, Any], other: Mapping[str, Any]) ->
     return {**tables, "data": data | moved}
 
 
-def with_paths_of(config: Config, other: Config) -> Config:
+def with_paths_of(config: "Config", other: "Config") -> "Config":
     """The configuration with its data where another one, of the same data set, has it."""
     source = config.data.source
     paths = arguments_of_place(source.name)

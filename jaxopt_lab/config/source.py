@@ -21,7 +21,7 @@ from jaxopt_lab.core.rows import bounds, chunks, is_lazy, take_rows, workers_of
 from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import Model, Split
 from jaxopt_lab.data import Dataset, as_dataset, targets_of
-from jaxopt_lab.data.encoding import feature_names
+from jaxopt_lab.data.feature_names import feature_names
 from jaxopt_lab.data.splitting import Splits, read_if_small, split
 from jaxopt_lab.engine import Batches, channel_statistics
 

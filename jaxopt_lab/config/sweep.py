@@ -8,7 +8,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -57,7 +57,7 @@ class Run(NamedTuple):
     config: Config
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """Runs to compare; `load_sweep` makes it.
 
@@ -71,7 +71,10 @@ class Sweep:
     runs: tuple[Run, ...]
     settings: SweepConfig
     axes: tuple[str, ...]
-    tables: Mapping[str, Any] = field(repr=False)
+    tables: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Sweep of {len(self.runs):,} runs over {', '.join(self.axes) or 'seeds'}>"
 
 
 def load_sweep(

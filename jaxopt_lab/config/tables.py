@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxopt_lab.augment import ATTACKS, AUGMENTATIONS, MIXERS
 from jaxopt_lab.config.kinds import build_dataset, build_model, build_op, build_transformation
-from jaxopt_lab.config.schema import Choice
+from jaxopt_lab.config.sections import Choice
 from jaxopt_lab.config.values import takes_toml
 from jaxopt_lab.control import CONTROLS
 from jaxopt_lab.core.declare import Better, Declaration, declared

@@ -7,12 +7,13 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxopt_lab.core.declare import Targets
+from jaxopt_lab.data import shown
 
 Fill = Literal["mean", "median"] | float
 """What stands in the place of a missing number: a statistic of the training rows, or a number."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """A data set on the host: its training split, and its test split where it has one.
 
@@ -51,6 +52,12 @@ class Dataset:
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.train, self.test, self.classes))
+
+    def __repr__(self) -> str:
+        return shown.in_words(self, targets_of(self))
+
+    def _repr_html_(self) -> str:
+        return shown.in_html(self, targets_of(self))
 
 
 def targets_of(dataset: Dataset) -> Targets:

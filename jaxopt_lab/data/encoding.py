@@ -9,7 +9,7 @@ A number is one column of x, true and false 1 and 0; a category is one column a 
 has that value and 0 elsewhere, all 0 where it is missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,27 +18,15 @@ import numpy as np
 from jaxopt_lab.core.cores import usable_cores
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.data.arrays import brief_list
+from jaxopt_lab.data.feature_names import Column, feature_names
 from jaxopt_lab.data.natural_order import natural_key
 from jaxopt_lab.data.tables import Source
-
-Column = Mapping[str, Any]
-"""A column of a table, as above."""
 
 MOST_VALUES = 1000
 """Of a column of text that is not named among the categories."""
 
 _BLOCK = 1 << 19  # numbers that are converted together, so that they stay in the cache
 _EXACT = 2**24  # up to which float32 holds every whole number
-
-
-def feature_names(columns: Sequence[Column]) -> tuple[str, ...]:
-    """The name of each column of x: "age", "sex=f", "sex=m"."""
-    names: list[str] = []
-    for column in columns:
-        values = column.get("values")
-        name = column["name"]
-        names += [name] if values is None else [f"{name}={value}" for value in values]
-    return tuple(names)
 
 
 def column_of(name: str, values: Any, source: Source, *, category: bool) -> Column:

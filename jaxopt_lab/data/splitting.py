@@ -15,7 +15,7 @@ import numpy as np
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.rows import is_lazy, take_rows, workers_of
 from jaxopt_lab.data.dataset import Dataset, Fill, targets_of
-from jaxopt_lab.data.encoding import feature_names
+from jaxopt_lab.data.feature_names import feature_names
 from jaxopt_lab.data.memory import IN_MEMORY
 from jaxopt_lab.data.stratified import stratified
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from jaxopt_lab.plots.panels import plain
+from jaxopt_lab.plots.panels import Figure, plain
 
 # Told apart by brightness and hatching, so in black and white too.
 DEAD = {"color": "#B03A00", "label": "dead: flat for every sample"}

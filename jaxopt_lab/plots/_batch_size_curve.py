@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
-from jaxopt_lab.plots.panels import panels
+from jaxopt_lab.plots.panels import Figure, panels
 
 
 def batch_size_curve(scan: Mapping[str, object]) -> Figure:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from jaxopt_lab.plots.panels import panels, plain
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 _ACROSS = 4
 _COLORS = 10  # of matplotlib's default cycle

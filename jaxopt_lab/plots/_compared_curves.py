@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from jaxopt_lab.plots.curves import look_past_the_beginning
-from jaxopt_lab.plots.panels import panel, plain
+from jaxopt_lab.plots.panels import Figure, panel, plain
 
 MOST_LABELS = 12
 """Beyond so many the legend hides the curves."""

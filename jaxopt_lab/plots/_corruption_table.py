@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from jaxopt_lab.plots.panels import panels, plain
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 
 def corruption_table(table: Mapping) -> Figure:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from jaxopt_lab.plots.panels import bare, plain
+from jaxopt_lab.plots.panels import Figure, bare, plain
 
 # Told apart by readers with any color vision (Okabe and Ito), and on a pale ground.
 COLORS = ("#555555", "#D55E00", "#E69F00", "#009E73", "#0072B2", "#CC2F8B")

@@ -1,7 +1,6 @@
 """A figure as a file's bytes."""
 
 import io
-import warnings
 
 from matplotlib.figure import Figure
 
@@ -18,8 +17,5 @@ def figure_png(figure: Figure) -> bytes:
       The bytes.
     """
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A letter that the font has not is drawn as a box: that a name is Chinese is no fault.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from jaxopt_lab.plots.panels import plain
+from jaxopt_lab.plots.panels import Figure, plain
 
 
 def image_grid(grid: Mapping) -> Figure:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from jaxopt_lab.plots.panels import panels, plain
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 # Told apart by color (Okabe and Ito), by marker and by line, so in black and white too.
 LINES = (

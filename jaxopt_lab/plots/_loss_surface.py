@@ -6,10 +6,9 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
 from jaxopt_lab.plots.curves import TRAIN
-from jaxopt_lab.plots.panels import bare, plain
+from jaxopt_lab.plots.panels import Figure, bare, plain
 
 LEVELS = 14
 # Dark is low: the lightness falls evenly, so that gray prints keep the order.

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from jaxopt_lab.plots.panels import panels, plain
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 MOST_OUTPUTS = 4
 DOTS = {"s": 9, "color": "#1F4E79", "alpha": 0.5, "linewidths": 0}

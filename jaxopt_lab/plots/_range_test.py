@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from jaxopt_lab.plots.curves import TRAIN
-from jaxopt_lab.plots.panels import panel
+from jaxopt_lab.plots.panels import Figure, panel
 
 COLORS = ("#E45756", "#54A24B", "#B279A2")
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from jaxopt_lab.plots.panels import panels
+from jaxopt_lab.plots.panels import Figure, panels
 
 BAR = {"facecolor": "#9DBBD8", "edgecolor": "#1F4E79", "linewidth": 0.8}
 GAP = {"facecolor": "none", "edgecolor": "#B03A00", "hatch": "////", "linewidth": 0.8}

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
-from jaxopt_lab.plots.panels import panel, plain
+from jaxopt_lab.plots.panels import Figure, panel, plain
 
 DECADES = 6  # below the top: what a density of thousands of eigenvalues can show of one
 

@@ -6,10 +6,9 @@ import matplotlib
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from jaxopt_lab.plots.panels import panels, plain
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 RATIO, GRADIENT, CLIPPED = "update_ratio/", "grad_norm", "clipped_grad_norm"
 # More names hide the curves: then a scale of colors stands for them.

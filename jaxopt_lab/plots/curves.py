@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from jaxopt_lab.plots.panels import panel
+from jaxopt_lab.plots.panels import Figure, panel
 
 History = Mapping[str, np.ndarray]
 

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
-from jaxopt_lab.plots.panels import panel, plain
+from jaxopt_lab.plots.panels import Figure, panel, plain
 
 # From good to bad; readable in print and for the color-blind.
 COLORS = "viridis_r"

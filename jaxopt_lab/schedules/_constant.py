@@ -4,10 +4,11 @@ from typing import Annotated
 
 from jaxopt_lab.core.ranges import Duration, Positive, Range, checked
 from jaxopt_lab.core.types import Schedule
-from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.of_step import described, of_step
 
 
 @checked
+@described
 def constant(
     peak: Positive = 1.0, *, steps: Annotated[int | None, Range(1), Duration()] = None
 ) -> Schedule:

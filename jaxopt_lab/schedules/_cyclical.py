@@ -8,12 +8,13 @@ from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.ranges import Duration, Positive, Range, Steps, checked
 from jaxopt_lab.core.types import Schedule
 from jaxopt_lab.schedules._cyclical_cycle_end import cyclical_cycle_end
-from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.of_step import described, of_step
 from jaxopt_lab.schedules.power import power
 
 
 @declare(cycle_end=cyclical_cycle_end)
 @checked
+@described
 def cyclical(
     up: Steps,
     *,

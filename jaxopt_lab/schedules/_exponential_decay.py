@@ -6,11 +6,12 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.ranges import Positive, Range, Steps, checked
 from jaxopt_lab.core.types import Schedule
-from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.of_step import described, of_step
 from jaxopt_lab.schedules.power import power
 
 
 @checked
+@described
 def exponential_decay(
     every: Steps,
     rate: Annotated[float, Range(0, 1, low_open=True)],

@@ -4,10 +4,11 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.ranges import NonNegative, Positive, Steps, checked
 from jaxopt_lab.core.types import Schedule
-from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.of_step import described, of_step
 
 
 @checked
+@described
 def inverse_time_decay(
     rate: NonNegative, *, every: Steps = 1, staircase: bool = False, peak: Positive = 1.0
 ) -> Schedule:

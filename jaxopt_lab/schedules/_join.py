@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Steps, checked
 from jaxopt_lab.core.types import Schedule
-from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.of_step import described, of_step
 
 
 @checked
+@described
 def join(schedules: Sequence[Schedule], lengths: Sequence[Steps]) -> Schedule:
     """Schedules in turn, each counted from 0; the last goes on for ever.
 

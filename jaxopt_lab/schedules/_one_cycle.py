@@ -9,12 +9,13 @@ from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Positive, Range, Steps, checked
 from jaxopt_lab.core.types import Schedule
 from jaxopt_lab.schedules.anneal import cosine, linear, share_of
-from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.of_step import described, of_step
 
 ShareOfPeak = Annotated[float | None, Range(0)]
 
 
 @checked
+@described
 def one_cycle(
     steps: Steps,
     *,

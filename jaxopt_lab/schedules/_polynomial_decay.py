@@ -5,10 +5,11 @@ import jax.numpy as jnp
 from jaxopt_lab.core.ranges import NonNegative, Positive, Steps, checked
 from jaxopt_lab.core.types import Schedule
 from jaxopt_lab.schedules.anneal import share_of
-from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.of_step import described, of_step
 
 
 @checked
+@described
 def polynomial_decay(
     steps: Steps,
     *,

@@ -20,12 +20,13 @@ from jaxopt_lab.core.types import Schedule
 from jaxopt_lab.schedules._sgdr_cycle_end import sgdr_cycle_end
 from jaxopt_lab.schedules.anneal import cosine, linear
 from jaxopt_lab.schedules.cycles import cycle_at
-from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.of_step import described, of_step
 from jaxopt_lab.schedules.power import power
 
 
 @declare(cycle_end=sgdr_cycle_end)
 @checked
+@described
 def sgdr(
     cycle: Steps,
     *,

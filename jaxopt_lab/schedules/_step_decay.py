@@ -8,11 +8,12 @@ import jax.numpy as jnp
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Duration, Positive, Range, Steps, checked
 from jaxopt_lab.core.types import Schedule
-from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.of_step import described, of_step
 from jaxopt_lab.schedules.power import power
 
 
 @checked
+@described
 def step_decay(
     every: Annotated[int | None, Range(1), Duration()] = None,
     *,

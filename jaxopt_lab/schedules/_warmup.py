@@ -3,10 +3,11 @@
 from jaxopt_lab.core.ranges import NonNegative, Positive, Steps, checked
 from jaxopt_lab.core.types import Schedule
 from jaxopt_lab.schedules.anneal import linear, share_of
-from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.of_step import described, of_step
 
 
 @checked
+@described
 def warmup(steps: Steps, *, start: NonNegative = 0.0, peak: Positive = 1.0) -> Schedule:
     """From `start` up to `peak` on a straight line, then constant.
 

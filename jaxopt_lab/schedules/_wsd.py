@@ -9,12 +9,13 @@ from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.ranges import Duration, NonNegative, Positive, Range, Steps, checked
 from jaxopt_lab.core.types import Schedule
 from jaxopt_lab.schedules.anneal import cosine, linear, share_of
-from jaxopt_lab.schedules.of_step import of_step
+from jaxopt_lab.schedules.of_step import described, of_step
 
 StepsOrZero = Annotated[int, Range(0), Duration()]
 
 
 @checked
+@described
 def wsd(
     steps: Steps,
     warmup: StepsOrZero,

@@ -12,7 +12,8 @@ from sklearn import datasets
 
 from jaxopt_lab import data
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.data.encoding import encode, feature_names
+from jaxopt_lab.data.encoding import encode
+from jaxopt_lab.data.feature_names import feature_names
 from jaxopt_lab.data.splitting import split
 from jaxopt_lab.data.tables import find_columns, read_columns
 

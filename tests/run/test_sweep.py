@@ -22,8 +22,10 @@ from jaxopt_lab.engine import ensemble_predict
 from jaxopt_lab.run.commands.rungs import Rungs
 from jaxopt_lab.run.records.history import metrics_at
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
-from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult, ranked
-from jaxopt_lab.run.records.sweep_report import ranking, write_sweep_report
+from jaxopt_lab.run.records.sweep_records import RunRecord, ranked
+from jaxopt_lab.run.records.sweep_report import write_sweep_report
+from jaxopt_lab.run.records.sweep_result import SweepResult
+from jaxopt_lab.run.records.sweep_view import ranking
 from jaxopt_lab.run.terminal.progress import Progress, SweepBar
 from jaxopt_lab.sweeps import Population
 
@@ -193,7 +195,7 @@ def test_one_best_in_the_bar_the_table_the_report_and_the_file(monitor, tmp_path
     np.testing.assert_allclose([s.mean for s in settings], [sign * 0.3, sign * 0.45])
     result = SweepResult(tuple(records), monitor, settings, None, "finished", 1.0)
     assert result.best == 2
-    _, rows = ranking(plan, result)
+    _, rows = ranking(plan.axes, result)
     assert rows[0][0] == "2-3" and rows[0][2].startswith(f"{sign * 0.3:.2g}")
     folder = SweepFolder(tmp_path)
     folder.plots.mkdir()

@@ -1,5 +1,7 @@
 """Cycles at every boundary, against a loop over whole numbers."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,8 +109,9 @@ def test_cycle_ends_take_the_schedules_arguments_and_checks():
     for name in ("sgdr", "cyclical"):
         function = getattr(schedules, name)
         end = getattr(schedules, f"{name}_cycle_end")
-        assert function.__wrapped__.__annotations__.keys() == end.__wrapped__.__annotations__.keys()
-        assert function.__wrapped__.__kwdefaults__ == end.__wrapped__.__kwdefaults__
+        written, written_end = inspect.unwrap(function), inspect.unwrap(end)
+        assert written.__annotations__.keys() == written_end.__annotations__.keys()
+        assert written.__kwdefaults__ == written_end.__kwdefaults__
         with pytest.raises(ValueError, match="must be >= 1"):
             end(0)
 

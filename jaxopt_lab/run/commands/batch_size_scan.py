@@ -20,7 +20,7 @@ from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.engine import gradient_moments
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
-from jaxopt_lab.run.records.sweep_records import SweepResult
+from jaxopt_lab.run.records.sweep_result import SweepResult
 from jaxopt_lab.run.terminal.progress import Progress
 from jaxopt_lab.second_order import noise_scale
 

@@ -15,6 +15,7 @@ from jaxopt_lab.config.tables import better
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.metrics import is_held_out, on_batch
+from jaxopt_lab.core.notebook import fragment, table
 from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.run.records.folder import RunFolder, read_json
 from jaxopt_lab.run.records.history import EVAL_STEP, STEP
@@ -22,6 +23,7 @@ from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
 from jaxopt_lab.run.records.overview import Overview, flat, overview_of
 from jaxopt_lab.run.records.page import Section, fill_page, picture
+from jaxopt_lab.run.records.plots_in_notebook import plots
 from jaxopt_lab.run.records.scores import in_words, is_share, label
 from jaxopt_lab.run.terminal.progress import Progress
 
@@ -252,6 +254,21 @@ class Comparison:
     def __repr__(self) -> str:
         runs = sum(len(setting.runs) for setting in self.settings)
         return f"<Comparison of {runs} runs: {self.verdict}>"
+
+    def _repr_html_(self) -> str:
+        runs = sum(len(setting.runs) for setting in self.settings)
+        differ = self.values()
+        return fragment(
+            f"{runs} runs compared",
+            self.verdict,
+            [
+                table(*self.table()),
+                plots(self.figures),
+                table(*differ, left=len(differ[0])),
+                table(*self.listed()),
+            ],
+            soft=[_NOTE],
+        )
 
 
 _NOTE = "Each the mean over seeds ± its standard error, of two seeds or more."

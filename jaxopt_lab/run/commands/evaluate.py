@@ -166,7 +166,7 @@ def _corrupted(run: Run, test: Split, clean: Scores, terminal: Progress) -> dict
     key = stream_key(jax.random.key(run.config.seed), Stream.CORRUPTION)
     size = run.config.train.evaluation_batch_size
     scores: dict[str, list[Scores]] = {}
-    with counting(terminal, len(CORRUPTIONS) * len(SEVERITIES)) as advance:
+    with counting(terminal, len(CORRUPTIONS) * len(SEVERITIES), "corrupted tests") as advance:
         for i, (name, function) in enumerate(CORRUPTIONS.items()):
             scores[name] = []
             for severity in SEVERITIES:

@@ -24,6 +24,7 @@ from jaxopt_lab.engine import Experiment, TrainState, device_mesh, fit, some_dev
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.session import open_session
+from jaxopt_lab.run.terminal.counting import counting
 from jaxopt_lab.run.terminal.progress import Progress
 from jaxopt_lab.sweeps import (
     Population,
@@ -141,7 +142,8 @@ def _range_test(
     growing = _Growing(_prepared(config, low, steps), source, high / low, steps, seeds)
     program = Population(growing, device_mesh(some_devices(None)), "auto")
     rates, losses = range_test_rates(low, high, steps), np.full((seeds, steps), np.nan)
-    with terminal.waiting(f"{steps} steps from {low:g} to {high:g}, {seeds} seeds ..."):
+    text = f"{seeds} seeds from {low:g} to {high:g}"
+    with counting(terminal, steps, text) as advance:
         chunks = fit(
             program,
             program.start(range(seeds)),
@@ -153,6 +155,7 @@ def _range_test(
         )
         for chunk in chunks:
             losses[:, chunk.start : chunk.end] = chunk.rows["loss"]
+            advance(chunk.end - chunk.start)
             smooth = smoothed_losses(losses)
             ends = [diverged_at(line[: chunk.end]) for line in smooth]
             if max(ends) < chunk.end:

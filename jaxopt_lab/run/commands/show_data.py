@@ -15,7 +15,7 @@ from jaxopt_lab.core.errors import require
 from jaxopt_lab.core.rows import chunks, take_rows
 from jaxopt_lab.core.types import Split
 from jaxopt_lab.data import Dataset, targets_of
-from jaxopt_lab.data.encoding import feature_names
+from jaxopt_lab.data.feature_names import feature_names
 from jaxopt_lab.run.records.pictures import require_png_path, write_figure
 from jaxopt_lab.run.terminal.progress import Progress
 

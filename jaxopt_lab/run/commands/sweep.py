@@ -22,8 +22,9 @@ from jaxopt_lab.run.commands.rungs import Rungs
 from jaxopt_lab.run.records.member import Members
 from jaxopt_lab.run.records.standings import Standings
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
-from jaxopt_lab.run.records.sweep_records import SweepResult, ranked
+from jaxopt_lab.run.records.sweep_records import ranked
 from jaxopt_lab.run.records.sweep_report import write_sweep_report
+from jaxopt_lab.run.records.sweep_result import SweepResult
 from jaxopt_lab.run.session import open_session
 from jaxopt_lab.run.terminal.closing import closing_table
 from jaxopt_lab.run.trackers.sweep_tracking import SweepTracking

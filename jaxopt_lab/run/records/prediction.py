@@ -32,6 +32,13 @@ class Prediction(NamedTuple):
     numbers: np.ndarray | None
     classes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        count, width = len(self.outputs), self.outputs.shape[-1]
+        what = f"{width:,} classes" if self.classes else f"{width:,} outputs each"
+        names = self.names[:3] if self.index is not None else np.asarray(self.numbers)[:3].tolist()
+        shown = ", ".join(map(str, names)) + (", ..." if count > 3 else "")
+        return f"<Prediction of {count:,} samples, {what}: {shown}>"
+
     @property
     def names(self) -> list[str] | list[list[str]]:
         """The class of each sample by name; of labels those that are there; [] for numbers."""

@@ -20,7 +20,7 @@ from jaxopt_lab.engine import Experiment
 from jaxopt_lab.run.records.prediction import Prediction, prediction_of
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Predictor:
     """A network and all that goes around it: raw samples in, outputs and predictions out.
 
@@ -33,13 +33,13 @@ class Predictor:
       experiment: the objects that its configuration means, such as its loss; no data.
     """
 
-    config: Config = dataclasses.field(repr=False)
-    signature: Signature = dataclasses.field(repr=False)
-    params: Params = dataclasses.field(repr=False)
-    model_state: ModelState = dataclasses.field(repr=False)
+    config: Config
+    signature: Signature
+    params: Params
+    model_state: ModelState
     kept: str
-    why: str = dataclasses.field(repr=False)
-    experiment: Experiment = dataclasses.field(repr=False)
+    why: str
+    experiment: Experiment
 
     @property
     def classes(self) -> tuple[str, ...]:

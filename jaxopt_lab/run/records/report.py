@@ -14,7 +14,6 @@ from jaxopt_lab.config.dump import config_hash, to_toml
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.core.metrics import is_of_layers, on_batch
 from jaxopt_lab.engine import Experiment, Finish
 from jaxopt_lab.run.records.answers import (
     MOST_NUMBERS,
@@ -27,7 +26,7 @@ from jaxopt_lab.run.records.answers import (
 )
 from jaxopt_lab.run.records.folder import RunFolder, write_json
 from jaxopt_lab.run.records.page import Section, drawn_into, fill_page
-from jaxopt_lab.run.records.scores import headline, in_words, label, numbers_of
+from jaxopt_lab.run.records.story import curves_of, figures_of, how_it_went, title_of, verdict_of
 
 
 def write_report(
@@ -43,7 +42,7 @@ def write_report(
     write_json(folder.summary, summary)
     answers = ended and look_at_test(experiment, ended.params, ended.model_state, signature)
     sections = [
-        Section("Curves", plots=drawn_into(folder.plots, _curves(experiment, history))),
+        Section("Curves", plots=drawn_into(folder.plots, curves_of(experiment, history))),
         scores_section(summary["test"], answers),
     ]
     if answers is not None:
@@ -54,10 +53,10 @@ def write_report(
             worst_section(answers),
         ]
     page = fill_page(
-        title=f"{config.data.source.name} / {config.model.name} / {config.optimizer.name}",
-        verdict=_verdict(summary),
-        how=[_how(summary)],
-        figures=_figures(summary),
+        title=title_of(config),
+        verdict=verdict_of(summary),
+        how=[how_it_went(summary)],
+        figures=figures_of(summary),
         sections=[
             *sections,
             Section("What the course would try", items=summary["fit"]["remedies"]),
@@ -74,30 +73,6 @@ def write_report(
     write_atomically(folder.report, page)
 
 
-def _curves(experiment: Experiment, history: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    # Here: matplotlib takes long to import, and not all need it.
-    from jaxopt_lab.plots import (
-        accuracy_curve,
-        curvature_curve,
-        learning_rate_curve,
-        loss_curve,
-        metric_curve,
-        update_ratio_curve,
-    )
-
-    figures = {"loss_curve": loss_curve(history)}
-    for name in (*experiment.objective.measures, *experiment.whole):
-        if name in history or f"val_{name}" in history:
-            drawn = accuracy_curve(history) if name == "accuracy" else metric_curve(history, name)
-            figures[f"{name}_curve"] = drawn
-    figures["learning_rate_curve"] = learning_rate_curve(history)
-    if "top_eigenvalue" in history:
-        figures["curvature_curve"] = curvature_curve(history)
-    if any(map(is_of_layers, history)):
-        figures["update_ratio_curve"] = update_ratio_curve(history)
-    return figures
-
-
 def _of_test(answers: Answers, scores: Mapping[str, Any]) -> dict[str, Any]:
     """Pictures of the test split: numbers against what was predicted, and the classes confused."""
     from jaxopt_lab.plots import confusion_matrix, predicted_against_true
@@ -112,35 +87,6 @@ def _of_test(answers: Answers, scores: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     samples = {"predicted": numbers, "true": answers.y}
     return {"predicted_against_true": predicted_against_true(samples)}
-
-
-def _verdict(summary: dict[str, Any]) -> str:
-    """How good the run is, and how it fits."""
-    fit, result = summary["fit"], headline(summary["test"])
-    sentence = f"{fit['kind'].capitalize()}: {fit['sentence']}"
-    return f"{result[:1].upper()}{result[1:]}. {sentence}" if result else sentence
-
-
-def _how(summary: dict[str, Any]) -> str:
-    how = summary["stopped_by"].replace("early_stopping", "stopped early").capitalize()
-    words = f"{how} after {summary['steps']:,} steps ({summary['epochs']:g} epochs)"
-    if "kept" in summary:
-        words += f"; the parameters are the {summary['kept']}, of step {summary['kept_step']:,}"
-    return f"{words}."
-
-
-def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    scores = numbers_of(summary["test"])
-    figures = [(in_words(name, v), f"test {label(name)}") for name, v in scores.items()]
-    if best := summary.get("best"):
-        name = best["metric"]
-        figures.append((in_words(name, best["value"]), f"best validation {label(on_batch(name))}"))
-    figures.append((f"{summary['parameters']:,}", "parameters"))
-    if summary["steps_per_second"]:
-        figures.append((f"{summary['steps_per_second']:,.4g}", "steps a second, without compile"))
-    figures.append((f"{summary['compile_seconds']:.1f} s", "compile"))
-    figures.append((f"{summary['run_seconds']:.1f} s", "whole run"))
-    return figures
 
 
 def _environment(config: Config, signature: Signature, summary: Mapping[str, Any]) -> Section:

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.run.records.run import Run
+from jaxopt_lab.run.records.run_fragment import run_fragment, run_words
 
 
 class Result(NamedTuple):
@@ -37,3 +38,9 @@ class Result(NamedTuple):
     stopped_by: str
     summary: dict[str, Any]
     run: Run
+
+    def __repr__(self) -> str:
+        return run_words(self.run, "Result")
+
+    def _repr_html_(self) -> str:
+        return run_fragment(self.run, "Result")

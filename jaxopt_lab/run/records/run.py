@@ -25,9 +25,10 @@ from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
 from jaxopt_lab.run.records.predictor import Predictor
 from jaxopt_lab.run.records.run_ensemble import RunEnsemble, snapshots_of
+from jaxopt_lab.run.records.run_fragment import run_fragment, run_words
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Run(Predictor):
     """A trained run; `load_run` makes it, and `train` and `sweep` give it beside their results.
 
@@ -47,15 +48,13 @@ class Run(Predictor):
     """
 
     path: pathlib.Path | None
-    history: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
-    summary: dict[str, Any] = dataclasses.field(repr=False)
+    history: Mapping[str, np.ndarray]
+    summary: dict[str, Any]
     step: int
     member: int | None = None
-    state: TrainState | None = dataclasses.field(repr=False)
-    last_state: Callable[[], TrainState] | None = dataclasses.field(repr=False, default=None)
-    together: Callable[["Run", int | None], RunEnsemble] | None = dataclasses.field(
-        repr=False, default=None
-    )
+    state: TrainState | None
+    last_state: Callable[[], TrainState] | None = None
+    together: Callable[["Run", int | None], RunEnsemble] | None = None
 
     @property
     def model(self) -> Model:
@@ -93,6 +92,12 @@ class Run(Predictor):
         if self.together is None:
             raise InputError(f"{self.path or 'the run'} is no part of an ensemble")
         return self.together(self, best)
+
+    def __repr__(self) -> str:
+        return run_words(self, "Run")
+
+    def _repr_html_(self) -> str:
+        return run_fragment(self, "Run")
 
 
 def with_own_statistics(run: Run, experiment: Experiment) -> Run:

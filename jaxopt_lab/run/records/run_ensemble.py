@@ -10,11 +10,12 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import stack_trees
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.run.records.predictor import Predictor
+from jaxopt_lab.run.records.run_fragment import ensemble_fragment, ensemble_words
 
 Evaluate = Callable[[Params, ModelState, jax.Array], jax.Array]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class RunEnsemble(Predictor):
     """The members' outputs, pooled as the run's loss says: of a softmax the logarithm of their mean
     probability.
@@ -27,7 +28,7 @@ class RunEnsemble(Predictor):
     """
 
     size: int
-    evaluates: tuple[Evaluate, ...] = dataclasses.field(repr=False)
+    evaluates: tuple[Evaluate, ...]
 
     @property
     def evaluate(self) -> Evaluate:
@@ -39,6 +40,12 @@ class RunEnsemble(Predictor):
             return self.experiment.pool(jnp.concatenate(outputs))
 
         return evaluate
+
+    def __repr__(self) -> str:
+        return ensemble_words(self)
+
+    def _repr_html_(self) -> str:
+        return ensemble_fragment(self)
 
 
 def snapshots_of(run: Predictor, params: Params, model_state: ModelState, size: int) -> RunEnsemble:

@@ -35,7 +35,8 @@ from jaxopt_lab.run.records.json_lines import (
 )
 from jaxopt_lab.run.records.own_code import require_own_code
 from jaxopt_lab.run.records.scores import numbers_of
-from jaxopt_lab.run.records.sweep_records import RunRecord, SweepResult
+from jaxopt_lab.run.records.sweep_records import RunRecord
+from jaxopt_lab.run.records.sweep_result import SweepResult
 
 
 class SweepFolder(Resumable[Sweep]):

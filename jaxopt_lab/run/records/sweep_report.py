@@ -1,65 +1,20 @@
-"""What a sweep shows at its end: a sorted table, `sweep.csv` and `report.html`."""
-
-import math
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+"""What a sweep writes at its end: `sweep.csv`, `best.toml` and `report.html`."""
 
 from jaxopt_lab.config.dump import tables_to_toml, to_toml
 from jaxopt_lab.config.sweep import Sweep
-from jaxopt_lab.config.tables import better
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.core.metrics import is_of_evaluation
-from jaxopt_lab.run.records.history import EVAL_STEP, STEP
 from jaxopt_lab.run.records.page import Section, drawn_into, fill_page
-from jaxopt_lab.run.records.scores import in_words, is_share, label, numbers_of
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
-from jaxopt_lab.run.records.sweep_records import RunRecord, Setting, SweepResult, score
+from jaxopt_lab.run.records.sweep_result import SweepResult
+from jaxopt_lab.run.records.sweep_view import (
+    best_figures,
+    how_compared,
+    ranking,
+    sweep_figures,
+    title_of,
+)
 
 MOST_REPORT_ROWS = 200
-
-
-def ranking(plan: Sweep, result: SweepResult) -> tuple[list[str], list[list[str]]]:
-    """The closing table: its header, and a row a setting, the best first."""
-    seeded = any(len(setting.runs) > 1 for setting in result.settings)
-    axes = list(plan.axes)
-    scores = next((numbers_of(r.test) for r in result.runs if r and r.test), {"loss": 0.0})
-    tested = next(iter(scores))
-    percent = is_share(tested)
-    names = [
-        "runs" if seeded else "run",
-        *short_names(axes),
-        result.monitor,
-        f"test {label(tested).replace('accuracy', 'acc')}{', %' if percent else ''}",
-        "ended",
-    ]
-    rows = []
-    for setting in result.settings:
-        records = [_ended(result, run) for run in setting.runs]
-        ends = dict.fromkeys(r.stopped_by for r in records)
-        rows.append(
-            [
-                _span(setting),
-                *(_shown(records[0].values[name]) for name in axes),
-                _mean([r.metrics.get(result.monitor, math.nan) for r in records]),
-                _mean([r.test.get(tested, math.nan) for r in records], percent=percent),
-                ", ".join(word.partition("_")[0] for word in ends),  # "early", not "early_stopping"
-            ]
-        )
-    return names, rows
-
-
-def _ended(result: SweepResult, run: int) -> RunRecord:
-    record = result.runs[run]
-    assert record is not None
-    return record
-
-
-def _span(setting: Setting) -> str:
-    """The runs of a setting, "0-3", whose seeds are side by side."""
-    first, last = setting.runs[0], setting.runs[-1]
-    return str(first) if first == last else f"{first}-{last}"
 
 
 def write_sweep_report(folder: SweepFolder, plan: Sweep, result: SweepResult) -> None:
@@ -67,106 +22,22 @@ def write_sweep_report(folder: SweepFolder, plan: Sweep, result: SweepResult) ->
     folder.write_table(plan, result)
     if result.best is not None:
         write_atomically(folder.best, to_toml(plan.runs[result.best].config).encode())
-    names, rows = ranking(plan, result)
+    names, rows = ranking(plan.axes, result)
     rest = f"and {len(rows) - MOST_REPORT_ROWS} more" if len(rows) > MOST_REPORT_ROWS else ""
     records = [r for r in result.runs if r is not None]
     figures = [(f"{len(records):,}", "runs"), (f"{result.seconds:.1f} s", "whole sweep")]
-    if result.best is not None:
-        best = result.settings[0]
-        runs = [_ended(result, run) for run in best.runs]
-        several = len(runs) > 1
-        mean, whose = ("mean ", f"runs {_span(best)}") if several else ("", f"run {_span(best)}")
-        figures.insert(0, (f"{best.mean:.4g}", f"best {mean}{result.monitor}, {whose}"))
-        tests = [run.test for run in runs if run.test]
-        if tests:
-            name = next(iter(numbers_of(tests[0])))
-            shown = in_words(name, float(np.mean([test[name] for test in tests])))
-            figures.insert(1, (shown, f"{'their mean' if several else 'its'} test {name}"))
+    figures = [*best_figures(result), *figures]
     lost = sum(r.stopped_by == "diverged" for r in records)
     if lost:
         figures.append((str(lost), "diverged"))
     page = fill_page(
-        title="sweep over " + (", ".join(plan.axes) or "seeds"),
-        verdict=f"{result.stopped_by.capitalize()}; compared by {result.monitor} at the kept "
-        "step, the mean over seeds.",
+        title=title_of(plan.axes),
+        verdict=how_compared(result),
         figures=figures,
         sections=[
-            Section("Curves", plots=drawn_into(folder.plots, _plots(plan, result))),
+            Section("Curves", plots=drawn_into(folder.plots, sweep_figures(plan.axes, result))),
             Section("Settings", head=names, rows=rows[:MOST_REPORT_ROWS], note=rest),
             Section("Configuration", code=tables_to_toml(plan.tables)),
         ],
     )
     write_atomically(folder.report, page)
-
-
-def _plots(plan: Sweep, result: SweepResult) -> dict[str, Any]:
-    from jaxopt_lab.plots import axes_heat_map, axis_curve, parallel_coordinates, run_curves
-
-    there = [(i, r) for i, r in enumerate(result.runs) if r is not None and r.history]
-    if not there:
-        return {}
-    higher = better(result.monitor) == "max"
-    base = {"score_name": result.monitor, "higher": higher}
-    sign = -1 if higher else 1
-    base["score"] = np.array([sign * score(r, result.monitor) for _, r in there])
-    places = {run: k for k, setting in enumerate(result.settings) for run in setting.runs}
-    settings = np.array([places[i] for i, _ in there])
-    columns = {name: _column([r.values[name] for _, r in there]) for name in plan.axes}
-    numeric = [name for name, values in columns.items() if values.dtype.kind in "fi"]
-    found = {}
-    for name in numeric[:4]:
-        own = base | {"x": columns[name], "x_name": name, "setting": settings}
-        others = [other for other in plan.axes if other != name]
-        if len(others) == 1:
-            words = np.array([_shown(v) for v in columns[others[0]].tolist()])
-            own |= {"line": words, "line_name": others[0]}
-        found[f"by_{name.replace('.', '_')}"] = axis_curve(own)
-    if len(plan.axes) == 2:
-        x, y = sorted(plan.axes, key=lambda name: -len(np.unique(columns[name])))
-        own = {"x": columns[x], "y": columns[y], "x_name": x, "y_name": y}
-        found["heat_map"] = axes_heat_map(base | own)
-    if len(plan.axes) > 1:
-        found["parallel_coordinates"] = parallel_coordinates(base | {"columns": columns})
-    steps = EVAL_STEP if is_of_evaluation(result.monitor) else STEP
-    nothing = np.zeros(0)
-    curves = {
-        "step": [_thinned(r.history.get(steps, nothing)) for _, r in there],
-        "value": [_thinned(r.history.get(result.monitor, nothing)) for _, r in there],
-    }
-    found["run_curves"] = run_curves(base | curves)
-    return found
-
-
-def _column(values: list[Any]) -> np.ndarray:
-    numbers = all(type(v) in (int, float) for v in values)
-    return np.array(values, float) if numbers else np.array([_shown(v) for v in values])
-
-
-def _thinned(values: np.ndarray, most: int = 500) -> np.ndarray:
-    return values[:: max(1, len(values) // most)]
-
-
-def _mean(values: list[float], *, percent: bool = False) -> str:
-    """The mean, and two digits of the standard deviation; a percentage in hundredths."""
-    finite = [v * (100 if percent else 1) for v in values if math.isfinite(v)]
-    if not finite:
-        return "-"
-    mean = float(np.mean(finite))
-    if len(finite) == 1:
-        return f"{mean:.2f}" if percent else f"{mean:.4g}"
-    spread = float(np.std(finite, ddof=1))
-    digits = 1 - math.floor(math.log10(spread)) if spread > 0 else 4
-    digits = min(max(digits, 0), 2 if percent else 8)
-    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def short_names(paths: Sequence[str]) -> list[str]:
-    """The last part of each path where it tells them apart."""
-    last = [path.rsplit(".", 1)[-1] for path in paths]
-    return [
-        path if last.count(short) > 1 else short for path, short in zip(paths, last, strict=True)
-    ]

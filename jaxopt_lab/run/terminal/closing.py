@@ -12,8 +12,8 @@ from jaxopt_lab.engine.watched import needs_statistics
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.scores import headline, in_words, label, numbers_of
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
-from jaxopt_lab.run.records.sweep_records import SweepResult
-from jaxopt_lab.run.records.sweep_report import ranking
+from jaxopt_lab.run.records.sweep_result import SweepResult
+from jaxopt_lab.run.records.sweep_view import ranking
 from jaxopt_lab.run.terminal.progress import Progress, wait_in_words
 
 MOST_ROWS = 20
@@ -93,7 +93,7 @@ def _brief(test: dict[str, Any]) -> str:
 
 def closing_table(terminal: Progress, plan: Sweep, result: SweepResult) -> None:
     """Print the settings, the best first, each the mean over its seeds."""
-    names, rows = ranking(plan, result)
+    names, rows = ranking(plan.axes, result)
     ended = sum(r is not None for r in result.runs)
     count = f"{ended:,} of {len(result.runs):,} runs in {result.seconds:.1f} s"
     title = {"finished": f"finished: {count}", "interrupted": f"interrupted: {count} have ended"}

@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import rich.box
@@ -17,18 +18,16 @@ from jaxopt_lab.engine import Chunk
 from jaxopt_lab.run.records.scores import in_words
 from jaxopt_lab.run.records.sweep_records import Setting
 from jaxopt_lab.run.terminal.console import Console
+from jaxopt_lab.run.terminal.drawn_bar import NARROW_BAR, DrawnBar, Place, in_notebook
 
 # Plain lines a run, where there is no terminal to draw on.
 PLAIN_LINES = 20
 
-# Columns of the bar itself in a notebook, which does not tell its width.
-NARROW_BAR = 16
-
 # The share of the time that the device waits for data from which on it is said.
 WAITS = 0.1
 
-# Columns of a terminal below which the figures leave no place for a count and the time left.
-WIDE = 100
+# Columns of a bar at its shortest, of the time left, and between all five parts.
+_SHORTEST_BAR, _TIME, _GAPS = 8, 5, 4
 
 
 class Progress:
@@ -36,10 +35,17 @@ class Progress:
 
     def __init__(self, *, show: bool = True, console: rich.console.Console | None = None):
         self.console = console or Console(quiet=not show)
-        self._bar: rich.progress.Progress | None = None
+        self._place: Place | None = None  # of a notebook, of which nobody needs the text any more
 
     def say(self, text: str) -> None:
-        self.console.print(self._shown(text))
+        self._print(self._shown(text))
+
+    def _print(self, shown: Any) -> None:
+        if self._place:
+            self._place.show(shown)
+            self._place = None
+        else:
+            self.console.print(shown)
 
     def _shown(self, text: str, style: str = "") -> rich.text.Text:
         """The text as it is, no markup, as far as the terminal's encoding has its letters."""
@@ -49,8 +55,14 @@ class Progress:
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """A spinner beside `text` while the block runs."""
-        if self.console.is_terminal:
+        """A spinner beside `text` while the block runs; what a notebook shows next replaces it."""
+        if in_notebook(self.console):
+            shown = self._shown(text)
+            if self._place:
+                self._place.show(shown)
+            self._place = self._place or Place(shown)
+            yield
+        elif self.console.is_terminal:
             dots = self.console.encoding.lower().startswith("utf")
             with self.console.status(self._shown(text), spinner="dots" if dots else "line"):
                 yield
@@ -68,7 +80,7 @@ class Progress:
 
     def closing_table(self, title: str, rows: dict[str, str], *, good: bool = True) -> None:
         """The verdict: a title and a table of names and values."""
-        self.console.print(self._shown(title, "bold green" if good else "bold yellow"))
+        self._print(self._shown(title, "bold green" if good else "bold yellow"))
         table = rich.table.Table(
             show_header=False,
             box=rich.box.ROUNDED if _draws(self.console) else rich.box.ASCII,
@@ -77,7 +89,7 @@ class Progress:
         table.add_column(justify="left", overflow="fold")
         for name, value in rows.items():
             table.add_row(self._shown(name), self._shown(value))
-        self.console.print(table)
+        self._print(table)
 
     def columns(
         self,
@@ -109,11 +121,16 @@ class Progress:
             )
         for row in rows:
             table.add_row(*map(self._shown, row))
-        self.console.print(table)
+        self._print(table)
 
 
 def _longest_word(texts: Iterable[str]) -> int:
     return max(len(word) for text in texts for word in (text.split() or [""]))
+
+
+def _whole() -> rich.table.Column:
+    """A column that is not made narrower where there is no room; the bar is."""
+    return rich.table.Column(no_wrap=True)
 
 
 def _draws(console: rich.console.Console) -> bool:
@@ -121,56 +138,65 @@ def _draws(console: rich.console.Console) -> bool:
     return console.is_terminal or console.is_jupyter
 
 
-class _LiveBar:
-    """A bar with a line of figures on a terminal or in a notebook, plain lines elsewhere.
+class Figure(NamedTuple):
+    """A text beside a bar, and how soon it is left out where there is not room for all."""
 
-    A context manager.
-    """
+    text: str
+    rank: int
+
+
+def in_full(figures: Iterable[Figure]) -> str:
+    """All figures in a line."""
+    return "  ".join(figure.text for figure in figures)
+
+
+def fitted(figures: Iterable[Figure], room: int) -> str:
+    """The figures that fit into so many columns, in their order; those of high rank go first."""
+    kept = list(figures)
+    while kept and len(in_full(kept)) > room:
+        kept.remove(max(kept, key=lambda figure: figure.rank))
+    return in_full(kept)
+
+
+class _LiveBar(DrawnBar):
+    """A bar with figures, as many as there is room for; plain lines where nothing can be drawn."""
 
     def __init__(self, console: rich.console.Console, lead: str, work: int, done: int = 0):
         """Begin at `done` of `work`; `lead` is the column before the bar, in rich's markup."""
-        self.console, self.work = console, work
-        self._next_line, self._in_notebook = 0.0, None
-        figures = rich.progress.TextColumn("{task.fields[figures]}")
-        width = NARROW_BAR if console.is_jupyter else None
-        columns = [rich.progress.TextColumn(lead), rich.progress.BarColumn(bar_width=width)]
-        if console.width >= WIDE:
-            columns += [self.counting(), figures, rich.progress.TimeRemainingColumn(compact=True)]
-        else:
-            columns.append(figures)
-        self._bar = rich.progress.Progress(
-            *columns,
-            console=console,
-            expand=width is None,
-            disable=not console.is_terminal,
+        self.work, self._next_line = work, 0.0
+        super().__init__(
+            console,
+            rich.progress.TextColumn(lead),
+            rich.progress.BarColumn(bar_width=NARROW_BAR if console.is_jupyter else None),
+            self.counting(),
+            rich.progress.TextColumn("{task.fields[figures]}"),
+            rich.progress.TimeRemainingColumn(
+                compact=True, elapsed_when_finished=True, table_column=_whole()
+            ),
+            total=work,
+            done=done,
+            figures="",
+            lead="",
         )
-        self._task = self._bar.add_task("", total=work, completed=done, figures="", lead="")
 
     @staticmethod
     def counting() -> rich.progress.ProgressColumn:
         """The column behind the bar."""
-        return rich.progress.MofNCompleteColumn()
+        return rich.progress.MofNCompleteColumn(table_column=_whole())
 
-    def __enter__(self):
-        self._bar.start()
-        if self.console.is_jupyter and not self.console.quiet:
-            from IPython.display import display  # there, where there is a notebook
+    def taken(self, lead: str) -> int:
+        """Columns of all but the figures, where the bar itself is as short as it may be."""
+        count = 2 * len(str(self.work)) + 1
+        return len(f"epoch {lead}") + _SHORTEST_BAR + count + _TIME + _GAPS
 
-            # One output, which is replaced. rich's own needs widgets.
-            self._in_notebook = display(self._bar, display_id=True)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def _show(self, done: int, figures: str, plain: str, lead: str = "") -> None:
+    def _show(self, done: int, figures: Sequence[Figure], plain: str, lead: str = "") -> None:
         """Draw the bar at `done`; where nothing can be drawn, a plain line now and then."""
-        self._bar.update(self._task, completed=done, figures=figures, lead=lead)
-        if self._in_notebook:
-            self._in_notebook.update(self._bar)
-        elif not self.console.is_terminal and (done >= self._next_line or done == self.work):
+        room = self.console.width - self.taken(lead)
+        self.draw(completed=done, figures=fitted(figures, room), lead=lead)
+        if not self.draws and (done >= self._next_line or done == self.work):
             self._next_line = done + self.work / PLAIN_LINES
-            self.console.print(plain, highlight=False, markup=False, soft_wrap=True)
+            words = f"{plain}  {in_full(figures)}" if figures else plain
+            self.console.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
 class SweepBar(_LiveBar):
@@ -180,11 +206,14 @@ class SweepBar(_LiveBar):
         super().__init__(console, "[bold]sweep", work)
         self.monitor, self._done = monitor, 0
         self._next_line = work / PLAIN_LINES
-        self._bar.update(self._task, figures="compiling ...")
+        self.draw(figures="compiling ...")
 
     @staticmethod
     def counting() -> rich.progress.ProgressColumn:
-        return rich.progress.TaskProgressColumn()
+        return rich.progress.TaskProgressColumn(table_column=_whole())
+
+    def taken(self, lead: str) -> int:
+        return len(lead) + _SHORTEST_BAR + len("100%") + _TIME + _GAPS
 
     def update(self, chunk: Chunk, ranked: Sequence[Setting]) -> None:
         """Show a chunk of some of the runs, and the mean over seeds of the best setting so far."""
@@ -192,21 +221,21 @@ class SweepBar(_LiveBar):
         self._done = min(self._done + steps, self.work)
         # Of now: an average would show a compilation for long.
         rate = steps / max(chunk.seconds + chunk.evaluation_seconds, 1e-9)
-        self._draw(f"{self._best(ranked)}{rate:,.0f} steps/s")
+        self._draw([*self._best(ranked), Figure(f"{rate:,.0f} steps/s", 1)])
 
     def end(self, ranked: Sequence[Setting]) -> None:
         """Show the best setting at the steps that its runs kept."""
         if shown := self._best(ranked):
-            self._draw(shown.strip())
+            self._draw(shown)
 
-    def _best(self, ranked: Sequence[Setting]) -> str:
+    def _best(self, ranked: Sequence[Setting]) -> list[Figure]:
         if not ranked or math.isnan(ranked[0].mean):
-            return ""
+            return []
         mean = "mean " if len(ranked[0].runs) > 1 else ""
-        return f"best {mean}{self.monitor} {ranked[0].mean:.4g}  "
+        return [Figure(f"best {mean}{self.monitor} {ranked[0].mean:.4g}", 0)]
 
-    def _draw(self, figures: str) -> None:
-        self._show(self._done, figures, f"sweep {self._done / self.work:.0%}  {figures}")
+    def _draw(self, figures: Sequence[Figure]) -> None:
+        self._show(self._done, figures, f"sweep {self._done / self.work:.0%}", "sweep")
 
 
 def _measured(evaluation: Mapping[str, np.ndarray]) -> str:
@@ -234,7 +263,7 @@ class Bar(_LiveBar):
         self.start, self.total, self.steps_per_epoch = start, total, steps_per_epoch
         self._seconds = self._waited = 0.0
         self._measured = ""
-        self._bar.update(self._task, lead=self._epoch(start))
+        self.draw(lead=self._epoch(start))
 
     def update(self, chunk: Chunk) -> None:
         """Show the run after a chunk."""
@@ -247,17 +276,18 @@ class Bar(_LiveBar):
         self._seconds += chunk.seconds
         self._waited += chunk.data_wait_seconds
         rate = (step - self.start) / max(self._seconds, 1e-9)
-        parts = [f"loss {row['loss']:.4g}"]
-        if "learning_rate" in row:
-            parts.append(f"lr {row['learning_rate']:.2e}")
-        if self._measured:
-            parts.append(self._measured)
-        parts.append(f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.2f} steps/s")
-        if waits := wait_in_words(self._waited, self._seconds):
-            parts.append(waits)
-        figures = "  ".join(parts)
+        speed = f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.2f} steps/s"
+        lr = f"lr {row['learning_rate']:.2e}" if "learning_rate" in row else ""
+        parts = [
+            Figure(f"loss {row['loss']:.4g}", 0),
+            Figure(lr, 4),
+            Figure(self._measured, 1),
+            Figure(speed, 3),
+            Figure(wait_in_words(self._waited, self._seconds), 2),
+        ]
         epoch = self._epoch(step)
-        self._show(step, figures, f"epoch {epoch}  step {step}/{self.total}  {figures}", epoch)
+        shown = [part for part in parts if part.text]
+        self._show(step, shown, f"epoch {epoch}  step {step}/{self.total}", epoch)
 
     def _epoch(self, step: int) -> str:
         epochs = -(-self.total // self.steps_per_epoch)
