@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxopt_lab.run.process.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+from jaxopt_lab.run.terminal.streams import give_streams, let_go
 
 
 def main(arguments: Sequence[str] | None = None, extend: Mapping[str, Any] | None = None) -> int:
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None, extend: Mapping[str, Any] | Non
 
 
 def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> int:
+    give_streams()
     options = _parsed(arguments)
     for stream in (sys.stdout, sys.stderr):
         # What a terminal cannot show must not end a run that has done its work.
@@ -45,7 +47,9 @@ def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> 
 
     try:
         with _own_names(options, extend):
-            return options.command(options)
+            code = options.command(options)
+            sys.stdout.flush()  # here, where it is told that nobody reads or the disk is full
+            return code
     except InputError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT
@@ -61,6 +65,10 @@ def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> 
             raise
         print(why, file=sys.stderr)
         return WRONG_INPUT
+    except BrokenPipeError:
+        # Its reader has seen enough. A run says all it says by a console that outlives its reader.
+        let_go(sys.stdout)
+        return DONE
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         kept = ": what was saved before is kept" if options.command in (_train, _sweep) else ""
@@ -431,11 +439,17 @@ def _train_until_told(options: argparse.Namespace) -> int:
     place = (options.coordinator, options.process_id, options.process_count)
     if not options.distributed and any(value is not None for value in place):
         raise InputError("train: --coordinator and --process-... go with --distributed")
-    longer = options.epochs is not None or options.steps is not None
-    if longer and (options.resume is None or options.config is not None or options.set):
+    longer = _is_longer(options)
+    more = options.config is not None or options.set or options.from_step is not None
+    if longer and (options.resume is None or more):
         raise InputError(
             "train: --epochs and --steps go with --resume RUN, and nothing else that changes the "
             "run; a new run has its length from its file, --set train.epochs=60"
+        )
+    if longer and (options.dry_run or options.print_config):
+        raise InputError(
+            "train: --dry-run and --print-config show a run that is there, and none that --epochs "
+            "or --steps would begin"
         )
     _check_resume("train", "run", options)
     if options.from_step is not None and options.resume is None:
@@ -563,13 +577,17 @@ def _check_resume(command: str, kind: str, options: argparse.Namespace) -> None:
 
     if options.config is None and options.resume is None:
         raise InputError(f"{command}: give a CONFIG, or the folder of a {kind} with --resume")
-    longer = getattr(options, "epochs", None) or getattr(options, "steps", None)
-    if options.resume and options.run_dir and not longer:
+    if options.resume and options.run_dir and not _is_longer(options):
         raise InputError(f"{command}: --resume names the folder; leave out --run-dir")
     # Data may lie elsewhere by now: which keys say where is looked at with the configuration.
     given = [name for name in ("unset", "grid") if getattr(options, name, None)]
     if options.config is None and given:
         raise InputError(f"{command}: --{given[0]} needs a CONFIG; a resumed {kind} keeps its own")
+
+
+def _is_longer(options: argparse.Namespace) -> bool:
+    """Whether a new run is to begin from the last state of another."""
+    return any(getattr(options, name, None) is not None for name in ("epochs", "steps"))
 
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:

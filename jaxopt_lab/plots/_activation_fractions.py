@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from jaxopt_lab.plots.panels import Figure
+from jaxopt_lab.plots.panels import Figure, plain
 
 # Told apart by brightness and hatching, so in black and white too.
 DEAD = {"color": "#B03A00", "label": "dead: flat for every sample"}
@@ -45,7 +45,7 @@ def activation_fractions(health: Mapping) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("fraction")
     if "title" in health:
-        axes.set_title(str(health["title"]))
+        axes.set_title(plain(health["title"]))
     if not shown:
         axes.set_yticks([])
         return figure
@@ -59,7 +59,7 @@ def activation_fractions(health: Mapping) -> Figure:
                 f"{value:.0%}", (value, y), (3, 0), textcoords="offset points", va="center",
                 fontsize=8, color=DEAD["color"],
             )  # fmt: skip
-    labels = [f"{layers[i]}, {names[i]}" if names[i] else layers[i] for i in shown]
+    labels = [plain(f"{layers[i]}, {names[i]}" if names[i] else layers[i]) for i in shown]
     step = -(-len(shown) // 40)
     axes.set_yticks(at[::step], labels[::step])
     axes.set_ylim(len(shown) - 0.4, -0.6)

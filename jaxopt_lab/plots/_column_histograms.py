@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jaxopt_lab.plots.panels import Figure, panels
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 _ACROSS = 4
 _COLORS = 10  # of matplotlib's default cycle
@@ -35,7 +35,8 @@ def column_histograms(table: Mapping) -> Figure:
             continue
         column = values[:, i]
         known = np.isfinite(column)
-        panel.set_title(table["name"][i] if "name" in table else f"column {i}", fontsize=8)
+        name = plain(table["name"][i]) if "name" in table else f"column {i}"
+        panel.set_title(name, fontsize=8)
         panel.tick_params(labelsize=6)
         if not known.any():
             continue
@@ -48,10 +49,10 @@ def column_histograms(table: Mapping) -> Figure:
             continue
         for k, name in list(enumerate(names))[:_COLORS]:
             own = column[known & (np.asarray(labels) == k)]
-            panel.hist(own, edges, histtype="step", linewidth=1, label=name)
+            panel.hist(own, edges, histtype="step", linewidth=1, label=plain(name))
     if target is not None:
         for row in axes:
-            row[0].set_ylabel(table.get("target_name", "target"), fontsize=7)
+            row[0].set_ylabel(plain(table.get("target_name", "target")), fontsize=7)
     elif labels is not None and len(names):
         handles, texts = axes[0, 0].get_legend_handles_labels()
         figure.legend(

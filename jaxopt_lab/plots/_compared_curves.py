@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxopt_lab.plots.curves import look_past_the_beginning
-from jaxopt_lab.plots.panels import Figure, panel
+from jaxopt_lab.plots.panels import Figure, panel, plain
 
 MOST_LABELS = 12
 """Beyond so many the legend hides the curves."""
@@ -21,7 +21,7 @@ def compared_curves(runs: Mapping) -> Figure:
     Returns:
       A figure; it holds an empty axis where nothing is given.
     """
-    figure, axes = panel(str(runs.get("x_name", "")), str(runs.get("name", "")))
+    figure, axes = panel(plain(runs.get("x_name", "")), plain(runs.get("name", "")))
     curves = list(zip(runs.get("label", ()), runs.get("x", ()), runs.get("y", ()), strict=True))
     labels = list(dict.fromkeys(label for label, _, _ in curves))
     for k, label in enumerate(labels):
@@ -30,7 +30,7 @@ def compared_curves(runs: Mapping) -> Figure:
             for x, y in own:
                 axes.plot(x, y, color=f"C{k % 10}", alpha=0.25, linewidth=0.8)
         x, y = _mean(own)
-        axes.plot(x, y, color=f"C{k % 10}", linewidth=1.8, label=label)
+        axes.plot(x, y, color=f"C{k % 10}", linewidth=1.8, label=plain(label))
     values = np.concatenate([np.zeros(0), *(np.asarray(y, float) for _, _, y in curves)])
     finite = values[np.isfinite(values)]
     if runs.get("log") and len(finite) and finite.min() > 0:

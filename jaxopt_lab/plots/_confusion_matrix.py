@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jaxopt_lab.plots.panels import Figure, panels
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 MOST_NUMBERS = 20  # classes up to which each cell says its count
 LONGEST = 24
@@ -32,7 +32,7 @@ def confusion_matrix(confusion: Mapping) -> Figure:
     share = np.divide(matrix, sums, out=np.zeros_like(matrix), where=sums > 0)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
-    names = [_short(str(name)) for name in confusion.get("classes", range(count))]
+    names = [plain(_short(str(name))) for name in confusion.get("classes", range(count))]
     if count <= 2 * MOST_NUMBERS:
         turned = max(map(len, names)) > 2
         axes.set_xticks(

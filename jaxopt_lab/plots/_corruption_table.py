@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jaxopt_lab.plots.panels import Figure, panels
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 
 def corruption_table(table: Mapping) -> Figure:
@@ -29,7 +29,7 @@ def corruption_table(table: Mapping) -> Figure:
     image = axes.imshow(cells, aspect="auto", cmap="magma_r", vmin=least)
     axes.grid(visible=False)
     axes.set_xticks(range(cells.shape[1]), range(1, cells.shape[1] + 1))
-    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.set_yticks(range(len(names)), [plain(name.replace("_", " ")) for name in names])
     axes.set_xlabel("severity")
     share = bool(table.get("share", False))
     for i, j in np.ndindex(*cells.shape):
@@ -40,5 +40,5 @@ def corruption_table(table: Mapping) -> Figure:
         )
     if clean is not None:
         unit = f"{100 * clean:.1f} %" if share else f"{clean:.3g}"
-        axes.set_title(f"{table.get('name', '')}, clean {unit}", fontsize=9, loc="left")
+        axes.set_title(f"{plain(table.get('name', ''))}, clean {unit}", fontsize=9, loc="left")
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import MaxNLocator
 
-from jaxopt_lab.plots.panels import Figure, bare
+from jaxopt_lab.plots.panels import Figure, bare, plain
 
 # Told apart by readers with any color vision (Okabe and Ito), and on a pale ground.
 COLORS = ("#555555", "#D55E00", "#E69F00", "#009E73", "#0072B2", "#CC2F8B")
@@ -45,7 +45,7 @@ def descent_paths(surface: Mapping) -> Figure:
             style["linestyle"] = (0, (3, 2))
         points = np.asarray(path)
         dots = {"marker": "o", "markersize": 3.2, "markeredgewidth": 0}
-        left.plot(points[:, 0], points[:, 1], label=name, alpha=0.9, **style, **dots)
+        left.plot(points[:, 0], points[:, 1], label=plain(name), alpha=0.9, **style, **dots)
         if name in surface.get("values", {}):
             values = np.asarray(surface["values"][name])
             shown = np.where(values > SMALLEST, values, np.nan)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jaxopt_lab.plots.panels import Figure
+from jaxopt_lab.plots.panels import Figure, plain
 
 
 def image_grid(grid: Mapping) -> Figure:
@@ -39,9 +39,9 @@ def image_grid(grid: Mapping) -> Figure:
             axes.set_yticks([])
             axes.spines[:].set_color("0.8")
             if i == 0 and "title" in grid:
-                axes.set_title(grid["title"][j], fontsize=7)
+                axes.set_title(plain(grid["title"][j]), fontsize=7)
             if j == 0 and "row" in grid:
-                axes.set_ylabel(grid["row"][i], fontsize=7)
+                axes.set_ylabel(plain(grid["row"][i]), fontsize=7)
             if "text" in grid:
-                axes.set_xlabel(grid["text"][i][j], fontsize=6, labelpad=2)
+                axes.set_xlabel(plain(grid["text"][i][j]), fontsize=6, labelpad=2)
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from jaxopt_lab.plots.panels import Figure, panels
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 # Told apart by color (Okabe and Ito), by marker and by line, so in black and white too.
 LINES = (
@@ -37,7 +37,7 @@ def layer_norms(flow: Mapping) -> Figure:
     axes.set_ylabel("root mean square")
     axes.set_yscale("log")
     if "title" in flow:
-        axes.set_title(str(flow["title"]))
+        axes.set_title(plain(flow["title"]))
     lines = [
         (np.asarray(flow[name], float), *style)
         for name, *style in LINES
@@ -57,7 +57,7 @@ def layer_norms(flow: Mapping) -> Figure:
             x = np.flatnonzero(where)
             hollow = {"markerfacecolor": "none", "clip_on": False, "markersize": 7}
             axes.plot(x, np.full(len(x), y), mark, color=color, transform=edges, zorder=4, **hollow)
-    _name_layers(axes, [str(name) for name in flow.get("layers", ())], count)
+    _name_layers(axes, [plain(name) for name in flow.get("layers", ())], count)
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     return figure
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
 from jaxopt_lab.plots.curves import TRAIN
-from jaxopt_lab.plots.panels import Figure, bare
+from jaxopt_lab.plots.panels import Figure, bare, plain
 
 LEVELS = 14
 # Dark is low: the lightness falls evenly, so that gray prints keep the order.
@@ -51,10 +51,10 @@ def loss_surface(surface: Mapping) -> Figure:
             f"{label} ({share:.3g} % of the variance)"
             for label, share in zip((xlabel, ylabel), shares, strict=False)
         )
-    axes.set_xlabel(str(surface.get("xlabel", xlabel)))
-    axes.set_ylabel(str(surface.get("ylabel", ylabel)))
+    axes.set_xlabel(plain(surface.get("xlabel", xlabel)))
+    axes.set_ylabel(plain(surface.get("ylabel", ylabel)))
     if "title" in surface:
-        axes.set_title(str(surface["title"]))
+        axes.set_title(plain(surface["title"]))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="best")
     return figure
@@ -103,4 +103,4 @@ def _curves(axes: Axes, x: np.ndarray, values: object) -> None:
     styles = ("-", "--", ":", "-.")
     for i, (name, line) in enumerate(values.items()):
         style |= {"color": f"C{i % 10}", "linestyle": styles[i % len(styles)]}
-        axes.plot(x, np.asarray(line, float), label=str(name), **style)
+        axes.plot(x, np.asarray(line, float), label=plain(name), **style)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jaxopt_lab.plots.panels import Figure, panels
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 MOST_OUTPUTS = 4
 DOTS = {"s": 9, "color": "#1F4E79", "alpha": 0.5, "linewidths": 0}
@@ -25,7 +25,7 @@ def predicted_against_true(samples: Mapping) -> Figure:
     )
     predicted, true = (v[:, None] if v.ndim == 1 else v for v in (predicted, true))
     count = max(1, min(true.shape[1], MOST_OUTPUTS))
-    names = list(samples.get("names", ())) or [""] * count
+    names = [plain(name) for name in samples.get("names", ())] or [""] * count
     figure, drawn = panels(4.4 * count, 4.2, columns=count)
     for k, axes in enumerate(np.ravel(drawn)):
         axes.set_xlabel(f"true {names[k]}".strip())
@@ -38,5 +38,5 @@ def predicted_against_true(samples: Mapping) -> Figure:
         both = np.concatenate([x[there], y[there]])
         ends = [both.min(), both.max()]
         axes.plot(ends, ends, color="0.3", linestyle="--", linewidth=1)
-    figure.suptitle(str(samples.get("text", "")), fontsize=10)
+    figure.suptitle(plain(samples.get("text", "")), fontsize=10)
     return figure

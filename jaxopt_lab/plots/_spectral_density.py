@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
-from jaxopt_lab.plots.panels import Figure, panel
+from jaxopt_lab.plots.panels import Figure, panel, plain
 
 DECADES = 6  # below the top: what a density of thousands of eigenvalues can show of one
 
@@ -25,7 +25,7 @@ def spectral_density(spectrum: Mapping) -> Figure:
     """
     figure, axes = panel("eigenvalue", "density")
     if "title" in spectrum:
-        axes.set_title(str(spectrum["title"]))
+        axes.set_title(plain(spectrum["title"]))
     if "grid" in spectrum and "density" in spectrum:
         grid, density = (np.asarray(spectrum[name], float) for name in ("grid", "density"))
         top = np.nanmax(density, initial=0)

@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.ticker import LogLocator, NullLocator
 
-from jaxopt_lab.plots.panels import Figure, panels
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 RATIO, GRADIENT, CLIPPED = "update_ratio/", "grad_norm", "clipped_grad_norm"
 # More names hide the curves: then a scale of colors stands for them.
@@ -44,7 +44,7 @@ def update_ratio_curve(history: Mapping[str, np.ndarray]) -> Figure:
     names = [name for name in history if name.startswith(RATIO)]
     colors = matplotlib.colormaps["viridis"].resampled(max(len(names), 2))
     for i, name in enumerate(names):
-        _draw(above, history, name, color=colors(i), label=name.removeprefix(RATIO))
+        _draw(above, history, name, color=colors(i), label=plain(name.removeprefix(RATIO)))
     if above.lines:
         above.axhline(RULE, color="0.4", linestyle=":", linewidth=1)
         if len(names) <= MOST_NAMES:

@@ -1,6 +1,7 @@
 """Figures with bare axes, which is how every plot here begins."""
 
 import io
+import warnings
 from typing import Any
 
 import matplotlib.figure
@@ -16,6 +17,12 @@ class Figure(matplotlib.figure.Figure):
     With `%matplotlib inline` IPython draws it in its own way, and once too.
     """
 
+    def savefig(self, *where: Any, **how: Any) -> None:
+        """As Matplotlib's; letters that the font has not are boxes, and no warning each."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+            super().savefig(*where, **how)
+
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=2 * _PAGE)
@@ -27,6 +34,15 @@ def bare(axes: Axes) -> None:
     """A light grid, and two spines of the four."""
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def plain(text: object) -> str:
+    """A name from outside as it is written; control characters are spaces.
+
+    A class may be called "$x_$", which Matplotlib would set as mathematics, or refuse.
+    """
+    shown = "".join(c if c.isprintable() or c == "\n" else " " for c in str(text))
+    return shown.replace("$", r"\$")
 
 
 def panels(width: float, height: float, rows: int = 1, columns: int = 1, **how: Any) -> Any:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
-from jaxopt_lab.plots.panels import Figure, panel
+from jaxopt_lab.plots.panels import Figure, panel, plain
 
 # From good to bad; readable in print and for the color-blind.
 COLORS = "viridis_r"
@@ -57,7 +57,7 @@ def axis_curve(sweep: Mapping[str, object]) -> Figure:
         there = [i for i, row in enumerate(finite) if len(row)]
         at = values[there]
         mean = [finite[i].mean() for i in there]
-        axes.plot(at, mean, color=color, marker="o", markersize=4, linewidth=1.6, label=str(name))
+        axes.plot(at, mean, color=color, marker="o", markersize=4, linewidth=1.6, label=plain(name))
         if any(len(row) > 1 for row in finite):
             low = [finite[i].min() for i in there]
             high = [finite[i].max() for i in there]
@@ -70,7 +70,7 @@ def axis_curve(sweep: Mapping[str, object]) -> Figure:
     _scale(axes, values)
     _score_scale(axes, score)
     if len(names) > 1 or len(lost):
-        title = str(sweep.get("line_name", "")) if len(names) > 1 else None
+        title = plain(sweep.get("line_name", "")) if len(names) > 1 else None
         axes.legend(frameon=False, title=title, fontsize=8, title_fontsize=8)
     return figure
 
@@ -87,8 +87,8 @@ def axes_heat_map(sweep: Mapping[str, object]) -> Figure:
     """
     figure = Figure(figsize=(6.4, 4.4), dpi=144, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_xlabel(str(sweep.get("x_name", "")))
-    axes.set_ylabel(str(sweep.get("y_name", "")))
+    axes.set_xlabel(plain(sweep.get("x_name", "")))
+    axes.set_ylabel(plain(sweep.get("y_name", "")))
     score = _column(sweep, "score")
     if not len(score) or "x" not in sweep or "y" not in sweep:
         return figure
@@ -124,7 +124,7 @@ def axes_heat_map(sweep: Mapping[str, object]) -> Figure:
         best = np.nanargmax(cells) if higher else np.nanargmin(cells)
         i, j = np.unravel_index(best, cells.shape)
         axes.add_patch(_frame(float(j), float(i)))
-    figure.colorbar(image, label=str(sweep.get("score_name", "")))
+    figure.colorbar(image, label=plain(sweep.get("score_name", "")))
     return figure
 
 
@@ -170,7 +170,7 @@ def parallel_coordinates(sweep: Mapping[str, object]) -> Figure:
                 va="center",
                 bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8},
             )
-    short = [key.rsplit(".", 1)[-1] if "." in key else key for key in all_columns]
+    short = [plain(key.rsplit(".", 1)[-1]) for key in all_columns]
     axes.set_xticks(range(len(all_columns)), short)
     axes.tick_params(length=0)
     axes.set_xlim(-0.1, len(all_columns) - 0.6)
@@ -186,7 +186,7 @@ def run_curves(sweep: Mapping[str, object]) -> Figure:
     Returns:
       A figure; the best run is drawn thick.
     """
-    figure, axes = panel("step", str(sweep.get("score_name", "")))
+    figure, axes = panel("step", plain(sweep.get("score_name", "")))
     step, value = sweep.get("step", ()), sweep.get("value", ())
     score = _column(sweep, "score")
     if not len(score) or not isinstance(step, Sequence) or not isinstance(value, Sequence):
@@ -253,7 +253,7 @@ def _places(values: np.ndarray) -> tuple[np.ndarray, list[tuple[float, str]]]:
     if values.dtype.kind not in "fiu":
         words, index = np.unique(values.astype(str), return_inverse=True)
         at = index / max(1, len(words) - 1)
-        return at, [(k / max(1, len(words) - 1), word) for k, word in enumerate(words)]
+        return at, [(k / max(1, len(words) - 1), plain(word)) for k, word in enumerate(words)]
     values = values.astype(float)
     finite = values[np.isfinite(values)]
     if not len(finite):
@@ -270,7 +270,7 @@ def _places(values: np.ndarray) -> tuple[np.ndarray, list[tuple[float, str]]]:
 
 
 def _number(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float | np.floating) else str(value)
+    return f"{value:.3g}" if isinstance(value, float | np.floating) else plain(value)
 
 
 def _frame(x: float, y: float) -> Rectangle:

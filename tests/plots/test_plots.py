@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from jaxopt_lab.plots import PLOTS, figure_png
 from jaxopt_lab.plots.curves import smoothed
@@ -149,3 +150,53 @@ def test_smoothing_is_unbiased_and_passes_over_what_is_not_finite():
     np.testing.assert_allclose(smoothed(np.array([1.0, np.nan, 1.0]), 3), 1)
     np.testing.assert_allclose(smoothed(np.array([1.0, 5.0]), 1), [1, 5])
     assert np.isnan(smoothed(np.array([np.nan, 1.0]), 2)[0])
+
+
+NAMES = [r"$\frac{$", "a$b", "$x_$", "\x1b[31m\x07", "日本", "%s {0}", "_x", ""]
+MANY = len(NAMES)
+NAMED = {
+    "confusion_matrix": lambda a: {"counts": np.eye(MANY), "classes": a},
+    "compared_curves": lambda a: {
+        "x": [STEP] * MANY, "y": [STEP] * MANY, "label": a, "x_name": a[0], "name": a[0],
+    },
+    "predicted_against_true": lambda a: {
+        "predicted": np.ones((3, MANY)), "true": np.ones((3, MANY)), "names": a, "text": a[0],
+    },
+    "column_histograms": lambda a: {
+        "values": np.eye(MANY), "name": a, "label": np.arange(MANY), "class_name": a,
+    },
+    "image_grid": lambda a: {
+        "image": np.zeros((1, MANY, 2, 2, 1)), "title": a, "row": a[:1], "text": [a],
+    },
+    "axis_curve": lambda a: {
+        "x": [1.0] * MANY, "score": STEP[:MANY], "line": a, "line_name": a[0], "x_name": a[0],
+        "score_name": a[0],
+    },
+    "axes_heat_map": lambda a: {
+        "x": a, "y": a, "score": STEP[:MANY], "x_name": a[0], "y_name": a[0], "score_name": a[0],
+    },
+    "parallel_coordinates": lambda a: {"columns": {a[0]: np.array(a)}, "score": STEP[:MANY]},
+    "loss_surface": lambda a: {
+        "x": STEP, "values": dict.fromkeys(a, STEP), "title": a[0], "xlabel": a[0], "ylabel": a[0],
+    },
+    "layer_norms": lambda a: {**flow(MANY), "layers": a, "title": a[0]},
+    "activation_fractions": lambda a: {
+        "layers": a, "names": a, "dead": np.zeros(MANY), "title": a[0],
+    },
+    "corruption_table": lambda a: {
+        "scores": {key: [0.5] for key in a}, "clean": 0.5, "name": a[0],
+    },
+    "spectral_density": lambda a: {"title": a[0]},
+    "update_ratio_curve": lambda a: {
+        "step": STEP, **{f"update_ratio/{name}": np.ones(len(STEP)) for name in a},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_names_are_drawn_as_they_are_written(name):
+    figure = PLOTS[name](NAMED[name](NAMES))
+    assert figure_png(figure).startswith(b"\x89PNG")
+    texts = [text for text in figure.findobj(Text) if NAMES[0][1:5] in text.get_text()]
+    assert texts, "the name is nowhere"
+    assert all(text.get_text().count("$") == text.get_text().count(r"\$") for text in texts)

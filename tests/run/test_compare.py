@@ -70,6 +70,13 @@ def test_means_and_paired_differences_are_those_of_scipy(trained):
     assert json.dumps(found.as_json(), allow_nan=False)
 
 
+def test_a_seed_that_was_trained_again_is_no_other_draw(runs, tmp_path):
+    path = runs / "rate-0.1-0"
+    shutil.copytree(path, tmp_path / "again")
+    found = compare([path, tmp_path / "again", *runs.glob("rate-0.01-*")])
+    assert found.settings[0].mean("loss").count == 1 and found.table()[1][0][1] == "1"
+
+
 def test_a_curve_has_a_point_a_row_and_epochs_below(trained):
     found = compare(sorted(trained.iterdir()))
     figures = found.figures()
@@ -179,7 +186,7 @@ def test_prune_keeps_what_is_asked_and_the_run_can_be_read(runs, keep, left):
 
 def test_prune_never_takes_the_last_whole_checkpoint_of_a_run_that_has_not_ended(runs):
     path = runs / "rate-0.1-0"
-    shutil.rmtree(path / "kept")
+    (path / "summary.json").unlink()  # what it kept may be there: it is killed before its summary
     newest = path / "checkpoints" / "step-00000006.npz"
     newest.write_bytes(newest.read_bytes()[:-20])
     prune(find_prunable(path, "best"))

@@ -57,6 +57,12 @@ def test_what_a_longer_run_changes_is_said(tmp_path):
     [
         ({"epochs": 3}, "stands at step 6, and 3 epochs are 6 steps: give more than 3 epochs"),
         ({"steps": 4}, "stands at step 6, and 4 steps are 4 steps"),
+        ({"epochs": 0}, "train.epochs: must be > 0, got 0"),
+        ({"epochs": float("nan")}, "train.epochs: must be > 0, got nan"),
+        ({"epochs": float("inf")}, "train.epochs: must be > 0 and finite, got inf"),
+        ({"epochs": "9"}, "must be a number > 0, got"),
+        ({"steps": -5}, "train.steps: must be >= 1, got -5"),
+        ({"steps": 9.5}, "train.steps: "),
         ({}, "one of the two"),
         ({"steps": 9, "epochs": 9}, "one of the two"),
     ],

@@ -72,18 +72,18 @@ class Setting:
     values: Mapping[str, Any]
 
     def mean(self, score: str) -> Mean:
-        """Of a score over its runs."""
-        return _mean([run.scores[score] for run in self.runs if score in run.scores])
+        """Of a score over its seeds."""
+        return _mean([run.scores[score] for run in self._by_seed(score).values()])
 
     def minus(self, other: "Setting", score: str) -> Mean:
-        """The mean difference to another setting, each run from that of the same seed.
-
-        Seeds that both have count; of a seed that was trained twice the first run does.
-        """
-        theirs = {run.seed: run for run in reversed(other.runs) if score in run.scores}
-        ours = {run.seed: run for run in reversed(self.runs) if score in run.scores}
+        """The mean difference to another setting over the seeds that both have."""
+        ours, theirs = self._by_seed(score), other._by_seed(score)
         pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
         return _mean([a.scores[score] - b.scores[score] for a, b in pairs])
+
+    def _by_seed(self, score: str) -> dict[int, Compared]:
+        """A run of each seed that has the score: one that was trained again is no other draw."""
+        return {run.seed: run for run in reversed(self.runs) if score in run.scores}
 
     @property
     def in_words(self) -> str:
@@ -190,7 +190,11 @@ class Comparison:
         """A row a setting: its scores, each the mean and its standard error."""
         head = ["setting", "seeds", *map(_called, self.scores)]
         rows = [
-            [s.in_words, str(len(s.runs)), *(_in_words(n, s.mean(n)) for n in self.scores)]
+            [
+                s.in_words,
+                str(len({run.seed for run in s.runs})),
+                *(_in_words(n, s.mean(n)) for n in self.scores),
+            ]
             for s in self.settings
         ]
         return head, rows

@@ -1,7 +1,6 @@
 """`jaxopt-lab predict`: files in, predictions out, row by row."""
 
 import contextlib
-import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from jaxopt_lab.run.records.tally import Tally
 from jaxopt_lab.run.records.truth import Truth, target_names, told
 from jaxopt_lab.run.terminal.counting import counting
 from jaxopt_lab.run.terminal.progress import Progress
+from jaxopt_lab.run.terminal.streams import let_go
 
 Kind = Literal["csv", "jsonl"]
 MOST_TOLD = 100
@@ -146,9 +146,7 @@ def output_to(path: str | None, *, force: bool = False) -> Iterator[Callable[[by
     try:
         yield write
     except BrokenPipeError:
-        # What Python still flushes at its end must not fail either.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go(sys.stdout)
 
 
 def require_free(target: pathlib.Path, option: str, force: bool) -> None:

@@ -9,6 +9,7 @@ import jax
 
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.dump import to_tables
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.source import without_data
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Model
@@ -57,9 +58,8 @@ def prolong(
             f"{old.path} {how}: more steps change nothing; begin another from its parameters with "
             f'[start] from = "{old.path}"'
         )
-    epochs = None if epochs is None else float(epochs)  # as it is read back
     train = dataclasses.replace(config.train, epochs=epochs, steps=steps)
-    longer = dataclasses.replace(config, train=train)
+    longer = parse_config(to_tables(dataclasses.replace(config, train=train)), source="prolong")
     was, now = (assemble(c, without_data(c, signature, model)) for c in (config, longer))
     key = jax.random.key(0)
     template = jax.eval_shape(now.init, key)._replace(key=key)

@@ -79,7 +79,7 @@ def _of_run(folder: RunFolder, state: str, keep: Keep) -> Prunable:
     there = checkpoint.steps(folder.checkpoints)
     if not there:
         return Prunable(folder.path, (), 0, "it has none")
-    ended = bool(checkpoint.whole_steps(folder.kept)) and state != "damaged"
+    ended = state not in ("damaged", "not ended") and bool(checkpoint.whole_steps(folder.kept))
     wanted = {"best": 0, "last": 1}[keep] if isinstance(keep, str) else keep
     if not ended:  # all that it has
         wanted = max(wanted, 1)

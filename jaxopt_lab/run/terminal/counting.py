@@ -3,16 +3,16 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-import rich.console
 import rich.progress
 
+from jaxopt_lab.run.terminal.console import Console
 from jaxopt_lab.run.terminal.drawn_bar import NARROW_BAR, DrawnBar
 from jaxopt_lab.run.terminal.progress import Progress
 
 
 def on_stderr() -> Progress:
     """A terminal that leaves standard output alone, and no path in two."""
-    return Progress(console=rich.console.Console(stderr=True, soft_wrap=True))
+    return Progress(console=Console(stderr=True, soft_wrap=True))
 
 
 @contextlib.contextmanager

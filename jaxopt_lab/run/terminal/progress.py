@@ -17,6 +17,7 @@ from jaxopt_lab.core.readable import printable
 from jaxopt_lab.engine import Chunk
 from jaxopt_lab.run.records.scores import in_words
 from jaxopt_lab.run.records.sweep_records import Setting
+from jaxopt_lab.run.terminal.console import Console
 from jaxopt_lab.run.terminal.drawn_bar import NARROW_BAR, DrawnBar, Place, in_notebook
 
 # Plain lines a run, where there is no terminal to draw on.
@@ -33,7 +34,7 @@ class Progress:
     """Draws a run. `console` may be given for tests; `show=False` draws nothing."""
 
     def __init__(self, *, show: bool = True, console: rich.console.Console | None = None):
-        self.console = console or rich.console.Console(quiet=not show)
+        self.console = console or Console(quiet=not show)
         self._place: Place | None = None  # of a notebook, of which nobody needs the text any more
 
     def say(self, text: str) -> None:
