@@ -35,25 +35,18 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module", name="printed")
-def _printed(tmp_path_factory):
-    """What every block printed, and its traceback: in one process, each with its own names.
-
-    Warnings are errors, and what a block writes does not land in the checkout.
-    """
-    folder = tmp_path_factory.mktemp("readme")
-    (folder / "configs").symlink_to(ROOT / "configs")
+def test_python_runs_as_printed(tmp_path):
+    """In one process, each block with its own names. Warnings are errors, and what a block writes
+    does not land in the checkout."""
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
     command = [sys.executable, "-W", "error", "-c", RUN_EACH, json.dumps(blocks("python"))]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-@pytest.mark.parametrize("i", range(len(blocks("python"))))
-def test_python_runs_as_printed(printed, i):
-    out, error = printed[i]
-    assert not error, error
-    assert float(out.split()[0]) > 0
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) == len(blocks("python"))
+    for out, error in found:
+        assert not error, error
+        assert float(out.split()[0]) > 0
 
 
 @pytest.mark.parametrize("block", blocks("toml"))

@@ -68,13 +68,53 @@ FAST = {
 # counts of devices and processes, the whole grid of sizes, float32 beside float64, a twin as it is
 # beside the same with options. A test, or one of its cases.
 SLOW = {
+    "run/test_start.py": {
+        "test_what_does_not_fit_is_drawn_anew_and_said",
+    },
+    "run/test_evaluate_weights.py": {
+        "test_the_average_is_measured_and_the_best_of_it_kept[batch]",
+    },
+    "run/test_batch_size_scan.py": {
+        "test_the_command_writes_a_row_and_draws",
+    },
+    "test_trackers_page.py": {
+        "test_a_block_runs",
+    },
+    "test_out_page.py": {
+        "test_a_block_runs",
+    },
+    "run/test_shipped_runs.py": {
+        "test_a_run_is_read_back_and_predicts",
+    },
+    "run/test_report.py": {
+        "test_the_report_of_a_run[reconstruct]",
+    },
+    "run/test_prolong.py": {
+        "test_what_a_longer_run_changes_is_said",
+        "test_a_run_that_cannot_go_on_is_refused",
+    },
+    "run/test_shown.py": {
+        "test_runs_that_have_not_ended_or_measured_anything",
+        "test_a_range_test_shows_its_suggestions",
+    },
+    "run/test_predictions.py": {
+        "test_the_runs_of_a_sweep_and_their_ensembles",
+        "test_other_targets",
+        "test_what_else_a_run_has",
+    },
     "engine/test_forward.py": {"test_what_is_computed_again_is_the_same_and_takes_less[resnet]"},
     "run/test_live_layers.py": {
+        "test_runs_of_a_sweep_measure_what_they_do_alone[vmap]",
+        "test_rows_that_measured_nothing_have_nothing",
+        "test_frozen_layers_stand_still_and_clipping_sees_what_trains",
         "test_eight_devices_measure_what_one_does",
         "test_runs_of_a_sweep_measure_what_they_do_alone[map]",
     },
     "run/test_export.py": {"test_members_ensembles_and_numbers"},
     "run/test_predict.py": {
+        "test_other_targets[numbers]",
+        "test_a_run_of_ones_own_names",
+        "test_a_reader_that_has_seen_enough",
         "test_other_targets[labels]",
         "test_an_autoencoder_is_scored_by_its_inputs",
     },
@@ -117,7 +157,11 @@ SLOW = {
     },
     "engine/test_data_parallel.py": {"test_eight_devices"},
     "engine/test_gradient.py": {
-        f"test_parts_add_up_to_the_batch[{case}]" for case in ("1-4", "1-10", "3-1", "3-4", "3-10")
+        "test_the_curvature_is_of_the_weighted_loss",
+        *(
+            f"test_parts_add_up_to_the_batch[{case}]"
+            for case in ("1-4", "1-10", "3-1", "3-4", "3-10")
+        ),
     },
     "sweeps/test_split_runs.py": {"test_eight_devices_as_four_runs_of_two"},
     "engine/test_scale.py": {"test_the_bytes_are_those_of_the_compiled_step"},
@@ -169,8 +213,11 @@ SLOW = {
         "test_runs_of_a_sweep_measure_what_they_do_alone",
     },
     "run/test_load_run.py": {
-        f"test_a_run_is_read_back_and_applied_to_raw_inputs[{kind}]"
-        for kind in ("average", "bfloat16", "last", "schedule-free")
+        "test_a_model_of_ones_own_is_given_again",
+        *(
+            f"test_a_run_is_read_back_and_applied_to_raw_inputs[{kind}]"
+            for kind in ("average", "bfloat16", "last", "schedule-free")
+        ),
     },
     "run/test_sweep.py": {
         "test_a_sweep_that_halves_is_not_trained_again_after_a_kill",

@@ -10,6 +10,7 @@ from scipy.stats import sem, ttest_rel
 
 import jaxopt_lab
 from jaxopt_lab import cli
+from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import checkpoint
@@ -34,11 +35,23 @@ def config(rate, seed):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """rate-0.01-0 and on, of two rates and three seeds, of which 0.1 lacks the last."""
+    """rate-0.01-0 and on, of two rates and three seeds, of which 0.1 lacks the last.
+
+    One is trained, and the others are it with other numbers in their files.
+    """
     root = tmp_path_factory.mktemp("a folder with spaces")
+    first, draw = root / "rate-0.1-0", np.random.default_rng(0)
+    jaxopt_lab.train(config(0.1, 0), first, progress=False)
     for rate in RATES:
         for seed in SEEDS[: 3 if rate == RATES[0] else 2]:
-            jaxopt_lab.train(config(rate, seed), root / f"rate-{rate}-{seed}", progress=False)
+            folder = root / f"rate-{rate}-{seed}"
+            if folder == first:
+                continue
+            shutil.copytree(first, folder)
+            (folder / "config.toml").write_text(to_toml(config(rate, seed)))
+            summary = json.loads((folder / "summary.json").read_text())
+            summary["test"] = {name: float(draw.random()) for name in summary["test"]}
+            (folder / "summary.json").write_text(json.dumps(summary))
     return root
 
 

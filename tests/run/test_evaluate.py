@@ -159,7 +159,7 @@ def test_a_diverged_run_has_no_numbers(capsys):
     assert "none holds no checkpoint: the run diverged" in capsys.readouterr().err
     # After one step the parameters are finite yet.
     steep += ["--set", "train.steps=1"]
-    assert cli.main(["train", "config.toml", "--run-dir", "wild", *steep]) == 0
+    assert cli.main(["train", "config.toml", "--run-dir", "wild", *steep]) == 1
     capsys.readouterr()
     # What was computed is printed, though a run after it cannot be evaluated.
     assert cli.main(["evaluate", "wild", "none", "--corruptions"]) == 2
