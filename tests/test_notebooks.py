@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import types
 import zipfile
 
@@ -125,9 +126,9 @@ class Kernel:
         command = [self.python, "-m", "pip", "install", "-q", *packages]
         subprocess.run(command, check=True, env=self.variables | {"PYTHONPATH": ""})
 
-    def run(self, *cells, **edits):
+    def run(self, *cells, notebook=NOTEBOOK, **edits):
         """The message that stopped the notebook, or "", and what each cell put out."""
-        command = [self.python, "-c", RUN, NOTEBOOK, json.dumps(cells), json.dumps(edits)]
+        command = [self.python, "-c", RUN, notebook, json.dumps(cells), json.dumps(edits)]
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -203,6 +204,83 @@ def test_stops_with_a_message(kernel):
     assert error.startswith("jaxopt_lab is not installed")
     error, _ = kernel.run("source", "install", source={'""': '"none.whl"'})
     assert "none.whl[lab] was not installed" in error
+
+
+SHOWN = {
+    "config": """
+        import jaxopt_lab
+        from jaxopt_lab import Config, data, plots, schedules
+        config = Config.of(
+            data="digits",
+            model=dict(name="mlp", hidden=[16]),
+            optimizer=dict(name="adam", learning_rate=1e-2),
+            train=dict(epochs=5),
+        )
+        config""",
+    "data": "data.digits()",
+    "schedule": "schedules.cosine_decay(100)",
+    "train": "result = jaxopt_lab.train(config)",
+    "result": "result",
+    "run": "result.run",
+    "sweep": """
+        from pathlib import Path
+        axis = "[sweep]\\n'optimizer.learning_rate' = [1e-3, 1e-2]"
+        Path("sweep.toml").write_text(config.to_toml() + axis)
+        swept = jaxopt_lab.sweep("sweep.toml")""",
+    "swept": "swept",
+    "plot": "plots.loss_curve(result.history)",
+    "quiet": "plots.loss_curve(result.history);",
+    "inline": "%matplotlib inline\nplots.loss_curve(result.history)",
+    "range": """
+        from jaxopt_lab.run.commands.find_lr import find_lr
+        found = find_lr(config, steps=50)""",
+}
+
+
+@pytest.mark.slow
+def test_objects_show_themselves_and_bars_leave_one_line(kernel):
+    cells = [
+        {
+            "cell_type": "code",
+            "id": name,
+            "source": textwrap.dedent(source).strip(),
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+        }
+        for name, source in SHOWN.items()
+    ]
+    notebook = kernel.folder / "shown.ipynb"
+    whole = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+    notebook.write_text(json.dumps(whole))
+    error, outputs = kernel.run(notebook=notebook)
+    assert not error
+    for cell, kind in {
+        "config": "Config",
+        "data": "Dataset",
+        "schedule": "cosine_decay",
+        "result": "Result",
+        "run": "Run",
+        "swept": "Sweep",
+    }.items():
+        (shown,) = outputs[cell]
+        assert shown["output_type"] == "execute_result" and len(outputs[cell].text) < 400
+        assert f'<div class="title">{kind}' in "".join(shown["data"]["text/html"])
+        assert "image/png" not in shown["data"]
+    pictures = {cell: "".join(map(str, outputs[cell])).count("<img ") for cell in outputs}
+    assert pictures["result"] == pictures["run"] == 3 and pictures["data"] == 10
+    assert pictures["swept"] == 2
+    for cell in ("plot", "inline"):
+        (shown,) = outputs[cell]
+        assert set(shown["data"]) == {"image/png", "text/plain"}
+    assert not outputs["quiet"]
+    # The opening, the bar, the verdict and its table.
+    assert len(outputs["train"]) == 4 and "compiling" not in outputs["train"].text
+    bars = [plain(out["data"]["text/plain"]) for out in outputs["train"]]
+    (bar,) = [text for text in bars if text.startswith("epoch")]
+    assert re.fullmatch(r"epoch 5/5 ━+ 100/100 loss .* val acc .* steps/s 0\d:\d\d", bar)
+    assert [out.text.count("━ 100%") for out in (outputs["sweep"],)] == [1]
+    assert len(re.findall(r"━ \d+/50 ", outputs["range"].text)) == 1
 
 
 def newest_python():

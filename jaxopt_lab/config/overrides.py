@@ -7,7 +7,7 @@ from typing import Any
 from jaxopt_lab.config.paths import family_of, own_fields
 from jaxopt_lab.config.schema import LISTS
 from jaxopt_lab.config.tables import FAMILIES
-from jaxopt_lab.config.toml import TomlError, read_toml
+from jaxopt_lab.config.toml import TomlError, TooLargeError, read_toml
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.registry import nearest
 
@@ -160,6 +160,8 @@ def parsed_value(text: str, source: str, path: str) -> Any:
     """
     try:
         return read_toml(f"value = {text}")["value"]
+    except TooLargeError as error:
+        raise InputError(f"{source}: {error}") from None
     except TomlError:
         text = text.strip()
         if text.replace("_", "").isalnum():

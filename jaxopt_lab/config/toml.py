@@ -12,36 +12,35 @@ class TomlError(ValueError):
     """What is no TOML, in words."""
 
 
+class TooLargeError(TomlError):
+    """What is TOML, and more than is read."""
+
+
 def read_toml(text: str) -> dict[str, Any]:
-    """The tables of a text, all whole numbers of 64 bits, as the format says.
+    """The tables of a text.
 
     Raises:
-      TomlError: where it is none, or nests too deep.
+      TomlError: where it is none.
+      TooLargeError: where it nests too deep, or a number has thousands of digits.
     """
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise TomlError(str(error)) from None
     except RecursionError:
-        raise TomlError(_TOO_DEEP) from None
-    except ValueError:  # of Python's own int, beyond so many digits
-        raise TomlError("a whole number has thousands of digits, TOML's are of 64 bits") from None
-    _check("", tables, 0)
+        raise TooLargeError(_TOO_DEEP) from None
+    except ValueError:  # of Python's own int
+        raise TooLargeError("a whole number has thousands of digits") from None
+    if _depth(tables) > DEEPEST:
+        raise TooLargeError(_TOO_DEEP)
     return tables
 
 
 _TOO_DEEP = f"tables or lists are more than {DEEPEST} deep within each other"
 
 
-def _check(path: str, value: Any, depth: int) -> None:
-    if depth > DEEPEST:
-        raise TomlError(_TOO_DEEP)
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        digits = len(str(abs(value)))
-        raise TomlError(f"{path} has {digits} digits, and a whole number in TOML has 64 bits")
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            _check(f"{path}.{key}" if path else str(key), item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check(path, item, depth + 1)
+def _depth(value: Any) -> int:
+    inner = list(value.values()) if isinstance(value, Mapping) else value
+    if not isinstance(inner, list):
+        return 0
+    return 1 + max(map(_depth, inner), default=0)

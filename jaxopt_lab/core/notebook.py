@@ -21,7 +21,7 @@ STYLE = """
 .jaxopt-lab svg { display: block; max-width: 100%; height: auto; }
 .jaxopt-lab .wide { overflow-x: auto; margin: .6rem 0; }
 .jaxopt-lab .wide table { border-collapse: collapse; border: none; font-size: 13px; margin: 0; color: inherit; }
-.jaxopt-lab .wide tr { background: none; }
+.jaxopt-lab .wide tr { background: none !important; }
 .jaxopt-lab .wide td, .jaxopt-lab .wide th { text-align: left; vertical-align: top; border: none; border-bottom: 1px solid rgba(128, 128, 128, .3); padding: .15rem 1.1rem .15rem 0; background: none; max-width: 34rem; white-space: normal; }
 .jaxopt-lab .wide th { font-weight: 600; }
 .jaxopt-lab .wide .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -45,9 +45,14 @@ def fragment(title: str, lead: str, parts: Iterable[str], *, soft: Iterable[str]
     """
     lines = [f'<div class="title">{text(title)}</div>']
     lines += [f'<p class="lead">{text(lead)}</p>'] if lead else []
-    lines += [f'<p class="soft">{text(line)}</p>' for line in soft if line]
+    lines += map(note, soft)
     whole = "\n".join([*lines, *filter(None, parts)])
     return f'<div class="jaxopt-lab"><style>{STYLE}</style>\n{whole}\n</div>'
+
+
+def note(words: str) -> str:
+    """A line that is not so loud; "" for none."""
+    return f'<p class="soft">{text(words)}</p>' if words else ""
 
 
 def table(head: Sequence[object], rows: Iterable[Sequence[object]], *, left: int = 1) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 import jaxopt_lab
 from jaxopt_lab.data import digits
+from jaxopt_lab.run.commands.find_lr import find_lr
 
 RUN = {
     "data": {"name": "digits", "train_size": 200},
@@ -143,3 +144,12 @@ def test_predictions_are_told_and_not_printed(shown):
     assert repr(found).startswith("<Prediction of 360 samples, 10 classes: ")
     assert len(repr(found)) < 100
     assert isinstance(found.outputs, np.ndarray)
+
+
+def test_a_range_test_shows_its_suggestions():
+    found = find_lr(jaxopt_lab.Config.of(**RUN), steps=60, seeds=2, progress=False)
+    suggested = f"valley {found.valley:.3g}, steepest {found.steepest:.3g}"
+    assert repr(found) == f"<RangeTest of 60 rates, 2 seeds: {suggested}>"
+    assert found._repr_html_().count("<img") == 1
+    nothing = found._replace(valley=np.nan, steepest=np.nan)
+    assert "does not fall" in repr(nothing) and "does not fall" in nothing._repr_html_()

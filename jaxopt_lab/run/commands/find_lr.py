@@ -19,10 +19,12 @@ from jaxopt_lab.config.start import with_start
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.notebook import fragment
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import Experiment, TrainState, device_mesh, fit, some_devices
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.pictures import write_figure
+from jaxopt_lab.run.records.plots_in_notebook import plots
 from jaxopt_lab.run.session import open_session
 from jaxopt_lab.run.terminal.counting import counting
 from jaxopt_lab.run.terminal.progress import Progress
@@ -58,6 +60,24 @@ class RangeTest(NamedTuple):
     smooth: np.ndarray
     valley: float
     steepest: float
+
+    def __repr__(self) -> str:
+        seeds, steps = self.losses.shape
+        return f"<RangeTest of {steps:,} rates, {seeds:,} seeds: {self._suggests}>"
+
+    def _repr_html_(self) -> str:
+        seeds, steps = self.losses.shape
+        title = f"Range test of {steps:,} rates, {seeds:,} seeds"
+        notes = [] if self.why_none else _WHICH.splitlines()
+        drawn = plots(lambda: {"range test": _figure(self)})
+        words = f"{self._suggests[:1].upper()}{self._suggests[1:]}."
+        return fragment(title, words, [drawn], soft=notes)
+
+    @property
+    def _suggests(self) -> str:
+        if self.why_none:
+            return self.why_none
+        return f"valley {_shown(self.valley, 3)}, steepest {_shown(self.steepest, 3)}"
 
     @property
     def why_none(self) -> str | None:
@@ -229,11 +249,15 @@ def _median(rates: np.ndarray) -> float:
 
 def draw(test: RangeTest, path: pathlib.Path) -> None:
     """Draw the test to a PNG file."""
-    from jaxopt_lab.plots import range_test
+    write_figure(path, _figure(test))
+
+
+def _figure(test: RangeTest) -> Any:
+    from jaxopt_lab.plots import range_test  # here: matplotlib takes long to import
 
     columns = {"rates": test.rates, "smooth": test.smooth, "losses": test.losses}
     suggestions = {"valley": test.valley, "steepest": test.steepest}
-    write_figure(path, range_test(columns | {"suggestions": suggestions}))
+    return range_test(columns | {"suggestions": suggestions})
 
 
 def apply(config: pathlib.Path, rate: float, target: pathlib.Path) -> None:

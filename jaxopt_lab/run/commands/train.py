@@ -158,7 +158,7 @@ def train(
                     writer.drop_latest()
                 else:
                     writer.save_step(state)
-            if stopped_by in ENDED and has_diverged(experiment, writer.log.outline()):
+            if stopped_by in ENDED and has_diverged(writer.log.outline()):
                 stopped_by = "diverged"
             if stopped_by in ENDED or (stopped_by == "diverged" and experiment.keeps_judged):
                 with Stopwatch() as testing:

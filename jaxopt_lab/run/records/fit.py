@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.diagnostics import FitVerdict, fit_verdict
+from jaxopt_lab.diagnostics import EXPLODED, FitVerdict, fit_verdict
 from jaxopt_lab.engine import Experiment
 
 
@@ -24,9 +24,19 @@ def judge_fit(
     )
 
 
-def has_diverged(experiment: Experiment, history: Mapping[str, np.ndarray]) -> bool:
-    """Whether a run whose parameters are finite has diverged all the same, by its losses."""
-    return judge_fit(experiment, history, diverged=False).kind == "diverged"
+def has_diverged(history: Mapping[str, np.ndarray]) -> bool:
+    """Whether a run whose parameters are finite has diverged all the same.
+
+    So it has if its loss, on the validation split or in training, ends at what is not finite or at
+    ten times the first.
+    """
+    for name in ("val_loss", "loss"):
+        values = np.asarray(history.get(name, ()), np.float64)
+        # A mean over some steps, because one batch may be an odd one.
+        end = values[-max(1, len(values) // 20) :].mean() if len(values) else 0.0
+        if not np.isfinite(end) or (len(values) > 1 and 0 < EXPLODED * values[0] < end):
+            return True
+    return False
 
 
 def _of_the_mean(experiment: Experiment, history: Mapping[str, np.ndarray]) -> float | None:

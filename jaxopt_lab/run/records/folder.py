@@ -62,8 +62,8 @@ class Folder(abc.ABC, Generic[C]):
         except ImportError:
             yield
             return
-        new = not self.path.exists()
         try:
+            new = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self.path / LOCK, "a+")  # noqa: SIM115 - closed below
         except OSError as error:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.notebook import fragment, table
+from jaxopt_lab.core.notebook import fragment, note, table
 from jaxopt_lab.core.tree import stack_trees
 from jaxopt_lab.run.records.plots_in_notebook import plots
 from jaxopt_lab.run.records.sweep_records import RunRecord, Setting, score
@@ -128,11 +128,11 @@ class SweepResult(NamedTuple):
             words[:1].upper() + words[1:],
             [
                 table(names, rows[:_MOST_ROWS]),
+                note(rest),
                 plots(lambda: sweep_figures(self.axes, self)),
             ],
             soft=[
                 f"{count}. {how_compared(self)}",
-                rest,
                 str(self.run_dir or ""),
             ],
         )

@@ -38,6 +38,8 @@ class Progress:
         self._place: Place | None = None  # of a notebook, of which nobody needs the text any more
 
     def say(self, text: str) -> None:
+        if not text and in_notebook(self.console):  # whose outputs stand apart as it is
+            return
         self._print(self._shown(text))
 
     def _print(self, shown: Any) -> None:
