@@ -3,10 +3,18 @@
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def sha256_of(path: pathlib.Path) -> str:
@@ -29,19 +37,57 @@ def write_atomically(path: pathlib.Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def written_atomically(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """A file to write to, which is at `path` when the block has ended, and not if it raises."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
+    """A file to write to, which is at `path` when the block has ended, and not if it raises.
+
+    Several may write at once, each to a temporary name of its own: the last to end is at `path`.
+    """
+    with _temporary(path) as file:
+        temporary = pathlib.Path(file.name)
+        try:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+            if fcntl is None:  # Windows renames no open file
+                file.close()
+            os.replace(temporary, path)  # while it is locked: nobody may take it before it has gone
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+                error.filename = str(path)
+            raise
     _sync_folder(path.parent)
+
+
+def _temporary(path: pathlib.Path) -> BinaryIO:
+    """An empty file beside `path`, under the first name to which nobody writes.
+
+    So what a killed process left is written over, and does not pile up.
+    """
+    for i in itertools.count():
+        name = f".{path.name}.{i}.tmp" if i else f".{path.name}.tmp"
+        file = open(path.with_name(name), "ab")  # noqa: SIM115 the caller's to close
+        if _taken(file):
+            os.truncate(file.fileno(), 0)
+            return file
+        file.close()
+    raise AssertionError  # names do not end
+
+
+def _taken(file: BinaryIO) -> bool:
+    """Lock a file; False where another has it, or it has got its last name meanwhile."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(file.name))
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(folder: pathlib.Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxopt_lab.core.ahead import Ahead
+from jaxopt_lab.core.cast import cast
 
 _CHUNK_BYTES = 32 << 20
 
@@ -52,11 +53,11 @@ class Rows:
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        return np.asarray(self.source[self.rows[index]]).astype(self.dtype, copy=False)
+        return cast(self.source[self.rows[index]], self.dtype)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         del copy
-        return self[...].astype(dtype or self.dtype, copy=False)
+        return cast(self[...], dtype or self.dtype)
 
 
 def is_lazy(values: Any) -> bool:

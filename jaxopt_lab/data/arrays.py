@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxopt_lab.core.cast import cast
 from jaxopt_lab.core.declare import Targets
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.registry import nearest
@@ -79,7 +80,7 @@ def checked_weight(values: np.ndarray, where: str) -> np.ndarray:
     """
     if values.ndim != 1 or values.dtype.kind not in "biuf":
         raise InputError(f"{where} must be (N,) numbers, got {values.dtype} of {values.shape}")
-    values = np.asarray(values, np.float32)
+    values = cast(values, np.float32)
     wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if len(wrong):
         raise InputError(
@@ -279,7 +280,7 @@ def _labels(
 
 
 def _numbers(values: np.ndarray, where: str) -> np.ndarray:
-    values = np.asarray(values, np.float32)
+    values = cast(values, np.float32)
     wrong = np.argwhere(~np.isfinite(values))
     if len(wrong):
         raise InputError(
@@ -319,7 +320,7 @@ def inputs_of(values: np.ndarray, where: str, notes: list[str]) -> Any:
         exact = values.dtype.itemsize <= 2 or not _beyond(values)
         rounded = "" if exact else "; those beyond 2^24 are rounded"
         notes.append(f"x is {values.dtype}: taken as numbers, float32{rounded}")
-    return Rows(values, dtype=np.float32) if is_lazy(values) else values.astype(np.float32)
+    return Rows(values, dtype=np.float32) if is_lazy(values) else cast(values, np.float32)
 
 
 def _beyond(values: np.ndarray) -> bool:

@@ -180,6 +180,12 @@ def _newest(folder: pathlib.Path, step: int | None) -> tuple[pathlib.Path, dict[
             return path, manifest
     if step is not None:
         raise InputError(f"{folder}: the checkpoint of step {step} is damaged; choose another")
+    formats = {_format_of(path) for path in _manifests(folder)} - {None, FORMAT}
+    if formats:
+        raise InputError(
+            f"{folder}: the checkpoints are of another version of jaxopt_lab, of format "
+            f"{max(formats)}, where this one reads {FORMAT}: train it again, or use that version"
+        )
     if damaged := [path.stem for path in _manifests(folder)]:
         raise InputError(
             f"{folder}: none of the checkpoints can be trusted, they are damaged: "
@@ -278,6 +284,14 @@ def _digest(archive: pathlib.Path) -> str:
     files = sorted(path for path in archive.rglob("*") if path.is_file())
     lines = [f"{path.relative_to(archive).as_posix()} {_digest(path)}" for path in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _format_of(path: pathlib.Path) -> int | None:
+    """What a manifest says of its format; None where it says nothing."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        found = json.loads(path.read_bytes())["format"] if path.is_file() else None
+        return found if type(found) is int else None
+    return None
 
 
 def _verified(path: pathlib.Path) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ def predicted_against_true(samples: Mapping) -> Figure:
 
     Args:
       samples: `predicted` and `true`, (N,) or (N, K) each, of which the first 4 outputs are drawn;
-        and perhaps `names`, (K,), of the outputs, and `text`, the title.
+        and perhaps `names`, (K,), of the outputs, else they have numbers, and `text`, the title.
 
     Returns:
       A figure; its axes are empty where nothing is given.
@@ -25,9 +25,13 @@ def predicted_against_true(samples: Mapping) -> Figure:
     )
     predicted, true = (v[:, None] if v.ndim == 1 else v for v in (predicted, true))
     count = max(1, min(true.shape[1], MOST_OUTPUTS))
-    names = [plain(name) for name in samples.get("names", ())] or [""] * count
-    figure, drawn = panels(4.4 * count, 4.2, columns=count)
-    for k, axes in enumerate(np.ravel(drawn)):
+    numbers = [""] if true.shape[1] == 1 else [str(k) for k in range(count)]
+    names = [plain(name) for name in samples.get("names", ())] or numbers
+    across, down = min(count, 2), -(-count // 2)
+    figure, drawn = panels(4.4 * across, 4.2 * down, down, across)
+    for axes in np.ravel(drawn)[count:]:
+        axes.set_visible(False)
+    for k, axes in enumerate(np.ravel(drawn)[:count]):
         axes.set_xlabel(f"true {names[k]}".strip())
         axes.set_ylabel(f"predicted {names[k]}".strip())
         x, y = true[:, k], predicted[:, k]

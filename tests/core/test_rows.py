@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.rows import Rows, bounds, chunks, is_lazy, take_rows
+from jaxopt_lab.data import as_dataset
 
 VALUES = np.random.default_rng(0).normal(size=(50, 3, 2))
 ROWS = np.random.default_rng(1).permutation(50)[:40]
@@ -45,3 +47,14 @@ def test_chunks_hold_every_row_once(mapped, monkeypatch, size):
         assert bounds(values) == (VALUES.min(), VALUES.max())
     drawn = np.concatenate(list(chunks(Rows(mapped, ROWS))))
     np.testing.assert_array_equal(drawn, VALUES[np.sort(ROWS)])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.longdouble])
+def test_what_is_beyond_a_type_is_infinite_without_a_warning(dtype):
+    values = np.array([[1.0], [-1e300]], dtype)
+    assert np.isneginf(Rows(values, dtype=np.float32)[1]).all()
+    assert np.isneginf(np.asarray(Rows(values, dtype=np.float32))[1]).all()
+    assert np.isneginf(as_dataset((values, np.array([0, 1]))).train["x"][1]).all()
+    for given in ({"y": values[:, 0]}, {"y": np.arange(2), "weight": values[:, 0]}):
+        with pytest.raises(InputError, match=r"inf at row 1"):
+            as_dataset({"train": {"x": np.ones((2, 1))} | given})

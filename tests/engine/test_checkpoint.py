@@ -178,6 +178,18 @@ def test_nothing_but_damaged_ones_is_an_error(tmp_path):
         restore(tmp_path)
 
 
+@pytest.mark.parametrize("form", [1, 99])
+def test_what_another_version_wrote_is_said_to_be_so(tmp_path, form):
+    save(tmp_path, 1, some_tree())
+    (path,) = tmp_path.glob("*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": form}))
+    with pytest.raises(InputError, match=f"of another version .* of format {form}, where"):
+        restore(tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": "2"}))
+    with pytest.raises(InputError, match="they are damaged"):
+        restore(tmp_path)
+
+
 def test_what_several_processes_write_is_restored_by_one_unless_damaged(tmp_path, monkeypatch):
     # One process stands for several here; two real ones are in tests/run/test_distributed.py.
     monkeypatch.setattr(checkpoint, "_several_processes", lambda: True)

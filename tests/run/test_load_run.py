@@ -13,6 +13,9 @@ from jaxopt_lab.config.dump import config_hash
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.data import DATASETS, digits
+from jaxopt_lab.engine import checkpoint
+from jaxopt_lab.run.records.chosen_step import why_this_step
+from jaxopt_lab.run.records.folder import RunFolder
 
 DATA = {"name": "digits", "batch_size": 128, "validation": 0.15, "train_size": 512}
 
@@ -139,6 +142,10 @@ def test_what_cannot_be_read_is_told(folder, tmp_path):
             InputError, match=r"must be in \[0, (1|255)\], as the run was trained on"
         ):
             run.apply(wrong)
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "sweep.toml").touch()
+    with pytest.raises(InputError, match="holds no run, but a sweep: there is no"):
+        RunFolder(tmp_path / "sweep").require_there()
     with pytest.raises(InputError, match="holds no run: there is no"):
         jaxopt_lab.load_run(tmp_path / "nowhere")
     signature = folder / "signature.json"
@@ -165,3 +172,13 @@ def test_what_cannot_be_read_is_told(folder, tmp_path):
                 read(folder)
     finally:
         signature.write_text(json.dumps(whole))
+
+
+def test_a_checkpoint_that_is_saved_meanwhile_is_not_called_damaged(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    for step in (1, 2, 3):
+        checkpoint.save(tmp_path / "checkpoints", step, {}, config_hash="")
+    said = why_this_step(RunFolder(tmp_path), 2, None)
+    assert said.startswith("step 2, the newest whole checkpoint when it was read; ")
+    (tmp_path / "checkpoints" / "step-00000003.npz").write_bytes(b"")
+    assert "that of step 3 is damaged" in why_this_step(RunFolder(tmp_path), 2, None)

@@ -13,11 +13,15 @@ def why_this_step(folder: RunFolder, step: int, asked: int | None) -> str:
       step: of the checkpoint that was restored.
       asked: the step that was asked for; None where the newest whole one was.
     """
-    newer = [str(s) for s in checkpoint.steps(folder.checkpoints) if s > step]
+    newer = [s for s in checkpoint.steps(folder.checkpoints) if s > step]
     if asked is not None:
         which = ", as asked" + (f", though there is one of step {newer[0]}" if newer else "")
     elif newer:
-        which = f", the newest whole checkpoint: that of step {' and '.join(newer)} is damaged"
+        # A run that is under way may have saved one more since.
+        whole = checkpoint.whole_steps(folder.checkpoints)
+        damaged = " and ".join(str(s) for s in newer if s not in whole)
+        which = ", the newest whole checkpoint"
+        which += f": that of step {damaged} is damaged" if damaged else " when it was read"
     else:
         which = ", the newest checkpoint"
     return f"step {step:,}{which}; {how_it_stands(folder)}"

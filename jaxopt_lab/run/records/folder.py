@@ -112,7 +112,11 @@ class Folder(abc.ABC, Generic[C]):
         """
         for place in (self.path, self.config):
             if not place.exists():
-                raise InputError(f"{self.path} holds no {self.kind}{purpose}: there is no {place}")
+                others = (kind for name, kind in KINDS.items() if (self.path / name).exists())
+                holds = next((f", but a {kind}" for kind in others), "")
+                raise InputError(
+                    f"{self.path} holds no {self.kind}{purpose}{holds}: there is no {place}"
+                )
 
     @abc.abstractmethod
     def own_config(self) -> C:

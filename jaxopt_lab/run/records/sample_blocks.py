@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxopt_lab.core.cast import cast
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.records.predictor import Predictor
 from jaxopt_lab.run.records.truth import Truth
@@ -106,7 +107,7 @@ def sound(network: Predictor, block: Block) -> Read:
         good, why = (x >= 0) & (x <= 255), "is not in [0, 255], as the run was trained on bytes"
         x = x.astype(np.uint8)
     else:
-        x = x.astype(np.float32)
+        x = cast(x, np.float32)
         good, why = np.isfinite(x), "holds NaN or infinite values"
         if signature.fill is not None:
             good |= np.isnan(x)
