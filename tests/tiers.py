@@ -68,6 +68,18 @@ FAST = {
 # counts of devices and processes, the whole grid of sizes, float32 beside float64, a twin as it is
 # beside the same with options. A test, or one of its cases.
 SLOW = {
+    "config/test_parameter_groups.py": {
+        "test_a_run_with_groups_resumes_and_its_sweep_is_one_program",
+    },
+    "run/test_own_names.py": {
+        "test_a_module_gives_a_run_its_names_and_the_run_keeps_them",
+    },
+    "run/test_own_data.py": {
+        "test_a_run_goes_on_where_its_data_has_moved_to",
+    },
+    "run/test_evaluate.py": {
+        "test_an_autoencoder_has_its_reconstruction_loss_and_no_error",
+    },
     "run/test_start.py": {
         "test_what_does_not_fit_is_drawn_anew_and_said",
     },
@@ -112,6 +124,7 @@ SLOW = {
     },
     "run/test_export.py": {"test_members_ensembles_and_numbers"},
     "run/test_predict.py": {
+        "test_tables_by_name",
         "test_other_targets[numbers]",
         "test_a_run_of_ones_own_names",
         "test_a_reader_that_has_seen_enough",
@@ -213,6 +226,7 @@ SLOW = {
         "test_runs_of_a_sweep_measure_what_they_do_alone",
     },
     "run/test_load_run.py": {
+        "test_a_run_that_was_interrupted_is_read_at_its_newest_checkpoint",
         "test_a_model_of_ones_own_is_given_again",
         *(
             f"test_a_run_is_read_back_and_applied_to_raw_inputs[{kind}]"
@@ -255,8 +269,8 @@ SLOW = {
     },
 }
 
-# Where many cases are held to many promises. Of a test's cases the default runs a quarter, another
-# quarter in each test, so that every promise and nearly every case is tried in every run.
+# Where many cases are held to many promises. Of a test's cases the default runs a sixth, another
+# sixth in each test, so that every promise and nearly every case is tried in every run.
 TABLES = {
     "augment": {"attacks", "augment", "corruptions", "draws", "geometry", "mixers", "tone"},
     "compat": {
@@ -299,5 +313,5 @@ def mark(items):
             cases.setdefault((path, item.originalname), []).append(item)
     for of_one_test in cases.values():
         by_draw = sorted(of_one_test, key=lambda item: zlib.crc32(item.name.encode()))
-        for item in by_draw[-(-len(by_draw) // 4) :] if len(by_draw) > 2 else ():
+        for item in by_draw[-(-len(by_draw) // 6) :] if len(by_draw) > 2 else ():
             item.add_marker("slow")
