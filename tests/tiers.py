@@ -269,8 +269,8 @@ SLOW = {
     },
 }
 
-# Where many cases are held to many promises. Of a test's cases the default runs a sixth, another
-# sixth in each test, so that every promise and nearly every case is tried in every run.
+# Where many cases are held to many promises. Of a test's cases the default runs an eighth, another
+# eighth in each test, so that every promise and nearly every case is tried in every run.
 TABLES = {
     "augment": {"attacks", "augment", "corruptions", "draws", "geometry", "mixers", "tone"},
     "compat": {
@@ -313,5 +313,5 @@ def mark(items):
             cases.setdefault((path, item.originalname), []).append(item)
     for of_one_test in cases.values():
         by_draw = sorted(of_one_test, key=lambda item: zlib.crc32(item.name.encode()))
-        for item in by_draw[-(-len(by_draw) // 6) :] if len(by_draw) > 2 else ():
+        for item in by_draw[-(-len(by_draw) // 8) :] if len(by_draw) > 2 else ():
             item.add_marker("slow")
