@@ -68,19 +68,58 @@ FAST = {
 # counts of devices and processes, the whole grid of sizes, float32 beside float64, a twin as it is
 # beside the same with options. A test, or one of its cases.
 SLOW = {
+    "run/test_trackers.py": {
+        "test_one_that_fails_or_hangs_is_given_up_with_one_message",
+    },
+    "engine/test_evaluation.py": {
+        "test_the_ragged_last_batch_counts_as_much_as_it_holds",
+    },
+    "engine/test_ensemble.py": {
+        "test_an_ensemble_of_equals_that_are_surely_wrong_scores_as_each_does",
+    },
+    "run/test_streamed.py": {
+        "test_streamed_and_in_memory_give_the_same_bytes_and_either_goes_on_as_the_other",
+    },
+    "core/test_mask.py": {
+        "test_every_optimizer_with_a_mask_takes_a_module",
+    },
+    "core/test_ahead.py": {
+        "test_workers_read_the_same_and_one_that_is_killed_is_told",
+    },
+    "run/test_mapped_data.py": {
+        "test_a_run_on_mapped_data_is_that_on_data_in_memory",
+    },
+    "run/test_logs.py": {
+        "test_the_memory_of_a_hundred_million_steps",
+    },
+    "config/test_strange_files.py": {
+        "test_a_strange_option_is_taken_or_refused",
+    },
+    "run/test_linear.py": {
+        "test_classifiers",
+    },
+    "run/test_given_data.py": {
+        "test_every_form_trains_as_the_named_one",
+    },
     "config/test_parameter_groups.py": {
         "test_a_run_with_groups_resumes_and_its_sweep_is_one_program",
     },
     "run/test_own_names.py": {
+        "test_python_takes_them_too",
         "test_a_module_gives_a_run_its_names_and_the_run_keeps_them",
     },
     "run/test_own_data.py": {
+        "test_a_sweep_goes_on_where_its_data_has_moved_to_and_not_with_other_data",
+        "test_other_data_is_refused_and_what_differs_is_said",
         "test_a_run_goes_on_where_its_data_has_moved_to",
     },
     "run/test_evaluate.py": {
+        "test_a_diverged_run_has_no_numbers",
+        "test_the_loss_and_the_metrics_are_the_runs_own",
         "test_an_autoencoder_has_its_reconstruction_loss_and_no_error",
     },
     "run/test_start.py": {
+        "test_a_resumed_run_does_not_read_it_again",
         "test_what_does_not_fit_is_drawn_anew_and_said",
     },
     "run/test_evaluate_weights.py": {
@@ -110,12 +149,17 @@ SLOW = {
         "test_a_range_test_shows_its_suggestions",
     },
     "run/test_predictions.py": {
+        "test_a_table_is_encoded_as_training_did",
         "test_the_runs_of_a_sweep_and_their_ensembles",
         "test_other_targets",
         "test_what_else_a_run_has",
     },
-    "engine/test_forward.py": {"test_what_is_computed_again_is_the_same_and_takes_less[resnet]"},
+    "engine/test_forward.py": {
+        "test_the_curvature_sees_the_dropout_of_the_step",
+        "test_what_is_computed_again_is_the_same_and_takes_less[resnet]",
+    },
     "run/test_live_layers.py": {
+        "test_however_the_steps_are_taken",
         "test_runs_of_a_sweep_measure_what_they_do_alone[vmap]",
         "test_rows_that_measured_nothing_have_nothing",
         "test_frozen_layers_stand_still_and_clipping_sees_what_trains",
@@ -124,6 +168,8 @@ SLOW = {
     },
     "run/test_export.py": {"test_members_ensembles_and_numbers"},
     "run/test_predict.py": {
+        "test_arrays_have_numbers_of_rows_and_scores",
+        "test_rows_that_do_not_fit_are_left_out",
         "test_tables_by_name",
         "test_other_targets[numbers]",
         "test_a_run_of_ones_own_names",
@@ -132,13 +178,10 @@ SLOW = {
         "test_an_autoencoder_is_scored_by_its_inputs",
     },
     "augment/test_draws.py": {"test_random_affine_of_one_part_is_that_part"},
-    "augment/test_taking.py": {
-        f"test_the_form_of_a_tpu_gives_the_same_pixels[{policy}-{dtype}]"
-        for policy in ("augmix", "rand_augment")
-        for dtype in ("uint8", "float32", "bfloat16")
-    },
+    "augment/test_taking.py": {"test_the_form_of_a_tpu_gives_the_same_pixels"},
     "augment/test_mixers.py": {"test_cutmix_mixes_with_its_probability"},
     "augment/test_policies.py": {
+        "test_augmix_of_a_batch_equals_pillow_by_hand",
         "test_augmix_draws",
         "test_augmix_drawn_independently_equals_pillow_by_hand",
         "test_policy_equals_pillow_by_hand[trivial_augment, independent]",
@@ -149,6 +192,7 @@ SLOW = {
     },
     "config/test_measures.py": {"test_a_metric_is_watched"},
     "config/test_curvature.py": {
+        "test_the_engine_gives_the_curvature_of_its_batch",
         "test_an_autoencoder_rebuilds_its_images",
         "test_kfac_trains_with_controls_dropout_and_batch_normalization",
     },
@@ -198,14 +242,19 @@ SLOW = {
         *(f"test_a_damaged_archive_is_passed_over_and_told[{d}]" for d in ("cut", "forget_hash")),
     },
     "run/test_checkpoint_seconds.py": {
+        "test_the_folder_is_as_without_them",
         "test_a_killed_run_loses_what_came_after_the_last_of_them[33-False]",
         "test_a_killed_run_loses_what_came_after_the_last_of_them[33-True]",
         "test_a_run_that_diverges_has_none",
         "test_an_interrupt_leaves_no_trace_either",
         "test_only_what_takes_long_is_saved_because_of_the_time",
     },
-    "run/test_controls.py": {"test_early_stopping_on_loss_beside_a_plateau_on_val_loss"},
+    "run/test_controls.py": {
+        "test_averaged_weights_are_tested_with_statistics_of_their_own",
+        "test_early_stopping_on_loss_beside_a_plateau_on_val_loss",
+    },
     "run/test_diagnose.py": {
+        "test_a_surface_has_the_runs_own_loss_at_its_center",
         "test_a_checkpoint_is_looked_at_as_evaluate_does",
         "test_a_run_of_a_sweep_is_judged",
         "test_between_two_runs_batch_statistics_are_those_of_the_point",
@@ -215,6 +264,7 @@ SLOW = {
         "test_what_was_not_written_or_held_out",
     },
     "run/test_distributed.py": {
+        "test_a_run_whose_other_processes_never_come_ends_with_a_message",
         "test_a_process_reads_its_own_rows_only",
         "test_a_run_goes_on_in_fewer_and_in_more_processes",
         "test_processes_that_would_not_train_the_same_are_refused",
@@ -222,6 +272,7 @@ SLOW = {
         "test_what_slurm_says_is_told_where_its_coordinator_does_not_answer",
     },
     "run/test_live_curvature.py": {
+        "test_is_the_largest_eigenvalue_of_the_dense_hessian",
         "test_a_resumed_run_measures_as_one_that_never_stopped",
         "test_runs_of_a_sweep_measure_what_they_do_alone",
     },
@@ -234,6 +285,11 @@ SLOW = {
         ),
     },
     "run/test_sweep.py": {
+        "test_a_run_that_diverges_costs_its_neighbors_nothing",
+        "test_early_stopping_is_each_run_s_own",
+        "test_halving_trains_the_best_to_the_end_and_the_rest_less",
+        "test_runs_under_way_go_on_where_they_were",
+        "test_what_had_diverged_when_it_was_interrupted_is_not_finished_later",
         "test_a_sweep_that_halves_is_not_trained_again_after_a_kill",
         "test_a_schedule_in_the_place_of_a_number_is_part_of_the_program",
         "test_bootstrap_members_differ_and_predict_together",
@@ -253,6 +309,13 @@ SLOW = {
         "test_what_one_refuses_ends_all_with_its_message",
     },
     "run/test_train.py": {
+        "test_a_diverging_run_stops_and_says_so",
+        "test_a_finished_run_resumes_to_the_same_result",
+        "test_a_run_goes_on_from_the_step_that_is_asked_for_and_says_which",
+        "test_a_run_whose_loss_explodes_has_diverged_though_it_is_finite",
+        "test_a_run_without_a_checkpoint_yet_starts_over",
+        "test_a_users_model_need_not_be_told_to_train",
+        "test_damaged_checkpoints_are_refused_and_nothing_is_lost",
         "test_a_diverging_run_keeps_its_best[12]",
         "test_a_killed_run_resumes_to_the_same_bytes",
         "test_a_users_model_resumes_whatever_its_address",
@@ -261,7 +324,12 @@ SLOW = {
         "test_bfloat16_trains",
     },
     "second_order/test_two_devices.py": {"test_two_devices"},
-    "test_cli.py": {"test_a_full_disk_exits_1_and_keeps_what_was_saved"},
+    "test_cli.py": {
+        "test_backup_keeps_archives_elsewhere_and_resume_takes_them_back",
+        "test_devices_that_are_asked_for_and_not_there",
+        "test_sigterm_saves_and_exits_130_and_the_run_goes_on",
+        "test_a_full_disk_exits_1_and_keeps_what_was_saved",
+    },
     "test_notebooks.py": {
         "test_runs_from_top_to_bottom_and_after_a_lost_session",
         "test_runs_on_colabs_versions_and_leaves_them_alone",
