@@ -816,7 +816,7 @@ def _predict(options: argparse.Namespace) -> int:
     if found is None:  # whoever reads has seen enough
         return DONE
     show(found, terminal)
-    return FAILED if found.faults else DONE
+    return FAILED if found.unread else DONE
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -34,13 +34,15 @@ class Predicted(NamedTuple):
 
     Attributes:
       count: samples that were predicted.
-      faults: what could not be read, and why.
+      faults: what could not be read, and why; the first `MOST_TOLD`.
+      unread: how many there are.
       scores: the run's own loss and metrics, where targets were there; else {}.
       scored: samples whose targets were there.
     """
 
     count: int
     faults: list[str]
+    unread: int
     scores: dict[str, Any]
     scored: int
 
@@ -80,7 +82,7 @@ def predict_files(
     form = _form(network, top)
     header, lines = csv_writer(form) if kind == "csv" else json_writer(form)
     size = network.experiment.evaluation_batch_size
-    tally, faults, count = Tally(network.experiment), list[str](), 0
+    tally, faults, count = Tally(network.experiment), _Faults(), 0
     totals = [each.count for each in inputs]
     total = None if None in totals else sum(filter(None, totals))
     with counting(terminal or Progress(show=False), total) as advance:
@@ -94,8 +96,8 @@ def predict_files(
             count += len(block)
             advance(len(block))
     if not count:
-        raise InputError("predict: nothing could be read:\n" + "\n".join(_listed(faults)))
-    return Predicted(count, faults, tally.scores(), tally.count)
+        raise InputError("\n".join(["predict: nothing could be read:", *faults.lines()]))
+    return Predicted(count, faults.texts, faults.count, tally.scores(), tally.count)
 
 
 def show(predicted: Predicted, terminal: Progress) -> None:
@@ -104,9 +106,9 @@ def show(predicted: Predicted, terminal: Progress) -> None:
         of = f"{predicted.scored:,} of {predicted.count:,} rows, whose targets are there"
         scores = {label(k): in_words(k, v) for k, v in predicted.scores.items()}
         terminal.say(", ".join(f"{name} {value}" for name, value in scores.items()) + f" ({of})")
-    if predicted.faults:
-        terminal.say(f"{len(predicted.faults):,} inputs could not be read:")
-        for text in _listed(predicted.faults):
+    if predicted.unread:
+        terminal.say(f"{predicted.unread:,} inputs could not be read:")
+        for text in _Faults(predicted.faults, predicted.unread).lines():
             terminal.say(text)
 
 
@@ -178,13 +180,13 @@ def _form(network: Predictor, top: int) -> Form:
 
 
 def _good(
-    inputs: Sequence[Input], size: int, faults: list[str], advance: Callable[[int], None]
+    inputs: Sequence[Input], size: int, faults: "_Faults", advance: Callable[[int], None]
 ) -> Iterator[Block]:
     """The blocks of all inputs; their faults are put with the others."""
     for each in inputs:
         for found in each.read(size):
             if isinstance(found, Fault):
-                faults.append(found.text)
+                faults.add(found.text)
                 advance(1)
             else:
                 yield found
@@ -210,6 +212,17 @@ def _reconstructed(block: Block) -> Truth:
     return Truth(unit.reshape(len(unit), -1), np.ones(len(unit), bool))
 
 
-def _listed(faults: Sequence[str]) -> list[str]:
-    more = len(faults) - MOST_TOLD
-    return [*faults[:MOST_TOLD], *([f"and {more:,} more"] if more > 0 else [])]
+class _Faults:
+    """What could not be read: the first of it by name, and how much there is."""
+
+    def __init__(self, texts: Sequence[str] = (), count: int = 0):
+        self.texts, self.count = list(texts), count
+
+    def add(self, text: str) -> None:
+        self.count += 1
+        if len(self.texts) < MOST_TOLD:
+            self.texts.append(text)
+
+    def lines(self) -> list[str]:
+        more = self.count - len(self.texts)
+        return [*self.texts, *([f"and {more:,} more"] if more else [])]

@@ -73,23 +73,35 @@ def _as_numbers(
 ) -> Any:
     """A table of text with its columns of numbers as such."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    numbers = {column["name"] for column in columns if column["kind"] == "number"}
     for place, name in enumerate(table.column_names):
         values = table.column(name)
-        kinds = {column["name"]: column["kind"] for column in columns}
-        if kinds.get(name) != "number" or values.type != pa.string():
+        if name not in numbers or values.type != pa.string():
             continue
-        found = []
-        for row, text in enumerate(values.to_pylist()):
-            number = _as_number(text, decimal)
-            if isinstance(number, str):
-                raise InputError(
-                    f"{source.path}: column {name!r} holds {number!r} on {source.place(row)}, "
-                    "expected a number"
-                )
-            found.append(number)
-        table = table.set_column(place, name, pa.array(found, pa.float64()))
+        try:
+            plain = pc.utf8_trim_whitespace(values) if decimal == "." else values  # pyright: ignore
+            found = pc.cast(plain, pa.float64())
+        except pa.ArrowInvalid:  # one by one, to say which, or of another decimal point
+            found = pa.array(_each_as_number(values.to_pylist(), name, source, decimal))
+        table = table.set_column(place, name, found.cast(pa.float64()))
     return table
+
+
+def _each_as_number(
+    texts: Sequence[str | None], name: str, source: Source, decimal: str
+) -> list[float | None]:
+    found: list[float | None] = []
+    for row, text in enumerate(texts):
+        number = _as_number(text, decimal)
+        if isinstance(number, str):
+            raise InputError(
+                f"{source.path}: column {name!r} holds {number!r} on {source.place(row)}, "
+                "expected a number"
+            )
+        found.append(number)
+    return found
 
 
 def _as_number(text: str | None, decimal: str) -> float | str | None:
