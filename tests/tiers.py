@@ -264,6 +264,7 @@ SLOW = {
         "test_what_was_not_written_or_held_out",
     },
     "run/test_distributed.py": {
+        "test_the_report_is_of_parameters_that_are_split_over_the_processes_too",
         "test_a_run_whose_other_processes_never_come_ends_with_a_message",
         "test_a_process_reads_its_own_rows_only",
         "test_a_run_goes_on_in_fewer_and_in_more_processes",

@@ -5,14 +5,14 @@ import zlib
 
 import numpy as np
 
-_COLORS = {1: 0, 3: 2, 4: 6}  # channels to PNG's type of color
+_COLORS = {1: 0, 2: 4, 3: 2, 4: 6}  # channels to PNG's type of color
 
 
 def png_of(pixels: np.ndarray) -> bytes:
     """The bytes of a PNG file.
 
     Args:
-      pixels: (H, W, C) uint8, C of 1, 3 or 4: gray, RGB, RGBA.
+      pixels: (H, W, C) uint8, C in 1 to 4: gray, gray and alpha, RGB, RGBA.
 
     Reference: the PNG specification, https://www.w3.org/TR/png/
     """

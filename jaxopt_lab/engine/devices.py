@@ -63,6 +63,18 @@ def replicated(tree: Any, mesh: Mesh) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
+def whole_beside(tree: Any) -> NamedSharding | None:
+    """Where what is computed of a tree of arrays is whole in each process that shares these.
+
+    None where one process has them all: wherever it comes to lie.
+    """
+    for leaf in jax.tree.leaves(tree):
+        place = getattr(leaf, "sharding", None)
+        if isinstance(place, NamedSharding) and not place.is_fully_addressable:
+            return NamedSharding(place.mesh, PartitionSpec())
+    return None
+
+
 def init_placed(init: Callable[[jax.Array], Any], seed: int, places: Any) -> Any:
     """The first state of a run where it is to lie, on devices of other processes too."""
     return jit_once(lambda s: init(jax.random.key(s)), out_shardings=places)(np.uint32(seed))

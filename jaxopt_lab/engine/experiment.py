@@ -13,6 +13,7 @@ from jaxopt_lab.core.metrics import as_held_out, as_trained, measure_of
 from jaxopt_lab.core.types import Batch, ModelState, Params, Schedule, Split, Whole
 from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.curvature import CurvatureOf
+from jaxopt_lab.engine.devices import whole_beside
 from jaxopt_lab.engine.evaluation import Evaluate, in_batches
 from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.frozen import Frozen
@@ -154,8 +155,11 @@ class Experiment(NamedTuple):
         return dict(sorted(scores.items(), key=lambda item: names.index(measure_of(item[0]))))
 
     def predict(self, params: Params, model_state: ModelState) -> np.ndarray:
-        """The outputs (N, ...) for the test split in evaluation mode, on the host."""
-        evaluate = jax.jit(self.forward.evaluate)
+        """The outputs (N, ...) for the test split in evaluation mode, on the host.
+
+        Every process that shares the parameters calls this.
+        """
+        evaluate = jax.jit(self.forward.evaluate, out_shardings=whole_beside(params))
         batches = self.batches(self.test)
         parts = [np.asarray(evaluate(params, model_state, x)) for x in batches["x"]]
         return np.concatenate(parts)[: len(self.test["y"])]

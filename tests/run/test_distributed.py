@@ -105,6 +105,15 @@ def test_two_processes_train_the_run_of_one(path, run):
     assert checkpoint_steps(folder) == [16, 20]
 
 
+def test_the_report_is_of_parameters_that_are_split_over_the_processes_too(path, tmp_path, run):
+    together(path, "--run-dir", tmp_path / "split", "--set", "mesh.shard=full")
+    split, copied = tmp_path / "split", run[0]
+    losses = [json.loads((f / "summary.json").read_text())["test"]["loss"] for f in (split, copied)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)  # sums over the batch in another order
+    for folder in (split, copied):
+        assert "The 12 samples of the largest loss" in (folder / "report.html").read_text()
+
+
 def test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too(run, tmp_path):
     folder = shutil.copytree(run[0], tmp_path / "run")
     log = (folder / "metrics.jsonl").read_text()

@@ -22,11 +22,11 @@ from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.parse import ConfigError, parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.png import png_of
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.records.archive import whole_files
 from jaxopt_lab.run.trackers import background, rows
 from jaxopt_lab.run.trackers.hyperparameters import MOST_LETTERS, hyperparameters
-from jaxopt_lab.run.trackers.worst import png
 
 TABLES = {
     "data": {"name": "digits", "batch_size": 32, "validation": 0.15, "train_size": 160},
@@ -439,7 +439,7 @@ def test_event_files_are_logs_to_a_backup(run):
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_a_picture_is_what_it_was(channels):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)
-    found = np.asarray(Image.open(io.BytesIO(png(pixels))))
+    found = np.asarray(Image.open(io.BytesIO(png_of(pixels))))
     np.testing.assert_array_equal(found.reshape(pixels.shape), pixels)
 
 

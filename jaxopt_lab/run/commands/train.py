@@ -20,6 +20,7 @@ from jaxopt_lab.core.types import Logger, Model
 from jaxopt_lab.engine import OneRun, TrainState, checkpoint, fit
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.process.stopwatch import Stopwatch
+from jaxopt_lab.run.records.answers import look_at_test
 from jaxopt_lab.run.records.chosen_step import why_this_step
 from jaxopt_lab.run.records.fit import has_diverged
 from jaxopt_lab.run.records.folder import RunFolder
@@ -158,7 +159,7 @@ def train(
                     writer.drop_latest()
                 else:
                     writer.save_step(state)
-            if stopped_by in ENDED and has_diverged(writer.log.outline()):
+            if stopped_by in ENDED and distributed.first_says(has_diverged(writer.log.outline())):
                 stopped_by = "diverged"
             if stopped_by in ENDED or (stopped_by == "diverged" and experiment.keeps_judged):
                 with Stopwatch() as testing:
@@ -167,15 +168,18 @@ def train(
                     if ended:
                         writer.keep(ended)
                 writer.timings.add(test_seconds=testing.seconds)
-            tracking.add_test(ended, ended.tests[ended.kept] if ended else {})
-
             writer.timings.add(run_seconds=time.perf_counter() - began)
             summary = summarize(experiment, state.params, writer, ended, stopped_by)
+            answers = None
+            if ended and session.folder:  # in every process: each may hold a part of the parameters
+                kept = ended.params, ended.model_state
+                answers = look_at_test(experiment, *kept, source.signature)
+            tracking.add_test(summary["test"], answers)
             try:
                 if session.written:
                     outline, signature = writer.log.outline(), source.signature
                     write_report(
-                        session.written, config, outline, summary, experiment, signature, ended
+                        session.written, config, outline, summary, experiment, signature, answers
                     )
             finally:  # told even where the disk is full
                 verdict(session.terminal, summary, session.written)

@@ -161,10 +161,15 @@ def _mistaken(row: np.ndarray, k: int, names: Sequence[str]) -> str:
     return f"{_brief(names[most])} ({others[most]:,})" if others[most] else "-"
 
 
+def worst_first(losses: np.ndarray) -> np.ndarray:
+    """The numbers of the `WORST` samples of the largest losses, the worst first; NaN is worst."""
+    return np.argsort(-np.where(np.isnan(losses), np.inf, losses), kind="stable")[:WORST]
+
+
 def worst_section(answers: Answers) -> Section:
     """The samples of the largest loss: pictures where they are images, else rows."""
-    order = np.argsort(-answers.losses, kind="stable")[:WORST]
-    images = _is_image(answers.x)
+    order = worst_first(answers.losses)
+    images = is_image(answers.x)
     note = "" if images else "Rows of the test split are counted from 0."
     title = f"The {len(order)} samples of the largest loss"
     words = [_words(answers, i) for i in order]
@@ -218,5 +223,6 @@ def _brief(name: str) -> str:
     return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
 
 
-def _is_image(x: Any) -> bool:
+def is_image(x: Any) -> bool:
+    """Whether samples (N, ...) are images to show."""
     return x.ndim == IMAGE_RANK + 1 and x.shape[-1] in (1, 3, 4) and min(x.shape[1:3]) > 1

@@ -14,13 +14,12 @@ from jaxopt_lab.config.dump import config_hash, to_toml
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.engine import Experiment, Finish
+from jaxopt_lab.engine import Experiment
 from jaxopt_lab.run.records.answers import (
     MOST_NUMBERS,
     Answers,
     classes_section,
     confusion_of,
-    look_at_test,
     scores_section,
     worst_section,
 )
@@ -36,11 +35,15 @@ def write_report(
     summary: dict[str, Any],
     experiment: Experiment,
     signature: Signature,
-    ended: Finish | None,
+    answers: Answers | None,
 ) -> None:
-    """Write `summary.json`, `plots/*.png`, and `report.html` with the plots inside."""
+    """Write `summary.json`, `plots/*.png`, and `report.html` with the plots inside.
+
+    Args:
+      folder, config, history, summary, experiment, signature: of the run.
+      answers: on the test split, of `look_at_test`; None for none.
+    """
     write_json(folder.summary, summary)
-    answers = ended and look_at_test(experiment, ended.params, ended.model_state, signature)
     sections = [
         Section("Curves", plots=drawn_into(folder.plots, curves_of(experiment, history))),
         scores_section(summary["test"], answers),

@@ -6,15 +6,15 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxopt_lab.config.schema import Config, LogConfig
 from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.tree import flatten_with_names, is_trained
 from jaxopt_lab.core.types import Logger, Params
-from jaxopt_lab.engine import Chunk, Experiment, Finish
+from jaxopt_lab.engine import Chunk, Experiment
 from jaxopt_lab.run.process import distributed
+from jaxopt_lab.run.records.answers import Answers
 from jaxopt_lab.run.records.history import rows_of
 from jaxopt_lab.run.records.scores import numbers_of
 from jaxopt_lab.run.trackers.background import Background
@@ -148,18 +148,17 @@ class Tracking:
             values, step = values_of(chunk.state.params), self._steps
             self._all(lambda tracker: tracker.histograms(values, step))
 
-    def add_test(self, ended: Finish | None, test: Mapping[str, Any]) -> None:
+    def add_test(self, test: Mapping[str, Any], answers: Answers | None) -> None:
         """Send the scores on the test split, and the samples that went worst."""
         step = self._steps
         if scores := scores_of(test):
             self._all(lambda tracker: tracker.scores(scores, step))
-        if ended is None or jax.process_count() > 1:  # which would have to compute it together
+        if answers is None:
             return
-        experiment, params, model_state = self._experiment, ended.params, ended.model_state
 
         def send(tracker: Tracker) -> None:
             if tracker.shows:
-                tracker.pictures(worst_pictures(experiment, params, model_state), step)
+                tracker.pictures(worst_pictures(answers), step)
 
         self._all(send)
 

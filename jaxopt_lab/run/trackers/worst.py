@@ -1,58 +1,29 @@
 """The samples of the test split that a network does worst on, as pictures."""
 
-import struct
-import zlib
-
-import jax
 import numpy as np
 
-from jaxopt_lab.core.types import ModelState, Params
-from jaxopt_lab.engine import Experiment
+from jaxopt_lab.core.png import png_of
+from jaxopt_lab.run.records.answers import Answers, class_numbers_of, is_image, worst_first
 from jaxopt_lab.run.trackers.tracker import Picture
 
-MOST, SAMPLES, SIDE = 12, 2000, 96
-"""Pictures; of how many samples, the first of the split; pixels of a side, at least."""
-
-_COLORS = {1: 0, 2: 4, 3: 2, 4: 6}
-"""Channels -> the color type of a PNG file."""
+SAMPLES, SIDE = 2000, 96
+"""The first of the split are looked at; pixels of a side, at least."""
 
 
-def worst_pictures(
-    experiment: Experiment, params: Params, model_state: ModelState
-) -> list[Picture]:
+def worst_pictures(answers: Answers) -> list[Picture]:
     """The images of the largest losses, the worst first; none where the samples are no images."""
-    test = {name: values[:SAMPLES] for name, values in experiment.test.items()}
-    x = test.get("x")
-    if x is None or x.ndim != 4 or x.shape[-1] not in _COLORS:
+    if not is_image(answers.x):
         return []
-    outputs = experiment._replace(test=test).predict(params, model_state)
-    labels = {k: v for k, v in test.items() if k != "x"}
-    losses = np.asarray(jax.jit(experiment.objective.each)(outputs, labels))
-    order = np.argsort(-np.where(np.isnan(losses), np.inf, losses), kind="stable")[:MOST]
-    classes, found = experiment.classes, []
-    for i in order.tolist():
-        text = f"loss {losses[i]:.3g}"
-        if classes and test["y"].ndim == 1 and outputs.shape[1:] == (len(classes),):
-            told = (classes[int(test["y"][i])], classes[int(outputs[i].argmax())])
+    index, classes = answers.prediction.index, answers.prediction.classes
+    found = []
+    for i in worst_first(answers.losses[:SAMPLES]).tolist():
+        text = f"loss {answers.losses[i]:.3g}"
+        if index is not None and index.ndim == 1 and answers.y.ndim == 1:
+            told = classes[int(class_numbers_of(answers)[i])], classes[int(index[i])]
             text = "true {}, predicted {}, ".format(*told) + text
-        pixels = _enlarged(np.asarray(x[i]))
-        found.append(Picture(png(pixels), pixels.shape[:2], text))
+        pixels = _enlarged(np.asarray(answers.x[i]))
+        found.append(Picture(png_of(pixels), pixels.shape[:2], text))
     return found
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """A PNG file of (H, W, C) bytes, C in 1 to 4."""
-    height, width, channels = pixels.shape
-    # Each line begins with its filter, 0 for none.
-    lines = np.zeros((height, 1 + width * channels), np.uint8)
-    lines[:, 1:] = pixels.reshape(height, -1)
-    head = struct.pack(">IIBBBBB", width, height, 8, _COLORS[channels], 0, 0, 0)
-    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
-    chunks = (
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def _enlarged(image: np.ndarray) -> np.ndarray:
