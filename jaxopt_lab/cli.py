@@ -503,7 +503,7 @@ def _train_until_told(options: argparse.Namespace) -> int:
 
 def _mesh_of(text: str) -> Any:
     """`data=4,shard=full` as the `MeshConfig` of a file's `[mesh]`."""
-    from jaxopt_lab.config.parse import parse_mesh
+    from jaxopt_lab.config.checks import parse_mesh
     from jaxopt_lab.core.errors import InputError
 
     pairs = [item.partition("=") for item in text.split(",")]

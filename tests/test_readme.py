@@ -9,7 +9,8 @@ import tomllib
 
 import pytest
 
-from jaxopt_lab.config.parse import parse_config, parse_linear_config
+from jaxopt_lab.config.checks import parse_linear_config
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import load_sweep
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from jaxopt_lab.config.parse import parse_config
-from jaxopt_lab.config.schema import MlflowConfig, TensorBoardConfig, WandbConfig
+from jaxopt_lab.config.sections import MlflowConfig, TensorBoardConfig, WandbConfig
 from jaxopt_lab.run.trackers import background, rows, worst
 from jaxopt_lab.run.trackers.hyperparameters import MOST_LETTERS
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from jaxopt_lab.augment import Op, batched, compose, views
 from jaxopt_lab.augment.pixels import unit
-from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.checks import ConfigError
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import Choice
 from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
 from jaxopt_lab.core.types import Batch
 from jaxopt_lab.losses import jensen_shannon

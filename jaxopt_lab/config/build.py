@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from jaxopt_lab.config.augmentation import build_attack, build_augment, build_consistency
 from jaxopt_lab.config.chain import build_chain
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.curvature import build_curvature
 from jaxopt_lab.config.layer_norms import build_meter, may_branch
 from jaxopt_lab.config.leaves import leaves
@@ -19,9 +20,9 @@ from jaxopt_lab.config.measures import build_loss, build_measures, outputs_for
 from jaxopt_lab.config.optimizer import build_schedule
 from jaxopt_lab.config.own_step import check_own_augmentations, check_own_step
 from jaxopt_lab.config.parameter_groups import find_groups
-from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.probe import build_probe
-from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import Choice
 from jaxopt_lab.config.source import IMAGE_RANK, RunData, length_of, read
 from jaxopt_lab.config.start import adjusting, with_start
 from jaxopt_lab.config.tables import FAMILIES, declared_by

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.optimizer import Length, construct, resolve
 from jaxopt_lab.config.parameter_groups import ParameterGroups, build_grouped, trained_only
-from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import Choice
 from jaxopt_lab.config.tables import FAMILIES, better, declared_by, names_with
 from jaxopt_lab.core.declare import Declaration, Keeps
 from jaxopt_lab.core.metrics import is_held_out, on_batch

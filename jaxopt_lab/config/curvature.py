@@ -4,8 +4,8 @@ import functools
 
 import jax
 
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.parameter_groups import needs_curvature
-from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.tables import names_with
 from jaxopt_lab.core.declare import declared, name_of

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxopt_lab.config.schema import MeshConfig
+from jaxopt_lab.config.sections import MeshConfig
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import Layout, Rule, device_mesh, some_devices
 from jaxopt_lab.engine.devices import DATA, MODEL

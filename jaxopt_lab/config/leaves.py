@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import Choice
 
 Path = tuple[str | int, ...]
 

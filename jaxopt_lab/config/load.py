@@ -6,10 +6,12 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from jaxopt_lab.config.checks import parse_data_config, parse_linear_config
 from jaxopt_lab.config.files import make_absolute
 from jaxopt_lab.config.overrides import Say, override
-from jaxopt_lab.config.parse import parse_config, parse_data_config, parse_linear_config
-from jaxopt_lab.config.schema import Config, DataConfig, LinearConfig
+from jaxopt_lab.config.parse import parse_config
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import DataConfig, LinearConfig
 from jaxopt_lab.config.toml import TomlError, read_toml
 from jaxopt_lab.core.errors import InputError
 

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import Choice, Config
+from jaxopt_lab.config.checks import ConfigError
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import Choice
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
 from jaxopt_lab.core.declare import Targets

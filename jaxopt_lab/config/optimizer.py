@@ -11,8 +11,8 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import Choice
+from jaxopt_lab.config.checks import ConfigError
+from jaxopt_lab.config.sections import Choice
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.ranges import Duration, fault, marks

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jaxopt_lab.config.paths import family_of, own_fields
-from jaxopt_lab.config.schema import LISTS
+from jaxopt_lab.config.sections import LISTS
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.toml import TomlError, TooLargeError, read_toml
 from jaxopt_lab.core.errors import InputError

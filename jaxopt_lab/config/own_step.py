@@ -5,9 +5,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import to_tables
 from jaxopt_lab.config.own import own_names
-from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.tables import FAMILIES, declared_by

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.optimizer import Length, build_optimizer
-from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import Choice, Config, GroupConfig
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import Choice, GroupConfig
 from jaxopt_lab.config.tables import FAMILIES, declared_by, names_with
 from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.tree import find_state, flatten_with_names, path_name

@@ -4,7 +4,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxopt_lab.config.schema import DataConfig, GroupConfig, LogConfig, StartConfig, TrainConfig
+from jaxopt_lab.config.sections import DataConfig, GroupConfig, LogConfig, StartConfig, TrainConfig
 from jaxopt_lab.config.tables import FAMILIES
 
 _OWN = {

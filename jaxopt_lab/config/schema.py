@@ -9,54 +9,18 @@ from jaxopt_lab.config.dump import to_tables, to_toml
 from jaxopt_lab.config.highlight import highlighted
 from jaxopt_lab.config.keywords import tables_of
 from jaxopt_lab.config.sections import (
-    BALANCED,
-    LISTS,
-    MOST_DATA_SEED,
     MOST_SEED,
-    TRACKERS,
-    WITHIN_LOSS,
-    WITHIN_OPTIMIZER,
     Choice,
     DataConfig,
     GroupConfig,
-    Length,
-    LinearConfig,
     LogConfig,
     MeshConfig,
-    MeshRule,
-    MlflowConfig,
     StartConfig,
-    TensorBoardConfig,
     TrainConfig,
-    WandbConfig,
 )
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.notebook import fragment
 from jaxopt_lab.core.ranges import NonNegative, Range
-
-__all__ = [
-    "BALANCED",
-    "LISTS",
-    "MOST_DATA_SEED",
-    "MOST_SEED",
-    "TRACKERS",
-    "WITHIN_LOSS",
-    "WITHIN_OPTIMIZER",
-    "Choice",
-    "Config",
-    "DataConfig",
-    "GroupConfig",
-    "Length",
-    "LinearConfig",
-    "LogConfig",
-    "MeshConfig",
-    "MeshRule",
-    "MlflowConfig",
-    "StartConfig",
-    "TensorBoardConfig",
-    "TrainConfig",
-    "WandbConfig",
-]
 
 
 @dataclass(frozen=True, repr=False)

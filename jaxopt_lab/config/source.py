@@ -9,9 +9,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.optimizer import Length
-from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import Choice, Config, DataConfig
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import Choice, DataConfig
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.values import in_steps

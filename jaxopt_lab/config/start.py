@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import Config, StartConfig
+from jaxopt_lab.config.checks import ConfigError
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import StartConfig
 from jaxopt_lab.config.source import RunData
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.safetensors import read_safetensors

@@ -14,11 +14,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 
 from jaxopt_lab.config.axes import MOST, RANGES, axis_values
+from jaxopt_lab.config.checks import ConfigError, parse_fields
 from jaxopt_lab.config.load import read_tables
 from jaxopt_lab.config.overrides import Say, parsed_value, put, standing_at
-from jaxopt_lab.config.parse import ConfigError, parse_config, parse_fields
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.paths import is_whole, without_places
-from jaxopt_lab.config.schema import MOST_SEED, Config
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import MOST_SEED
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Range
 from jaxopt_lab.core.registry import nearest

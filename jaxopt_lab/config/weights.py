@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import BALANCED, Config
+from jaxopt_lab.config.checks import ConfigError
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import BALANCED
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.core.registry import nearest
 

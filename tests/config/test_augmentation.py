@@ -8,9 +8,10 @@ from cases import AUGMENTATIONS, MIXERS
 
 from jaxopt_lab.config.augmentation import build_augment
 from jaxopt_lab.config.build import assemble, build
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.source import RunData, read
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.declare import declared

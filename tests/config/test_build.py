@@ -6,10 +6,10 @@ import pytest
 
 from jaxopt_lab import losses
 from jaxopt_lab.config.build import build
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.optimizer import build_schedule
-from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import Choice
+from jaxopt_lab.config.sections import Choice
 from jaxopt_lab.config.values import in_steps
 from jaxopt_lab.core.errors import InputError
 

@@ -10,9 +10,10 @@ import pytest
 
 from jaxopt_lab import control, optimizers, schedules
 from jaxopt_lab.config.build import build
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.parse import parse_config
 
 CONFIG = """
 [data]

@@ -7,7 +7,8 @@ import pytest
 
 import jaxopt_lab
 from jaxopt_lab.config.build import build
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.checks import ConfigError
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.losses import softmax_cross_entropy
 from jaxopt_lab.second_order import Curvature, natural_gradient

@@ -5,10 +5,11 @@ import tomllib
 
 import pytest
 
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import config_hash, to_toml
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.config.parse import ConfigError, parse_config
-from jaxopt_lab.config.schema import DataConfig
+from jaxopt_lab.config.parse import parse_config
+from jaxopt_lab.config.sections import DataConfig
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.errors import InputError
 

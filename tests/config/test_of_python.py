@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import jaxopt_lab
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import config_hash, to_tables
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.core.errors import InputError
 
 Config = jaxopt_lab.Config

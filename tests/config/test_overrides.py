@@ -2,8 +2,8 @@
 
 import pytest
 
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.load import load_config, read_tables
-from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.sweep import load_sweep
 from jaxopt_lab.core.errors import InputError
 

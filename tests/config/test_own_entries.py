@@ -10,7 +10,8 @@ import pytest
 
 import jaxopt_lab
 from jaxopt_lab.config.build import build
-from jaxopt_lab.config.parse import ConfigError, parse_config, parse_linear_config
+from jaxopt_lab.config.checks import ConfigError, parse_linear_config
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.control import CONTROLS
 from jaxopt_lab.core.declare import Keeps, declare, reads

@@ -17,10 +17,11 @@ from flax import nnx
 import jaxopt_lab
 from jaxopt_lab.config.augmentation import build_augment
 from jaxopt_lab.config.build import build
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import to_tables, to_toml
 from jaxopt_lab.config.groups import group_runs
 from jaxopt_lab.config.own import extended, own_names
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.config.tables import FAMILIES

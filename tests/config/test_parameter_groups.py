@@ -11,9 +11,10 @@ import pytest
 import jaxopt_lab
 from jaxopt_lab import optimizers
 from jaxopt_lab.config.build import assemble
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import to_tables
 from jaxopt_lab.config.groups import group_runs
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.tree import flatten_with_names

@@ -2,7 +2,8 @@
 
 import pytest
 
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.checks import ConfigError
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.renames import renames_of

@@ -114,8 +114,8 @@ def test_checkpoints_go_from_eight_devices_to_two_and_one_and_back(tmp_path):
 
 def _layouts():
     """By kind: the table `[mesh]`, and the layout that it means."""
+    from jaxopt_lab.config.checks import parse_mesh
     from jaxopt_lab.config.layout import build_layout
-    from jaxopt_lab.config.parse import parse_mesh
 
     tables = {
         "copied": {"data": 8},
@@ -267,8 +267,8 @@ def checkpoints(folder):
     config = _config({"name": "adam", "learning_rate": 0.01}, mesh={"shard": "full"})
     jaxopt_lab.train(config, folder, progress=False)
     from jaxopt_lab.config.build import build
+    from jaxopt_lab.config.checks import parse_mesh
     from jaxopt_lab.config.layout import build_layout
-    from jaxopt_lab.config.parse import parse_mesh
     from jaxopt_lab.engine import OneRun, checkpoint
     from jaxopt_lab.run.records.identity import identity_of
 

@@ -7,7 +7,8 @@ import pytest
 
 import jaxopt_lab
 from jaxopt_lab.config.build import assemble
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.checks import ConfigError
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.control import averaged_params

@@ -9,9 +9,9 @@ from sklearn import linear_model
 
 from jaxopt_lab import cli, data
 from jaxopt_lab.config.axes import axis_values
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.load import load_linear_config
-from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.data.splitting import split
 from jaxopt_lab.run.commands.linear import solve
 

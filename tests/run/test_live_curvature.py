@@ -10,7 +10,8 @@ from jax.flatten_util import ravel_pytree
 
 import jaxopt_lab
 from jaxopt_lab.config.build import build
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.checks import ConfigError
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 
 TABLES = {

@@ -13,7 +13,8 @@ from processes import run_file
 
 import jaxopt_lab
 from jaxopt_lab.config.build import build
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.checks import ConfigError
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.diagnostics.layers import l2_and_rms
 

@@ -10,8 +10,9 @@ from PIL import Image
 
 import jaxopt_lab
 from jaxopt_lab import cli, data
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import config_hash
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.source import read
 from jaxopt_lab.core.errors import InputError

@@ -14,9 +14,10 @@ from safetensors.numpy import save_file
 import jaxopt_lab
 from jaxopt_lab import cli
 from jaxopt_lab.config.build import build
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.groups import group_runs
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.start import started, with_start
 from jaxopt_lab.config.sweep import parse_sweep

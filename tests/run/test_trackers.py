@@ -17,9 +17,10 @@ from PIL import Image
 from tensorboardX.proto import event_pb2, plugin_hparams_pb2
 
 import jaxopt_lab
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import config_hash, to_toml
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.png import png_of

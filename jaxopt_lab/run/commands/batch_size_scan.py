@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from jaxopt_lab.config.build import assemble
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.load import read_tables
 from jaxopt_lab.config.overrides import Say, put
-from jaxopt_lab.config.parse import ConfigError, parse_config
+from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.files import write_atomically

@@ -4,7 +4,8 @@ import jax
 
 from jaxopt_lab.config.layout import layout_on
 from jaxopt_lab.config.parameter_groups import find_groups
-from jaxopt_lab.config.schema import Choice, Config, MeshConfig
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import Choice, MeshConfig
 from jaxopt_lab.config.start import load_start, started
 from jaxopt_lab.config.tables import FAMILIES, declared_by
 from jaxopt_lab.core.errors import InputError

@@ -15,7 +15,7 @@ from jaxopt_lab.augment.corruptions import CORRUPTIONS
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.dump import toml_value
 from jaxopt_lab.config.measures import chosen_loss
-from jaxopt_lab.config.schema import Choice
+from jaxopt_lab.config.sections import Choice
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.declare import declared

@@ -13,7 +13,8 @@ import numpy as np
 
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.config.schema import MOST_SEED, Choice, Config
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import MOST_SEED, Choice
 from jaxopt_lab.config.source import RunData, read
 from jaxopt_lab.config.start import with_start
 from jaxopt_lab.config.tables import FAMILIES, declared_by

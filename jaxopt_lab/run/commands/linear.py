@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import to_tables, to_toml
 from jaxopt_lab.config.load import load_linear_config
-from jaxopt_lab.config.parse import ConfigError
-from jaxopt_lab.config.schema import LinearConfig
+from jaxopt_lab.config.sections import LinearConfig
 from jaxopt_lab.config.source import load_dataset, split_dataset
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.declare import declared

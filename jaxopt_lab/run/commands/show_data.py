@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_lab.config.schema import DataConfig
+from jaxopt_lab.config.sections import DataConfig
 from jaxopt_lab.config.source import IMAGE_RANK, load_dataset, split_dataset
 from jaxopt_lab.core.errors import require
 from jaxopt_lab.core.rows import chunks, take_rows

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 
 from jaxopt_lab.config.chain import unmeasured
+from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.groups import group_runs
 from jaxopt_lab.config.layout import mesh_of_runs
-from jaxopt_lab.config.parse import ConfigError
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.start import started, with_start
 from jaxopt_lab.config.sweep import Run, Sweep, load_sweep

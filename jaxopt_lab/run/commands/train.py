@@ -9,10 +9,11 @@ from typing import Any
 import jax
 
 from jaxopt_lab.config.build import assemble
+from jaxopt_lab.config.checks import parse_mesh
 from jaxopt_lab.config.layout import build_layout
 from jaxopt_lab.config.load import load_config
-from jaxopt_lab.config.parse import parse_mesh
-from jaxopt_lab.config.schema import Config, MeshConfig
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import MeshConfig
 from jaxopt_lab.config.source import read
 from jaxopt_lab.config.start import started, with_start
 from jaxopt_lab.core.errors import InputError

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jaxopt_lab.config.schema import MlflowConfig
+from jaxopt_lab.config.sections import MlflowConfig
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.run.trackers.hyperparameters import shortened
 from jaxopt_lab.run.trackers.tracker import Parameters, Row, Tracker, after, plain_name

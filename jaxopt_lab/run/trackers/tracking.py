@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxopt_lab.config.schema import Config, LogConfig
+from jaxopt_lab.config.schema import Config
+from jaxopt_lab.config.sections import LogConfig
 from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.tree import flatten_with_names, is_trained
 from jaxopt_lab.core.types import Logger, Params

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from jaxopt_lab.config.schema import WandbConfig
+from jaxopt_lab.config.sections import WandbConfig
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.run.trackers.tracker import Parameters, Row, Tracker, after
 
