@@ -10,7 +10,7 @@ from jaxopt_lab.diagnostics._by_layer import by_layer
 from jaxopt_lab.diagnostics._calibration import Calibration, calibration
 from jaxopt_lab.diagnostics._filter_normalized import filter_normalized
 from jaxopt_lab.diagnostics._first_use import first_use
-from jaxopt_lab.diagnostics._fit_verdict import EXPLODED, FitVerdict, fit_verdict
+from jaxopt_lab.diagnostics._fit_verdict import FitVerdict, fit_verdict
 from jaxopt_lab.diagnostics._gradient_flow import GradientFlow, gradient_flow
 from jaxopt_lab.diagnostics._hessian_spectrum import Spectrum, hessian_spectrum
 from jaxopt_lab.diagnostics._interpolation import Interpolation, interpolation
@@ -28,7 +28,6 @@ from jaxopt_lab.diagnostics.hessian import mean_hessian, mean_loss
 from jaxopt_lab.diagnostics.verdict import Verdict
 
 __all__ = [
-    "EXPLODED",
     "ActivationHealth",
     "BiasVariance",
     "Calibration",

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.diagnostics.explosion import EXPLODED, ending, exploded
 
 Kind = Literal["diverged", "still improving", "overfitting", "underfitting", "good fit", "unknown"]
 
@@ -45,8 +46,6 @@ SIGNIFICANT = 2.0
 MATERIAL = 0.05
 # Evaluations without which a trend says nothing.
 FEWEST = 6
-# A loss this much above the first is divergence, though it is finite.
-EXPLODED = 10.0
 
 
 class FitVerdict(NamedTuple):
@@ -218,10 +217,8 @@ def _divergence(history: Mapping[str, np.ndarray], known: bool) -> str | None:
             at = int(history[steps][bad[0]]) if steps in history else int(bad[0]) + 1
             often = f", the first of {len(bad):,}" if len(bad) > 1 else ""
             return f"the {name} of step {at:,} is {values[bad[0]]}{often}"
-        # A mean over some steps, because one batch may be an odd one.
-        end = values[-max(1, len(values) // 20) :]
-        if len(values) > 1 and values[0] > 0 and end.mean() > EXPLODED * values[0]:
-            return f"the {name} ended at {end.mean():.4g}, from {values[0]:.4g} at first"
+        if exploded(values):
+            return f"the {name} ended at {ending(values):.4g}, from {values[0]:.4g} at first"
     return "its parameters are not finite" if known else None
 
 

@@ -120,9 +120,7 @@ def drop(folder: pathlib.Path, steps: Iterable[int]) -> None:
 
 def drop_after(folder: pathlib.Path, step: int) -> None:
     """Remove the checkpoints of later steps, which are to be taken again; process 0 calls this."""
-    for path in _manifests(folder):
-        if _step_of(path) > step:
-            _remove(path)
+    drop(folder, (later for later in steps(folder) if later > step))
 
 
 def restore(

@@ -19,7 +19,7 @@ from jaxopt_lab.core.errors import InputError, told
 from jaxopt_lab.data import DATASETS
 from jaxopt_lab.data.locate import ENVIRONMENT_VARIABLE
 from jaxopt_lab.data.memory import machine_memory
-from jaxopt_lab.run.process.cores import why_no_devices
+from jaxopt_lab.run.process.cores import compilation_cache, why_no_devices
 from jaxopt_lab.run.records.overview import size_in_words
 from jaxopt_lab.run.terminal.progress import Progress
 
@@ -131,11 +131,10 @@ def _memory() -> Iterator[Finding]:
 
 def _disks() -> Iterator[Finding]:
     cache = getattr(jax.config, "jax_compilation_cache_dir", None)
-    home = os.environ.get("XDG_CACHE_HOME") or str(pathlib.Path.home() / ".cache")
     for what, place in {
         "runs": os.getcwd(),
         "temporary files": tempfile.gettempdir(),
-        "compiled programs": cache or str(pathlib.Path(home) / "jaxopt_lab"),
+        "compiled programs": cache or str(compilation_cache()),
     }.items():
         there = pathlib.Path(place)
         while not there.exists():

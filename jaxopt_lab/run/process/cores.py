@@ -45,12 +45,17 @@ def why_no_devices() -> str | None:
     return None
 
 
+def compilation_cache() -> pathlib.Path:
+    """Where compiled programs are kept, unless the user has said another place."""
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(home) / "jaxopt_lab"
+
+
 def use_compilation_cache() -> None:
     """Keep compiled programs between runs, unless the user has said where, or not to."""
     import jax  # not above: `use_cpu_cores` comes before it
 
     chosen = getattr(jax.config, "jax_compilation_cache_dir", None)
     if chosen is None and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ:
-        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(home) / "jaxopt_lab"))
+        jax.config.update("jax_compilation_cache_dir", str(compilation_cache()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lab.diagnostics import EXPLODED, FitVerdict, fit_verdict
+from jaxopt_lab.diagnostics import FitVerdict, fit_verdict
+from jaxopt_lab.diagnostics.explosion import ending, exploded
 from jaxopt_lab.engine import Experiment
 
 
@@ -31,10 +32,8 @@ def has_diverged(history: Mapping[str, np.ndarray]) -> bool:
     ten times the first.
     """
     for name in ("val_loss", "loss"):
-        values = np.asarray(history.get(name, ()), np.float64)
-        # A mean over some steps, because one batch may be an odd one.
-        end = values[-max(1, len(values) // 20) :].mean() if len(values) else 0.0
-        if not np.isfinite(end) or (len(values) > 1 and 0 < EXPLODED * values[0] < end):
+        values = history.get(name, ())
+        if len(values) and (not np.isfinite(ending(values)) or exploded(values)):
             return True
     return False
 

@@ -14,6 +14,11 @@ Columns = dict[str, np.ndarray]
 STEP, EVAL_STEP = "step", "eval_step"
 
 
+def thinned(values: np.ndarray, most: int) -> np.ndarray:
+    """At most twice as many as `most` of the values of a column, evenly, the first among them."""
+    return np.asarray(values)[:: max(1, len(values) // most)]
+
+
 def rows_of(chunk: Chunk, run: int = 0, *, every: Collection[int] = (1,)) -> list[Columns]:
     """What a run measured in a chunk: its steps, and the evaluation where there was one.
 

@@ -11,7 +11,7 @@ from jaxopt_lab.config.tables import better
 from jaxopt_lab.config.toml import read_toml
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.records.folder import KINDS, SWEEP, RunFolder, is_in_use
-from jaxopt_lab.run.records.json_lines import read_lines
+from jaxopt_lab.run.records.json_lines import numbers, read_lines
 from jaxopt_lab.run.records.scores import numbers_of
 
 _DEPTH = 3  # of folders within folders that are looked through
@@ -120,7 +120,7 @@ def _run(path: pathlib.Path, tables: Mapping[str, Any]) -> _Found:
     return (
         summary["stopped_by"].replace("early_stopping", "stopped early"),
         summary["steps"],
-        _finite(numbers_of(summary["test"])),
+        numbers(numbers_of(summary["test"])),
         best and (best["metric"], best["value"]),
     )
 
@@ -138,10 +138,6 @@ def _sweep(path: pathlib.Path, tables: Mapping[str, Any]) -> _Found:
     monitor = next((name for name in (chosen, "val_loss", "loss") if first.get(name)), None)
     best = None if monitor is None else (monitor, float(first[monitor]))
     return "finished", ended, numbers_of(test), best
-
-
-def _finite(scores: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: float("nan") if v is None else v for name, v in scores.items()}
 
 
 def _folders(root: pathlib.Path, depth: int) -> Iterator[pathlib.Path]:

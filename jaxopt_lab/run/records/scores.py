@@ -1,5 +1,6 @@
 """Metrics as a person reads them."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,12 @@ def in_words(name: str, value: float, digits: int = 2) -> str:
     if is_share(name):
         return f"{value:.{digits}%}"
     return f"{value:.4f}" if name == LOSS else f"{value:.4g}"
+
+
+def decimals_beside(spread: float, *, most: int) -> int:
+    """How many decimals show two digits of a spread that stands behind a value; 4 of none."""
+    digits = 1 - math.floor(math.log10(spread)) if spread > 0 else 4
+    return min(max(digits, 0), most)
 
 
 def numbers_of(test: Mapping[str, Any]) -> dict[str, float]:

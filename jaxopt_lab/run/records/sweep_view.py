@@ -8,12 +8,15 @@ import numpy as np
 
 from jaxopt_lab.config.tables import better
 from jaxopt_lab.core.metrics import is_of_evaluation
-from jaxopt_lab.run.records.history import EVAL_STEP, STEP
-from jaxopt_lab.run.records.scores import in_words, is_share, label, numbers_of
+from jaxopt_lab.run.records.history import EVAL_STEP, STEP, thinned
+from jaxopt_lab.run.records.scores import decimals_beside, in_words, is_share, label, numbers_of
 from jaxopt_lab.run.records.sweep_records import RunRecord, Setting, score
 
 if TYPE_CHECKING:
     from jaxopt_lab.run.records.sweep_result import SweepResult  # which shows itself by this
+
+
+MOST_POINTS = 500  # of a curve that is drawn
 
 
 def title_of(axes: Sequence[str]) -> str:
@@ -117,8 +120,8 @@ def sweep_figures(axes: Sequence[str], result: "SweepResult") -> dict[str, Any]:
     steps = EVAL_STEP if is_of_evaluation(result.monitor) else STEP
     nothing = np.zeros(0)
     curves = {
-        "step": [_thinned(r.history.get(steps, nothing)) for _, r in there],
-        "value": [_thinned(r.history.get(result.monitor, nothing)) for _, r in there],
+        "step": [thinned(r.history.get(steps, nothing), MOST_POINTS) for _, r in there],
+        "value": [thinned(r.history.get(result.monitor, nothing), MOST_POINTS) for _, r in there],
     }
     found["run_curves"] = run_curves(base | curves)
     return found
@@ -127,10 +130,6 @@ def sweep_figures(axes: Sequence[str], result: "SweepResult") -> dict[str, Any]:
 def _column(values: list[Any]) -> np.ndarray:
     numbers = all(type(v) in (int, float) for v in values)
     return np.array(values, float) if numbers else np.array([_shown(v) for v in values])
-
-
-def _thinned(values: np.ndarray, most: int = 500) -> np.ndarray:
-    return values[:: max(1, len(values) // most)]
 
 
 def _mean(values: list[float], *, percent: bool = False) -> str:
@@ -142,8 +141,7 @@ def _mean(values: list[float], *, percent: bool = False) -> str:
     if len(finite) == 1:
         return f"{mean:.2f}" if percent else f"{mean:.4g}"
     spread = float(np.std(finite, ddof=1))
-    digits = 1 - math.floor(math.log10(spread)) if spread > 0 else 4
-    digits = min(max(digits, 0), 2 if percent else 8)
+    digits = decimals_beside(spread, most=2 if percent else 8)
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
