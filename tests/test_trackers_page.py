@@ -9,6 +9,7 @@ import pytest
 
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sections import MlflowConfig, TensorBoardConfig, WandbConfig
+from jaxopt_lab.run.records import answers
 from jaxopt_lab.run.trackers import background, rows, worst
 from jaxopt_lab.run.trackers.hyperparameters import MOST_LETTERS
 
@@ -47,4 +48,4 @@ def test_the_numbers_are_those_of_the_code():
     said = f"falls {background.MOST_WAITING:,} calls behind, or that does\n  nothing for "
     assert f"{said}{background.PATIENCE:g} s" in PAGE
     assert f"about {rows.MOST_ROWS:,} rows" in PAGE and f"than {MOST_LETTERS} letters" in PAGE
-    assert f"first {worst.SAMPLES:,} images" in PAGE and worst.MOST == 12
+    assert f"first {worst.SAMPLES:,} images" in PAGE and answers.WORST == 12
