@@ -79,15 +79,15 @@ def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> 
 @contextlib.contextmanager
 def _own_names(options: argparse.Namespace, extend: Mapping[str, Any] | None) -> Iterator[None]:
     """While it is entered, names of one's own stand beside those of the house."""
-    from jaxopt_lab.core.errors import OwnCodeWarning
+    from jaxopt_lab.core.errors import Notice
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("always", OwnCodeWarning)
+        warnings.simplefilter("always", Notice)
         show, said = warnings.showwarning, set[str]()
 
         def as_a_line(message, category, *where, **how):
-            if not issubclass(category, OwnCodeWarning):
+            if not issubclass(category, Notice):
                 show(message, category, *where, **how)
             elif str(message) not in said:
                 print(message, file=sys.stderr)

@@ -5,6 +5,7 @@ part of them past `OUTLINE` rows; the rest is in the file, which is a temporary 
 has no folder.
 """
 
+import hashlib
 import itertools
 import json
 import math
@@ -27,6 +28,7 @@ from jaxopt_lab.run.records.json_lines import (
     read_lines,
     recover_lines,
 )
+from jaxopt_lab.run.records.vouched_log import digest_of
 
 OUTLINE = 2**16  # rows in memory
 
@@ -54,10 +56,12 @@ class MetricsLog:
         self._best: dict[str, tuple[float, int]] = {}
         self._file: TextIO | None = None
         self._logged: LoggedHistory | None = None
+        self._digest, self._size = hashlib.sha256(), 0
         if path is not None:
             for rows in _blocks(recover_lines(path, lambda row: (_step(row) or math.inf) <= until)):
                 self._hold(rows)
             self._file, self._logged = append_lines(path), LoggedHistory(path)
+            self._digest, self._size = digest_of(path)
 
     def add(self, chunk: Chunk) -> None:
         """Add the rows of a chunk."""
@@ -86,6 +90,10 @@ class MetricsLog:
         """The best value of an evaluation, and the first step that had it."""
         return self._best.get(name)
 
+    def vouched(self) -> dict[str, Any]:
+        """How many bytes the file has, and their SHA-256: all that it was up to here."""
+        return {"bytes": self._size, "sha256": self._digest.hexdigest()}
+
     def sync(self) -> None:
         """Put all rows on the disk."""
         if self._file and not self._file.closed:
@@ -98,7 +106,10 @@ class MetricsLog:
 
     def _write(self, rows: Columns) -> None:
         assert self._file is not None
-        self._file.writelines(json.dumps(row) + "\n" for row in as_rows(rows))
+        text = "".join(json.dumps(row) + "\n" for row in as_rows(rows))
+        self._file.write(text)
+        self._digest.update(text.encode())
+        self._size += len(text)  # json.dumps writes ASCII
 
     def _hold(self, rows: Columns) -> None:
         self._held[_kind(rows)].add_rows(rows)

@@ -10,6 +10,7 @@ from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.metrics_log import MetricsLog
 from jaxopt_lab.run.records.timings import Timings
+from jaxopt_lab.run.records.vouched_log import LOG
 
 
 class RunWriter:
@@ -36,10 +37,10 @@ class RunWriter:
         self._seconds, self._saved_at = config.train.checkpoint_seconds, time.monotonic()
         own = (config.log.curvature, config.log.layers)
         every = (config.train.log_every, *(each for each in own if each))
-        self.log = MetricsLog(written and written.metrics, every=every, until=start)
-        self.timings = Timings(written and written.timings)
         if written:
             written.forget_after(start)
+        self.log = MetricsLog(written and written.metrics, every=every, until=start)
+        self.timings = Timings(written and written.timings)
 
     def __enter__(self) -> "RunWriter":
         return self
@@ -87,7 +88,13 @@ class RunWriter:
     def _save(self, save: Callable[..., None], state: Any) -> None:
         if self._checkpoints and self.log.steps != self._saved:
             self.log.sync()
-            save(self._checkpoints, self.log.steps, state, config_hash=self._identity)
+            save(
+                self._checkpoints,
+                self.log.steps,
+                state,
+                config_hash=self._identity,
+                beside={LOG: self.log.vouched()},
+            )
             self._saved_at = time.monotonic()
 
     def keep(self, ended: Finish) -> None:
