@@ -14,6 +14,7 @@ import pathlib
 import tempfile
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TextIO
 
 import numpy as np
@@ -31,12 +32,15 @@ from jaxopt_lab.run.records.json_lines import (
 from jaxopt_lab.run.records.vouched_log import digest_of
 
 OUTLINE = 2**16  # rows in memory
+STATE = "state"
+"""The hash of the state that an evaluation saw; no number, and so in the file alone."""
 
 
 class MetricsLog:
     """Rows of training, `{"step": 20, "loss": ...}`, and of evaluation, `{"eval_step": 20, ...}`.
 
     Numbers of layers are in the rows of the steps that measured them and in no others.
+    Those of evaluation have a hash of the state, `"state": "0123456789abcdef"`, where there is one.
     Rows hold nothing that differs between two runs of the same configuration: no clock, no machine.
 
     Attributes:
@@ -63,15 +67,16 @@ class MetricsLog:
             self._file, self._logged = append_lines(path), LoggedHistory(path)
             self._digest, self._size = digest_of(path)
 
-    def add(self, chunk: Chunk) -> None:
-        """Add the rows of a chunk."""
+    def add(self, chunk: Chunk, state: str | None = None) -> None:
+        """Add the rows of a chunk; `state` is the hash of it that an evaluation's row has."""
+        beside = {} if state is None else {STATE: state}
         for rows in rows_of(chunk, every=self._every):
             if self._file is None and self._held[_kind(rows)].has_no_room(rows):
                 self._file, self._logged = _temporary()
                 for held in self._held.values():
                     self._write(held.columns())
             if self._file:
-                self._write(rows)
+                self._write(rows, beside if EVAL_STEP in rows else {})
             self._hold(rows)
         self.steps = int(chunk.steps[0])
 
@@ -104,9 +109,9 @@ class MetricsLog:
         if self._file:
             self._file.close()
 
-    def _write(self, rows: Columns) -> None:
+    def _write(self, rows: Columns, beside: Mapping[str, str] = MappingProxyType({})) -> None:
         assert self._file is not None
-        text = "".join(json.dumps(row) + "\n" for row in as_rows(rows))
+        text = "".join(json.dumps({**row, **beside}) + "\n" for row in as_rows(rows))
         self._file.write(text)
         self._digest.update(text.encode())
         self._size += len(text)  # json.dumps writes ASCII
@@ -183,4 +188,5 @@ def _blocks(rows: Iterable[dict[str, Any]]) -> Iterator[Columns]:
                         np.int64 if name == kind else np.float32,
                     )
                     for name in dict.fromkeys(itertools.chain.from_iterable(those))
+                    if name != STATE
                 }

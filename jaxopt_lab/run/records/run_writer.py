@@ -4,8 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import jax
+
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.engine import Chunk, Finish, checkpoint
+from jaxopt_lab.engine.devices import whole_beside
+from jaxopt_lab.engine.state_hash import in_hex, state_hash
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.metrics_log import MetricsLog
@@ -37,6 +41,7 @@ class RunWriter:
         self._seconds, self._saved_at = config.train.checkpoint_seconds, time.monotonic()
         own = (config.log.curvature, config.log.layers)
         every = (config.train.log_every, *(each for each in own if each))
+        self._hash: Callable[[Any], jax.Array] | None = None
         if written:
             written.forget_after(start)
         self.log = MetricsLog(written and written.metrics, every=every, until=start)
@@ -50,8 +55,13 @@ class RunWriter:
         self.timings.close()
 
     def add(self, chunk: Chunk) -> None:
-        """Write down a chunk."""
-        self.log.add(chunk)
+        """Write down a chunk; every process of a run calls this, as the state may be split."""
+        found = None
+        if chunk.evaluation is not None and self._checkpoints is not None:
+            place = whole_beside(chunk.state)
+            self._hash = self._hash or jax.jit(state_hash, out_shardings=place)
+            found = in_hex(self._hash(chunk.state))
+        self.log.add(chunk, found)
         self.timings.add(
             step=int(chunk.steps[0]),
             steps=int(chunk.steps[0]) - chunk.start,
