@@ -347,6 +347,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_data_option(looked)
     looked.set_defaults(command=_doctor)
 
+    verified = commands.add_parser(
+        "verify", help="whether a folder is what was written, and where two runs part"
+    )
+    verified.add_argument("run", metavar="RUN", help="the folder of a run or of a sweep")
+    verified.add_argument("other", nargs="?", metavar="RUN", help="of a run to compare it with")
+    verified.add_argument("--json", action="store_true", help="print JSON in place of words")
+    verified.set_defaults(command=_verify)
+
     names = commands.add_parser("list", help="the names that a configuration may use")
     names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
     names.set_defaults(command=_list)
@@ -922,6 +930,20 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         show_findings(found, Progress())
     return FAILED if any(each.state == PROBLEM for each in found) else DONE
+
+
+def _verify(options: argparse.Namespace) -> int:
+    import json
+
+    from jaxopt_lab.run.commands.verify import show_verified, verify
+    from jaxopt_lab.run.terminal.progress import Progress
+
+    found = verify(options.run, options.other)
+    if options.json:
+        print(json.dumps(found.as_json(), indent=1))
+    else:
+        show_verified(found, Progress())
+    return DONE if found.good else FAILED
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -112,6 +112,14 @@ def holds(folder: pathlib.Path, step: int) -> bool:
     return any(_step_of(path) == step for path in _sorted(folder.glob(PATTERN)))
 
 
+def unfinished_steps(folder: pathlib.Path) -> list[int]:
+    """The steps of archives without a manifest, which were never finished, the newest first."""
+    places = [*folder.glob("step-*"), *(folder / LATEST).glob("step-*")]
+    archives = (path for path in places if path.is_dir() or path.suffix == ".npz")
+    there = {path.with_suffix("") for path in _manifests(folder)}
+    return [_step_of(path) for path in _sorted(archives) if path.with_suffix("") not in there]
+
+
 def whole_steps(folder: pathlib.Path) -> list[int]:
     """The steps that there are checkpoints of that verify, the newest first."""
     return list(vouched_beside(folder))

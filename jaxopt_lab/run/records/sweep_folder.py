@@ -161,7 +161,7 @@ class SweepFolder(Resumable[Sweep]):
         rows = self._rows()
         if run not in rows:
             return None
-        place, members = self._place(rows[run]["wave"]), {run: rows[run]}
+        place, members = self.place_of_wave(rows[run]["wave"]), {run: rows[run]}
         return _read_wave(place, plan, members, {run: shapes})[run]
 
     def same(self, config: Sweep, own: Sweep) -> bool:
@@ -193,7 +193,7 @@ class SweepFolder(Resumable[Sweep]):
     def add(self, ended: Mapping[int, RunRecord]) -> None:
         """Write down runs that have ended together."""
         wave = sum(1 for _ in self.waves.iterdir())
-        place = self._place(wave)
+        place = self.place_of_wave(wave)
         place.mkdir()
         _save_histories(place / "histories.npz", {i: r.history for i, r in ended.items()})
         kept = {i: r for i, r in ended.items() if r.params is not None}
@@ -234,7 +234,7 @@ class SweepFolder(Resumable[Sweep]):
             rows.setdefault(row["wave"], {})[run] = row
         found: dict[int, RunRecord] = {}
         for wave, members in rows.items():
-            place = self._place(wave)
+            place = self.place_of_wave(wave)
             try:
                 found |= _read_wave(place, plan, members, templates)
             except InputError as error:
@@ -278,7 +278,8 @@ class SweepFolder(Resumable[Sweep]):
         place = self.progress if wave is None else self._place_of(wave)[0]
         shutil.rmtree(place, ignore_errors=True)
 
-    def _place(self, wave: int) -> pathlib.Path:
+    def place_of_wave(self, wave: int) -> pathlib.Path:
+        """Where the files of a wave are."""
         return self.waves / f"{wave:04d}"
 
     def _place_of(self, wave: Sequence[int]) -> tuple[pathlib.Path, str]:
