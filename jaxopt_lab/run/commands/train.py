@@ -22,7 +22,7 @@ from jaxopt_lab.engine import OneRun, TrainState, checkpoint, fit
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.process.stopwatch import Stopwatch
 from jaxopt_lab.run.records.answers import look_at_test
-from jaxopt_lab.run.records.chosen_step import tell_of_log, why_this_step
+from jaxopt_lab.run.records.chosen_step import tell_of_damage, why_this_step
 from jaxopt_lab.run.records.fit import has_diverged
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
@@ -249,7 +249,7 @@ def _first_state(
         session.say(f"{checkpoints} holds no checkpoint yet: starting over")
     else:
         if session.written:
-            tell_of_log(session.folder, found[0])
+            tell_of_damage(session.folder, found[0])
         session.say(f"going on from {why_this_step(session.folder, found[0], wanted)}")
     start, state = found or (0, state)
     distributed.require_same(start, f"not every process finds step {start:,} of the run")

@@ -27,13 +27,22 @@ def why_this_step(folder: RunFolder, step: int, asked: int | None) -> str:
     return f"step {step:,}{which}; {how_it_stands(folder)}"
 
 
-def tell_of_log(folder: RunFolder, step: int) -> None:
-    """Say what of the log is lost to a run that goes on from the checkpoint of a step.
+def tell_of_damage(folder: RunFolder, step: int) -> None:
+    """Say what is lost to a run that goes on from the checkpoint of a step.
 
     Warns:
-      DamageWarning: where the log is not what the checkpoints vouch for.
+      DamageWarning: where an older checkpoint is damaged, or the log is not what they vouch for.
     """
     beside = checkpoint.vouched_beside(folder.checkpoints)
+    place = folder.checkpoints
+    there = [*checkpoint.steps(place), *checkpoint.unfinished_steps(place)]
+    if lost := ", ".join(f"{s:,}" for s in sorted(there) if s < step and s not in beside):
+        warnings.warn(
+            f"{place}: the older checkpoint of step {lost} is damaged; the run does "
+            f"not need it, and goes on from step {step:,}",
+            DamageWarning,
+            stacklevel=2,
+        )
     until = max((s for s, its in beside.items() if folder.log_holds(its)), default=0)
     wrong = min((s for s in beside if s > until), default=None)
     if wrong is None:
@@ -41,10 +50,10 @@ def tell_of_log(folder: RunFolder, step: int) -> None:
     if step <= until:
         then = f"the run goes on from step {step:,}, and what comes after it is written again"
     else:
-        with open(folder.metrics, "rb") as file:
-            lost = sum(1 for _ in file) - sum(1 for _ in read_lines(folder.metrics))
-        then = "some of its numbers are wrong"
-        if lost:
+        lines = folder.metrics.read_bytes().count(b"\n") if folder.metrics.exists() else 0
+        lost = lines - sum(1 for _ in read_lines(folder.metrics))
+        then = "some of its numbers are wrong" if lines else "its rows are lost"
+        if lost > 0:
             then = f"{lost} of its rows {'are' if lost > 1 else 'is'} lost"
         then += f"; the parameters are not damaged, and the run goes on from step {step:,}"
     warnings.warn(

@@ -192,14 +192,23 @@ class Folder(abc.ABC, Generic[C]):
         Warns:
           DamageWarning: where there is no telling.
         """
-        begun = (self.config, self.signature, self.own_code, self.path / SPLIT)
-        for name in require_whole(self.path, [path.name for path in begun]):
+        for name in require_whole(self.path, [path.name for path in self._begun]):
             begin = f", or begin another with `train {self.config} --run-dir NEW`"
             raise InputError(
                 f"{self.path / name} is not what the {self.kind} wrote ({SEAL} has another "
                 "SHA-256): it was damaged or edited. Put it back from a copy"
                 f"{begin if name == RUN else ''}"
             )
+
+    @property
+    def _begun(self) -> tuple[pathlib.Path, ...]:
+        """What a folder is begun with, in the order of its seal."""
+        return self.signature, self.own_code, self.path / SPLIT, self.config
+
+    def seal_again(self) -> None:
+        """Vouch for what the folder was begun with where its seal is gone, as it is from now on."""
+        if SEAL in broken(self.path, ()):
+            seal(self.path, {path.name: None for path in self._begun if path.exists()})
 
     def seal_end(self) -> None:
         """Vouch for what was written until the end, as it is."""
@@ -208,8 +217,7 @@ class Folder(abc.ABC, Generic[C]):
     def _begin(self, text: str, configs: Iterable[Mapping[str, Any]]) -> None:
         self.plots.mkdir(parents=True, exist_ok=True)
         write_own_code(self.own_code, configs)
-        begun = (self.signature, self.own_code, self.path / SPLIT)
-        there = {path.name: None for path in begun if path.exists()}
+        there = {path.name: None for path in self._begun[:-1] if path.exists()}
         seal(self.path, there | {self.config.name: text.encode()})
         # Last, because it says that the folder is taken.
         write_atomically(self.config, text.encode())
@@ -368,6 +376,7 @@ class RunFolder(Resumable[Config]):
 
         What its seal says of the log and the end holds no longer.
         """
+        self.seal_again()
         unseal(self.path, self.ends)
         checkpoint.drop_after(self.checkpoints, step)
         if self.last_summary().get("steps", 0) > step:

@@ -62,7 +62,8 @@ def _of_run(folder: RunFolder) -> Iterator[Fault]:
     for step in sorted(whole):
         if not folder.log_holds(whole[step]):
             then = "--resume tells what of it is lost"
-            yield Fault(folder.metrics.name, "damaged", f"before step {step:,}: {then}")
+            state = "damaged" if folder.metrics.exists() else "missing"
+            yield Fault(folder.metrics.name, state, f"before step {step:,}: {then}")
             break
     again = "--resume writes it again"
     for place in (folder.kept, folder.ensemble):

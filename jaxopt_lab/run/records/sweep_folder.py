@@ -224,6 +224,7 @@ class SweepFolder(Resumable[Sweep]):
         """Make the folder of a killed sweep ready for more; only who holds its lock may."""
         self.waves.mkdir(exist_ok=True)
         self.plots.mkdir(exist_ok=True)
+        self.seal_again()
         unseal(self.path, self.ends)
         write_atomically(self.runs, "".join(map(vouched_line, self._rows().values())).encode())
 
