@@ -361,6 +361,7 @@ TABLES = {
     },
     "plots": {"plots"},
     "schedules": {"schedules", "schedules_against_recorded"},
+    "run": {"three_way"},
     "second_order": {"against_dense", "behavior", "family", "shampoo_soap"},
     "sweeps": {"blocks"},
     "testing": {"promises"},

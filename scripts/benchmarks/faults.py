@@ -21,12 +21,16 @@ Every run is `jaxopt-lab` as a user calls it, in a process forked from one that 
 
 import argparse
 import collections
+import contextlib
+import itertools
 import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -39,6 +43,8 @@ import rich.live  # noqa: F401
 import sklearn.datasets  # noqa: F401
 
 from jaxopt_lab.cli import main as command
+from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.commands import sweep, train  # noqa: F401
 
 warnings.filterwarnings("ignore", message=r"os\.fork")  # JAX has no threads yet
@@ -294,10 +300,113 @@ def _mended(root: pathlib.Path, whole: pathlib.Path, path: pathlib.Path, content
     return "told, and gone on" if told else f"ACCEPTED IN SILENCE at {path}" + " (seen)" * seen
 
 
+# --- what a checkpoint holds
+
+
+def pairs(root: pathlib.Path, count: int | None, done: dict[str, str]) -> Iterator[tuple[str, str]]:
+    sys.path[:0] = [str(ROOT / "tests" / "run"), str(ROOT / "tests")]
+    import test_three_way
+
+    for names in itertools.islice(_pairwise(), count):
+        each = " ".join(names.values())
+        if each in done:
+            continue
+        place = root / "checkpoints"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        try:
+            whole, resumed, cold = test_three_way.three_ways(place, **names)
+        except InputError as error:
+            yield each, f"refused: {str(error).splitlines()[-1].strip()}"
+            continue
+        if test_three_way.bits(resumed) != test_three_way.bits(whole):
+            yield each, "RESUMED IS OTHER BYTES"
+        elif test_three_way.bits(cold.params) == test_three_way.bits(whole.params):
+            yield each, "COLD START IS THE SAME"
+        else:
+            yield each, "resumed to the same bytes, and a cold start is another"
+
+
+def _pairwise() -> Iterator[dict[str, str]]:
+    """Every pair of names of two of the four families, each in at least one run."""
+    families = ("optimizer", "augment", "schedule", "control")
+    names = {family: [*FAMILIES[family].functions] for family in families}
+    seen: set[tuple[str, str]] = set()
+    wanted = {
+        (a, b)
+        for one, other in itertools.combinations(families, 2)
+        for a in names[one]
+        for b in names[other]
+    }
+    draw = random.Random(0)
+    while wanted - seen:
+        # Begin with a pair that is still to come, and choose the best of some for the others.
+        first = min(wanted - seen)
+        runs = []
+        for _ in range(30):
+            run = {family: draw.choice(names[family]) for family in families}
+            run |= {f: name for f in families for name in first if name in names[f]}
+            runs.append((len(_pairs_of(run) - seen), run))
+        _, best = max(runs, key=lambda found: found[0])
+        seen |= _pairs_of(best)
+        yield best
+
+
+def _pairs_of(run: dict[str, str]) -> set[tuple[str, str]]:
+    return set(itertools.combinations(run.values(), 2))
+
+
+def long(root: pathlib.Path, count: int | None, done: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """The memory at the end of a long run and its speed, over those of its first half."""
+    if done:
+        return
+    steps = count or 10**6
+    (root / "tiny.toml").write_text(TINY)
+    settings = {
+        "data.batch_size": 8,
+        "train.steps": steps,
+        "train.evaluate_every": steps // 100,
+        "train.checkpoint_every": steps // 20,
+        "train.log_every": max(1, steps // 1000),
+    }
+    given = [f"--set={key}={value}" for key, value in settings.items()]
+    run = root / "long"
+    arguments = ["train", str(root / "tiny.toml"), *given, "--run-dir", str(run)]
+    with open(os.devnull, "w") as nowhere:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "jaxopt_lab.cli", *arguments], stdout=nowhere
+        )
+        sizes = []  # of the log, and of the memory
+        while child.poll() is None:
+            with contextlib.suppress(OSError, IndexError):
+                pages = int(pathlib.Path(f"/proc/{child.pid}/statm").read_text().split()[1])
+                log = (run / "metrics.jsonl").stat().st_size
+                sizes.append((log, pages * resource.getpagesize()))
+            time.sleep(0.02)
+    rows = [json.loads(line) for line in (run / "timings.jsonl").read_text().splitlines()]
+    chunks = [row for row in rows if "steps" in row]
+    halves = chunks[1 : len(chunks) // 2], chunks[len(chunks) // 2 :]
+    speeds = [sum(c["steps"] for c in half) / sum(c["seconds"] for c in half) for half in halves]
+    log = (run / "metrics.jsonl").stat().st_size
+    # What comes after the last step, as drawing does, is left out.
+    half, end = (max(m for at, m in sizes if at < part * log) for part in (0.5, 1.0))
+    yield (
+        f"{steps:,} steps",
+        (
+            f"memory {end / half:.3f}, speed {speeds[1] / speeds[0]:.3f} of the first half's; "
+            f"{end / 2**20:.0f} MiB, {speeds[1]:,.0f} steps a second, a log of "
+            f"{log / 1000:,.0f} kB; "
+            f"exit code {child.returncode}"
+        ),
+    )
+
+
 PARTS: dict[str, Callable[..., Iterator[tuple[str, str]]]] = {
     "kills": kills,
     "flips": flips,
     "cuts": cuts,
+    "pairs": pairs,
+    "long": long,
 }
 
 if __name__ == "__main__":
