@@ -19,8 +19,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.memory import IN_MEMORY, require_memory
 from jaxopt_lab.data.bounded import read_exactly
-from jaxopt_lab.data.memory import IN_MEMORY, require_memory
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # magic, ..., bytes of the name, bytes of the extra field
 _ENCRYPTED = 0x1

@@ -24,8 +24,9 @@ from jaxopt_lab.engine import (
     statistics_of,
     with_evaluation,
 )
-from jaxopt_lab.engine.devices import DATA
+from jaxopt_lab.engine.devices import DATA, RUN
 from jaxopt_lab.engine.layout import laid_out, require_even
+from jaxopt_lab.engine.needs import needs_of, require_fit
 from jaxopt_lab.engine.watched import make_statistics, needs_statistics
 from jaxopt_lab.sweeps._runs_at_once import runs_at_once
 from jaxopt_lab.sweeps.placement import over_runs, run_bytes, spread
@@ -138,7 +139,12 @@ class Population:
         return run_bytes(self.shapes, self._batch)
 
     def start(self, runs: Sequence[int] = (0,)) -> Wave:
-        """As of `Program`."""
+        """As of `Program`.
+
+        Raises:
+          InputError: where so many runs need more memory than there is.
+        """
+        self._require_memory(len(runs))
         values = tuple(column[list(runs)] for column in self.variants.values)
         return Wave(tuple(runs), self._init(spread(values, self.mesh)))
 
@@ -199,6 +205,22 @@ class Population:
             )
             for i in range(count)
         ]
+
+    def _require_memory(self, runs: int) -> None:
+        """Make sure that so many runs fit the devices."""
+        device, devices = self.mesh.devices.flat[0], self.mesh.shape[RUN]
+        sharing = devices if device.platform == "cpu" else 1  # the machine's memory
+        each = -(-runs // devices)  # runs of a device
+        data = sum(v.nbytes for v in self.experiment.train.values())
+        require_fit(
+            needs_of(self.experiment.step, self.shapes, self._batch),
+            self.shapes,
+            device,
+            data=sharing * data,
+            runs=sharing * each,
+            at_once=sharing * min(each, self.at_once or each),
+            devices=self.mesh.size // devices,
+        )
 
     def _over(self, function: Callable[..., Any], **how: Any) -> Callable[..., Any]:
         return over_runs(function, self.mesh, self.at_once, **how)
