@@ -215,7 +215,7 @@ def _remedy(largest: Largest, parts: dict[str, int], runs: int) -> str:
     if most == "data":
         return "lower data.train_size"
     if runs > 1 and most != "within a step":
-        return "take fewer runs or seeds, or lower the sizes in [model]"
+        return "take fewer runs or seeds, --devices 1, or lower the sizes in [model]"
     if most == "within a step":
         return "lower data.batch_size, raise train.microbatches, or lower the sizes in [model]"
     return "lower the sizes in [model]"

@@ -1,5 +1,6 @@
 """Many runs of one structure as a program."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -26,7 +27,7 @@ from jaxopt_lab.engine import (
 )
 from jaxopt_lab.engine.devices import DATA, RUN
 from jaxopt_lab.engine.layout import laid_out, require_even
-from jaxopt_lab.engine.needs import needs_of, require_fit
+from jaxopt_lab.engine.needs import Needs, needs_of, require_fit
 from jaxopt_lab.engine.watched import make_statistics, needs_statistics
 from jaxopt_lab.sweeps._runs_at_once import runs_at_once
 from jaxopt_lab.sweeps.placement import over_runs, run_bytes, spread
@@ -144,9 +145,13 @@ class Population:
         Raises:
           InputError: where so many runs need more memory than there is.
         """
-        self._require_memory(len(runs))
+        self.require_memory(len(runs))
         values = tuple(column[list(runs)] for column in self.variants.values)
         return Wave(tuple(runs), self._init(spread(values, self.mesh)))
+
+    @functools.cached_property
+    def _needs(self) -> Needs:
+        return needs_of(self.experiment.step, self.shapes, self._batch)
 
     def wave_of(self, runs: Sequence[int], stacked: Any) -> Wave:
         """The wave of these runs, from their values and states on a leading axis."""
@@ -206,14 +211,19 @@ class Population:
             for i in range(count)
         ]
 
-    def _require_memory(self, runs: int) -> None:
-        """Make sure that so many runs fit the devices."""
+    def require_memory(self, runs: int) -> None:
+        """Make sure that so many runs fit the devices, as far as can be told before a program is
+        compiled.
+
+        Raises:
+          InputError: where they surely do not.
+        """
         device, devices = self.mesh.devices.flat[0], self.mesh.shape[RUN]
         sharing = devices if device.platform == "cpu" else 1  # the machine's memory
         each = -(-runs // devices)  # runs of a device
         data = sum(v.nbytes for v in self.experiment.train.values())
         require_fit(
-            needs_of(self.experiment.step, self.shapes, self._batch),
+            self._needs,
             self.shapes,
             device,
             data=sharing * data,
