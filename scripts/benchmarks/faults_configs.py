@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT / "tests" / "config"))
 MOST_SECONDS, MOST_BYTES = 60, 4 << 30
 READ_SECONDS = 10
 OFTEN = 0.5  # between two looks at the memory of a process
-KINDS = {0: "trained", 2: "said why not"}
+KINDS = {0: "trained", 2: "said why not"}  # by exit code
+FINE = {*KINDS.values(), "diverged"}
 
 
 def configs(count: int, seed: int) -> Iterator[tuple[str, str, float]]:
@@ -81,6 +82,8 @@ def trained(text: str) -> tuple[str, float, float, str]:
             words = said.read()
     if not came:
         came = KINDS.get(code, "failed")
+        if code == 1 and "diverged at or before step" in words:
+            came = "diverged"
     if "Traceback" in words:
         came = "failed"
     return came, seconds, most / 1e9, words.strip()[-300:]
@@ -116,7 +119,7 @@ def main() -> None:
         what, seconds, gigabytes, words = trained(text)
         ends[what] += 1
         worst, largest = max(worst, seconds), max(largest, gigabytes)
-        if what not in KINDS.values():
+        if what not in FINE:
             print(f"{i}: {what} after {seconds:.0f} s with {gigabytes:.1f} GB: {words}\n{text}")
     if drawn:
         print(f"{len(drawn)} trainings: {dict(ends)}, at most {worst:.0f} s and {largest:.2f} GB")

@@ -22,6 +22,9 @@ from jaxopt_lab import data
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.readable import LONGEST
 from jaxopt_lab.core.safetensors import read_safetensors, write_safetensors
+from jaxopt_lab.run.records.folder import read_json
+from jaxopt_lab.run.records.json_lines import last_lines, read_lines, recover_lines
+from jaxopt_lab.run.records.samples import inputs_to
 
 DRAW = np.random.default_rng(0)
 X, Y = DRAW.integers(0, 256, (30, 8, 8), np.uint8), np.arange(30) % 3
@@ -246,6 +249,23 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(whole, kind):
         ), path.name
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
         path.write_bytes(files[path])
+
+
+PIPES = {
+    "samples.jsonl": lambda path: inputs_to(None, [str(path)]),  # pyright: ignore
+    "samples.npy": lambda path: inputs_to(None, [str(path)]),  # pyright: ignore
+    "image.png": lambda path: inputs_to(None, [str(path)]),  # pyright: ignore
+    "summary.json": read_json,
+}
+
+
+@pytest.mark.parametrize("name", PIPES)
+@pytest.mark.parametrize("kind", ["pipe", "endless"])
+def test_nor_is_what_else_is_given_to_a_command(tmp_path, name, kind):
+    path = tmp_path / name
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    assert is_refused(lambda: PIPES[name](path))
+    assert list(read_lines(path)) == list(last_lines(path)) == list(recover_lines(path)) == []
 
 
 def npy_header(shape, dtype="<f4"):

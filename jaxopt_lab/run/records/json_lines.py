@@ -15,14 +15,14 @@ from jaxopt_lab.core.metrics import is_of_layers
 
 def read_lines(path: pathlib.Path) -> Iterator[dict[str, Any]]:
     """The rows up to the first that is not whole; none where there is no file."""
-    if path.exists():
+    if path.is_file():  # a pipe would be waited for
         with open(path, "rb") as file:
             yield from (row for row, _ in _whole_rows(file))
 
 
 def last_lines(path: pathlib.Path, size: int = 2**18) -> Iterator[dict[str, Any]]:
     """As `read_lines`, those that begin in the last `size` bytes alone."""
-    if path.exists():
+    if path.is_file():  # a pipe would be waited for
         with open(path, "rb") as file:
             at = max(0, file.seek(0, os.SEEK_END) - size)
             file.seek(max(0, at - 1))
@@ -40,7 +40,7 @@ def recover_lines(
     and before the first for which `goes_on` is false. A cut is one step for the disk: a kill loses
     no other row.
     """
-    if not path.exists():
+    if not path.is_file():
         return
     end = 0
     with open(path, "rb+") as file:
