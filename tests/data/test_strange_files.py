@@ -313,6 +313,15 @@ def lie_npy(folder):
     return lambda: data.npy(str(folder / "x.npy"), str(folder / "y.npy"))
 
 
+def lie_npy_unfinished(folder):
+    """A header that ends within a bracket, of which Python's tokenizer has an error of its own."""
+    write_npy(folder)
+    text = b"{'descr': (\n"
+    header = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+    (folder / "x.npy").write_bytes(header + bytes(100))
+    return lambda: data.npy(str(folder / "x.npy"), str(folder / "y.npy"))
+
+
 def lie_npz(folder):
     path = folder / "d.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
