@@ -12,6 +12,7 @@ import collections
 import os
 import pathlib
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -65,7 +66,8 @@ def trained(text: str) -> tuple[str, float, float, str]:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "config.toml"
         path.write_text(text, encoding="utf-8")
-        two = ["--set", "train.steps=2", "--unset", "train.epochs", "--run-dir", f"{folder}/run"]
+        two = ["--set", "train.steps=2", "--run-dir", f"{folder}/run"]
+        two += ["--unset", "train.epochs"] if re.search(r"(?m)^epochs", text) else []
         command = [sys.executable, "-m", "jaxopt_lab.cli", "train", str(path), *two]
         begun, most, came = time.perf_counter(), 0, ""
         with (pathlib.Path(folder) / "said").open("w+") as said:
