@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.ranges import Positive, Repeats, checked
+from jaxopt_lab.core.ranges import Count, Positive, checked
 from jaxopt_lab.core.tree import accumulator_dtype
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.nn.initializers import orthogonal
@@ -23,7 +23,7 @@ def lsuv(
     key: jax.Array,
     *,
     tolerance: Positive = 0.01,
-    max_iterations: Repeats = 10,
+    max_iterations: Count = 10,
 ) -> Params:
     """Layer-sequential unit variance: every layer's output on one batch has variance 1.
 
