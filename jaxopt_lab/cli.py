@@ -57,10 +57,11 @@ def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> 
         text = "aborted; a run with a checkpoint goes on with: jaxopt-lab train --resume RUN"
         print(text, file=sys.stderr)
         return INTERRUPTED
-    except (RuntimeError, AssertionError):
+    except (RuntimeError, AssertionError, MemoryError) as error:
         from jaxopt_lab.run.process.cores import why_no_devices
+        from jaxopt_lab.run.process.out_of_memory import why_no_memory
 
-        why = why_no_devices()
+        why = why_no_memory(error) or why_no_devices()
         if why is None:
             raise
         print(why, file=sys.stderr)

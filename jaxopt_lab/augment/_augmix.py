@@ -23,7 +23,7 @@ import jax.numpy as jnp
 
 from jaxopt_lab.augment.geometry import rotate, shear_x, shear_y, translate
 from jaxopt_lab.augment.levels import autocontrast, equalize, posterize, solarize
-from jaxopt_lab.augment.one_of import Operation, deal, dealt, places, seated, switched
+from jaxopt_lab.augment.one_of import Operation, Operations, deal, dealt, places, seated, switched
 from jaxopt_lab.augment.op import Op
 from jaxopt_lab.augment.pixels import to_bytes, unit
 from jaxopt_lab.core.declare import declare
@@ -35,7 +35,7 @@ from jaxopt_lab.core.ranges import Count, Positive, Range, checked
 @checked
 def augmix(
     width: Count = 3,
-    depth: Sequence[Count] = (1, 3),
+    depth: Sequence[Operations] = (1, 3),
     severity: Annotated[float, Range(0.1, 10)] = 3.0,
     alpha: Positive = 1.0,
     *,

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.augment.gradient_sign import LossFn, attacked, gradient_sign
-from jaxopt_lab.core.ranges import Count, Range, checked
+from jaxopt_lab.core.ranges import Range, Repeats, checked
 from jaxopt_lab.core.types import Batch
 
 
@@ -15,7 +15,7 @@ from jaxopt_lab.core.types import Batch
 def pgd(
     epsilon: Annotated[float, Range(0, 1)] = 8 / 255,
     step: Annotated[float, Range(0, 1)] = 2 / 255,
-    steps: Count = 7,
+    steps: Repeats = 7,
     *,
     random_start: bool = True,
 ) -> Callable[[jax.Array, Batch, LossFn], Batch]:
@@ -30,7 +30,7 @@ def pgd(
     Args:
       epsilon: in [0, 1], a pixel's largest change where white is 1.
       step: in [0, 1], its change in one step.
-      steps: >= 1, number of steps; static.
+      steps: number of steps, 1 to 10,000; static.
       random_start: static; from a random point of the ball.
 
     Returns:

@@ -4,15 +4,15 @@ from typing import Annotated
 
 import jax
 
-from jaxopt_lab.augment.one_of import one_of
+from jaxopt_lab.augment.one_of import Operations, one_of
 from jaxopt_lab.augment.op import Op, compose
 from jaxopt_lab.augment.wide_operations import wide_operations
-from jaxopt_lab.core.ranges import Count, Range, checked
+from jaxopt_lab.core.ranges import Range, checked
 
 
 @checked
 def rand_augment(
-    layers: Count = 2,
+    layers: Operations = 2,
     magnitude: Annotated[float, Range(0, 30)] = 9.0,
     *,
     exact_iid: bool = False,
@@ -30,7 +30,7 @@ def rand_augment(
     autocontrast, equalize.
 
     Args:
-      layers: how many operations one after the other, >= 1.
+      layers: how many operations one after the other, 1 to 50.
       magnitude: of 30.
       exact_iid: static; computes every operation for every image, which makes the draws of a batch
         independent, several times slower. Otherwise at each layer the operations are dealt out to

@@ -1,14 +1,19 @@
 """One of several operations at random, an image, without computing all of them."""
 
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.augment.op import Op
 from jaxopt_lab.augment.pixels import like, to_bytes
+from jaxopt_lab.core.ranges import Range
 
 # What a policy chooses from: (image, signed strength) -> image, on bytes.
+Operations = Annotated[int, Range(1, 50)]
+"""How many one after another: all of each are written out in the program."""
+
 Operation = Callable[[jax.Array, jax.Array], jax.Array]
 
 

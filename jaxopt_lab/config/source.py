@@ -267,4 +267,7 @@ def _batch_size(config: Config, samples: int) -> int:
     if batch > samples:
         fault = f'{batch} is more than the {samples} training samples; "full" takes all of them'
         raise ConfigError("configuration", [("data.batch_size", fault)])
+    if config.train.microbatches > batch:
+        fault = f"{config.train.microbatches:,} parts are more than the {batch:,} rows of a batch"
+        raise ConfigError("configuration", [("train.microbatches", fault)])
     return batch

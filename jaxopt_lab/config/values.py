@@ -1,5 +1,6 @@
 """A value of a TOML file against an annotation."""
 
+import math
 import os
 import re
 import types
@@ -9,6 +10,9 @@ from typing import Annotated, Any, Literal
 
 from jaxopt_lab.core.ranges import MOST_COUNT, Duration, IsPath, Range, fault, marks, words_of
 from jaxopt_lab.core.types import Schedule
+
+MOST_NUMBER = 2.0**128 - 2.0**104
+"""The largest of float32, in which a run computes."""
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(%|epochs?|steps?)")
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
@@ -94,9 +98,12 @@ def _conform(hint: Any, value: Any) -> tuple[Any, str | None]:
         return kind(v for v, _ in found), wrong and f"holds a value that {wrong}"
     if hint is float and type(value) in (int, float):
         try:
-            return float(value), None
+            number = float(value)
         except OverflowError:
             return value, "is too large for a number"
+        if MOST_NUMBER < abs(number) < math.inf:
+            return number, f"must be at most {MOST_NUMBER:.3g} in size, got {value!r}"
+        return number, None
     if hint in (bool, int, str) and type(value) is hint:
         return value, None
     raise _Mismatch

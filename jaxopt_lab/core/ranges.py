@@ -94,6 +94,14 @@ Probability = Annotated[float, Range(0, 1)]
 Count = Annotated[int, Range(1)]
 Steps = Annotated[int, Range(1), Duration()]
 
+MOST_DEPTH, MOST_REPEATS = 2000, 10_000
+Depth = Annotated[int, Range(1, MOST_DEPTH)]
+"""Of what a program holds written out, one after another: it is traced and compiled one by one. The
+deepest network of the literature has 1,202 layers (He et al., 2016)."""
+
+Repeats = Annotated[int, Range(1, MOST_REPEATS)]
+"""How often one training step does the same over again, in a loop that nothing interrupts."""
+
 
 def require_number(method: str, **arguments: Any) -> None:
     """Make sure that arguments that decide shapes are numbers of Python.
@@ -181,6 +189,8 @@ def fault(hint: Any, value: Any) -> str | None:
         return f"must be a list or tuple, got {value!r}; ({value!r},) is one"
     if origin is Sequence and isinstance(value, list | tuple):
         (item,) = typing.get_args(hint)
+        if _counts(item) and len(value) > MOST_DEPTH:  # of layers, one after another
+            return f"must hold at most {MOST_DEPTH:,} numbers, got {len(value):,}"
         texts = (fault(item, v) for v in value)
         return next((f"holds a value that {text}" for text in texts if text), None)
     if origin in (typing.Union, types.UnionType):

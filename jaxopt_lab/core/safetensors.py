@@ -42,6 +42,8 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         not; no more is read than the file holds.
     """
     path = pathlib.Path(path)
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path}: cannot be read: no regular file")
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size

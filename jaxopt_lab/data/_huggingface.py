@@ -180,6 +180,7 @@ class _Place(NamedTuple):
 
         try:
             if self.cached is None:
+                _require_files(Path(str(self.path)), self.where)
                 found = datasets.load_from_disk(str(self.path))
             elif os.path.exists(self.cached):
                 raise InputError(
@@ -195,6 +196,13 @@ class _Place(NamedTuple):
             remedy = "save_to_disk writes one" if saved else "fetch it with the library first"
             raise InputError(f"{self.where}: cannot be read: {brief}; {remedy}") from None
         return {str(k): v for k, v in found.items()} if isinstance(found, dict) else {only: found}
+
+
+def _require_files(folder: Path, where: str) -> None:
+    """Make sure that a folder holds files alone: the library would wait for a pipe for ever."""
+    for path in folder.rglob("*"):
+        if not path.is_file() and not path.is_dir():
+            raise InputError(f"{where}: {path.relative_to(folder)} is no regular file")
 
 
 class _Images:

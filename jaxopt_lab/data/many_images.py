@@ -9,9 +9,9 @@ import numpy as np
 
 from jaxopt_lab.core.cores import usable_cores
 from jaxopt_lab.core.errors import ArgumentError, InputError
+from jaxopt_lab.core.memory import require_memory
 from jaxopt_lab.data.arrays import brief_list
 from jaxopt_lab.data.images import Channels, Form, Resize, Size, Unreadable, is_gray, pixels_of
-from jaxopt_lab.data.memory import require_memory
 
 _MEMORY_SHARE = 0.75
 

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.lib import format as npy
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.memory import IN_MEMORY, require_memory
 from jaxopt_lab.data.bounded import read_exactly
-from jaxopt_lab.data.memory import IN_MEMORY, require_memory
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # magic, ..., bytes of the name, bytes of the extra field
 _ENCRYPTED = 0x1
 _COMPRESSED_SHARE = 0.25  # of the machine's memory
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError)
 _KINDS = {"O": "Python objects", "V": "records", "c": "complex numbers", "M": "dates", "m": "times"}
 
 
@@ -131,7 +132,7 @@ def _opened(path: str | os.PathLike[str], where: str) -> Iterator[BinaryIO]:
             yield file
     except InputError:
         raise
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise InputError(f"{where}: damaged: {error}; write it again") from None
     except OSError as error:
         raise InputError(f"{where}: cannot be read: {error.strerror or error}") from None
@@ -148,9 +149,9 @@ def _read_header(stream: Any, where: str) -> Header:
             if version not in read:  # 3.0 is of records with names beyond latin-1
                 raise InputError(f"{where}: holds records, expected numbers: save plain arrays")
             shape, fortran, dtype = read[version](cast(Any, counted))
-    except InputError:
+    except (InputError, *_DAMAGED, OSError):
         raise
-    except ValueError as error:
+    except Exception as error:  # whatever NumPy's parser says of a damaged header
         brief = str(error).partition("\n")[0]
         raise InputError(
             f"{where}: no array of NumPy ({brief}); write it with numpy.save"

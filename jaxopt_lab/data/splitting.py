@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxopt_lab.core.errors import ArgumentError, InputError
+from jaxopt_lab.core.memory import IN_MEMORY
 from jaxopt_lab.core.rows import is_lazy, take_rows, workers_of
 from jaxopt_lab.data.dataset import Dataset, Fill, targets_of
 from jaxopt_lab.data.feature_names import feature_names
-from jaxopt_lab.data.memory import IN_MEMORY
 from jaxopt_lab.data.stratified import stratified
 
 _FAR = 0.25  # of a share, beyond which what is drawn is said to differ

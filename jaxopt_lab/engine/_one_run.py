@@ -20,6 +20,7 @@ from jaxopt_lab.engine.evaluation import goes_in_loop
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.finishing import Finish, finish
 from jaxopt_lab.engine.layout import Layout, laid_out, require_even
+from jaxopt_lab.engine.needs import require_state
 from jaxopt_lab.engine.state import TrainState, with_evaluation
 from jaxopt_lab.engine.watched import make_statistics, needs_statistics
 
@@ -50,9 +51,16 @@ class OneRun:
         self.most = CAPACITY
 
     def start(self, runs: Sequence[int] = (0,)) -> TrainState:
-        """The first state; compiles the steps for states like it."""
+        """The first state; compiles the steps for states like it.
+
+        Raises:
+          InputError: where the run needs more memory than there is.
+        """
         del runs
         experiment, layout = self.experiment, self._layout
+        shapes = jax.eval_shape(experiment.init, jax.random.key(0))
+        devices = 1 if layout is None else layout.devices
+        require_state(shapes, jax.local_devices()[0], devices=devices)
         step, probe, data, mesh = experiment.step, experiment.probe, experiment.train, None
         if layout is None:
             state = jit_once(experiment.init)(jax.random.key(experiment.seed))

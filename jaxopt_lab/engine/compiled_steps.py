@@ -13,12 +13,16 @@ from jaxopt_lab.engine.convolutions import slow_in_loop
 from jaxopt_lab.engine.from_host import FromHost
 from jaxopt_lab.engine.loop import make_run_steps
 from jaxopt_lab.engine.meter import Meter
+from jaxopt_lab.engine.needs import needs_of_program, require_compiled, require_fit, traced
 from jaxopt_lab.engine.probe import Probe, nothing_measured
 from jaxopt_lab.engine.state import TrainState
 from jaxopt_lab.engine.step import Step
 
 # Rows of metrics a dispatch can return, and so its longest length; a few KiB.
 CAPACITY = 4096
+
+# The same where more is asked for: a few hundred KiB each, and a second of work at the least.
+MOST_CAPACITY = 1 << 16
 
 
 class CompiledSteps(NamedTuple):
@@ -85,19 +89,32 @@ def compile_steps(
 
     Returns:
       A `CompiledSteps`.
+
+    Raises:
+      InputError: where a step needs more memory than there is; where that can be told, before it is
+        compiled.
     """
     on_host = not all(isinstance(v, jax.Array) for v in data.values())
+    program = traced(step, state, batches.shapes(data))
+    needs, device = needs_of_program(program, state), jax.local_devices()[0]
+    require_fit(needs, state, device, devices=1 if mesh is None else mesh.size)
     may_loop = steps_per_dispatch != 1
     if steps_per_dispatch is None:
-        may_loop = not _slow(step, probe, state, data, batches)
+        may_loop = not _slow(program, probe, state, data, batches)
     may_loop &= jax.process_count() == 1  # several hosts hand each batch over from the host
+
+    def fits(compiled):
+        """A compiled step, which is refused where it needs more than is free."""
+        require_compiled(compiled, needs, device)
+        return compiled
+
     if on_host or not may_loop:
         host = FromHost(data, batches, mesh=mesh, total=total) if on_host else None
-        advance = _one_by_one(step, probe, state, data, batches, host)
+        advance = _one_by_one(step, probe, state, data, batches, host, fits)
         return CompiledSteps(_named(advance, meter), CAPACITY, False, may_loop, host)
-    most = steps_per_dispatch or CAPACITY
+    most = min(steps_per_dispatch or CAPACITY, MOST_CAPACITY)
     run_steps = make_run_steps(step, batches, most, probe=probe)
-    return CompiledSteps(_named(_looped(run_steps, state, data), meter), most, True, True)
+    return CompiledSteps(_named(_looped(run_steps, state, data, fits), meter), most, True, True)
 
 
 def _named(advance, meter):
@@ -112,12 +129,13 @@ def _named(advance, meter):
     return named
 
 
-def _slow(step, probe, state, data, batches) -> bool:
+def _slow(program, probe, state, data, batches) -> bool:
     if jax.default_backend() != "cpu":
         return False
-    looped = [step] if probe is None else [step, probe.measure]
-    batch = batches.shapes(data)
-    return any(slow_in_loop(jax.make_jaxpr(function)(state, batch)) for function in looped)
+    if probe is None:
+        return slow_in_loop(program)
+    measured = jax.make_jaxpr(probe.measure)(state, batches.shapes(data))
+    return slow_in_loop(program) or slow_in_loop(measured)
 
 
 def _places(state: Any) -> Any:
@@ -125,10 +143,10 @@ def _places(state: Any) -> Any:
     return jax.tree.map(lambda x: x.sharding, state)
 
 
-def _looped(run_steps, state, data):
+def _looped(run_steps, state, data, fits):
     # The next call wants the state where it was: the compiler would leave it where it likes.
     run_steps = jax.jit(run_steps, donate_argnums=0, out_shardings=(_places(state), None))
-    compiled = run_steps.lower(state, data, np.int32(0), np.int32(0)).compile()
+    compiled = fits(run_steps.lower(state, data, np.int32(0), np.int32(0)).compile())
 
     def advance(state, start, count):
         state, rows = compiled(state, data, np.int32(start), np.int32(count))
@@ -137,7 +155,7 @@ def _looped(run_steps, state, data):
     return advance
 
 
-def _one_by_one(step, probe, state, data, batches, host):
+def _one_by_one(step, probe, state, data, batches, host, fits):
     """`advance` with a dispatch a step: of data on the device, or on the `host`.
 
     The order of an epoch is drawn when its first step is taken. Of data on the host it is brought
@@ -153,7 +171,7 @@ def _one_by_one(step, probe, state, data, batches, host):
     def dispatched(function, **how):
         """`(state, order, k) -> function(state, batch of step k)`, compiled."""
         if host is not None:
-            compiled = jax.jit(function, **how).lower(state, host.of_zeros()).compile()
+            compiled = fits(jax.jit(function, **how).lower(state, host.of_zeros()).compile())
 
             def one(state, k):
                 key = state.key
@@ -166,7 +184,8 @@ def _one_by_one(step, probe, state, data, batches, host):
             return function(state, batches.take(data, order, k))
 
         order = jax.eval_shape(order_of, state.key, 0)
-        compiled = jax.jit(on_device, **how).lower(state, data, order, np.int32(0)).compile()
+        lowered = jax.jit(on_device, **how).lower(state, data, order, np.int32(0))
+        compiled = fits(lowered.compile())
         return lambda state, k: compiled(
             state, data, order_at(state.key, k // steps_per_epoch), np.int32(k)
         )

@@ -14,6 +14,7 @@ from jaxopt_lab.engine.frozen import NOTHING, Frozen
 from jaxopt_lab.engine.gradient import make_gradient
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.engine.meter import ROW, Meter, Seen
+from jaxopt_lab.engine.needs import ADVERSARY, AUGMENT, OPTIMIZER
 from jaxopt_lab.engine.objective import Objective
 from jaxopt_lab.engine.state import TrainState
 
@@ -76,17 +77,18 @@ def make_step(
         (value, (row, model_state)), grads = slope(state.params)
         new = jnp.array(True)
         due = None if meter is None else meter.due(state.step if at is None else at)
-        updates, opt_state = update(
-            grads,
-            state.opt_state,
-            state.params,
-            value=value,
-            metrics=state.evaluation | {name: Metric(v, new) for name, v in row.items()},
-            key=stream_key(state.key, Stream.OPTIMIZER, state.step),
-            grad_fn=lambda params: slope(params)[1],
-            **({} if curvature is None else {"curvature": curvature(state, batch)}),
-            **({} if meter is None else {"measured": due}),
-        )
+        with jax.named_scope(OPTIMIZER):
+            updates, opt_state = update(
+                grads,
+                state.opt_state,
+                state.params,
+                value=value,
+                metrics=state.evaluation | {name: Metric(v, new) for name, v in row.items()},
+                key=stream_key(state.key, Stream.OPTIMIZER, state.step),
+                grad_fn=lambda params: slope(params)[1],
+                **({} if curvature is None else {"curvature": curvature(state, batch)}),
+                **({} if meter is None else {"measured": due}),
+            )
         if learning_rate is not None:
             row["learning_rate"] = jnp.asarray(learning_rate(state.step, opt_state), float)
         if meter is not None:
@@ -127,14 +129,16 @@ def make_prepare(
 
     def prepare(state: TrainState, batch: Batch) -> Batch:
         if augment is not None:
-            batch = augment(stream_key(state.key, Stream.AUGMENT, state.step), batch)
+            with jax.named_scope(AUGMENT):
+                batch = augment(stream_key(state.key, Stream.AUGMENT, state.step), batch)
         if attack is not None:
             labels = batch["y"]
 
             def loss_fn(x):
                 return loss(forward.evaluate(state.params, state.model_state, x), labels)
 
-            batch = attack(stream_key(state.key, Stream.ADVERSARY, state.step), batch, loss_fn)
+            with jax.named_scope(ADVERSARY):
+                batch = attack(stream_key(state.key, Stream.ADVERSARY, state.step), batch, loss_fn)
         return batch
 
     return prepare

@@ -1,17 +1,20 @@
 """Polynomial features."""
 
 import itertools
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.ranges import Count, checked
+from jaxopt_lab.core.ranges import Depth, checked
+
+MOST_MONOMIALS = 1_000_000
 
 
 @checked
-def polynomial(X: jax.Array, *, degree: Count) -> jax.Array:
+def polynomial(X: jax.Array, *, degree: Depth) -> jax.Array:
     """All monomials of the features up to a degree: a linear model of them is a polynomial.
 
     For few features; there are (d + p)! / (d! p!) - 1 monomials of degree up to p. Scale the
@@ -29,7 +32,7 @@ def polynomial(X: jax.Array, *, degree: Count) -> jax.Array:
 
     Raises:
       ArgumentError: for a degree out of its range.
-      InputError: where X is not 2-D.
+      InputError: where X is not 2-D, or there would be more than a million monomials.
 
     Differs from: nothing in scikit-learn's `PolynomialFeatures(include_bias=False)`.
 
@@ -39,6 +42,12 @@ def polynomial(X: jax.Array, *, degree: Count) -> jax.Array:
     X = jnp.asarray(X)
     if X.ndim != 2:
         raise InputError(f"polynomial: X has shape {X.shape}, expected (N, d)")
+    count = math.comb(X.shape[1] + degree, degree) - 1
+    if count > MOST_MONOMIALS:
+        raise InputError(
+            f"polynomial: degree {degree:,} of {X.shape[1]:,} features makes {count:,} monomials, "
+            f"more than {MOST_MONOMIALS:,}; lower the degree"
+        )
     monomials = [X]
     for p in range(2, degree + 1):
         chosen = itertools.combinations_with_replacement(range(X.shape[1]), p)

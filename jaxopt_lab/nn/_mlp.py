@@ -6,7 +6,8 @@ from typing import Literal
 import flax.linen as nn
 import jax
 
-from jaxopt_lab.core.ranges import Count, Decay, NonNegative, checked
+from jaxopt_lab.core.errors import ArgumentError
+from jaxopt_lab.core.ranges import MOST_COUNT, Count, Decay, NonNegative, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._dropout import Dropout
 from jaxopt_lab.nn._gaussian_noise import GaussianNoise
@@ -97,5 +98,8 @@ def mlp(
     2013, https://arxiv.org/abs/1302.4389; max-plus: Zhang et al., 2019,
     https://arxiv.org/abs/1903.08072
     """
+    if unit == "maxout" and (widest := max(hidden, default=0) * pieces) > MOST_COUNT:
+        text = f"of the widest layer are {widest:,} features, more than {MOST_COUNT:,}: take fewer"
+        raise ArgumentError("mlp", {"pieces": text})
     layers = Layers(norm, activation, init, bias_init, weight_standardization)
     return MLP(outputs, tuple(hidden), unit, pieces, dropout, noise, layers)

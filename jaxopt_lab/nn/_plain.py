@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from jaxopt_lab.core.ranges import Count, Decay, Range, checked
+from jaxopt_lab.core.ranges import Count, Decay, Depth, Range, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn.layers import Activation, Init, Layers, Norm
 from jaxopt_lab.nn.residual import ResNet, blocks_of, first_width
@@ -14,7 +14,7 @@ from jaxopt_lab.nn.weight_standardization import WeightStandardization
 def plain(
     outputs: Count,
     *,
-    depth: Count = 20,
+    depth: Depth = 20,
     width: Annotated[int | None, Range(1)] = None,
     norm: Norm = "batch",
     activation: Activation = "relu",

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 
 from jaxopt_lab.core.errors import ArgumentError
-from jaxopt_lab.core.ranges import Count, Decay, checked
+from jaxopt_lab.core.ranges import Count, Decay, Depth, checked
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.nn._dropout import Dropout
 from jaxopt_lab.nn.layers import Activation, Init, Layers, Norm, check_images
@@ -59,7 +59,7 @@ class WideResNet(nn.Module):
 def wide_resnet(
     outputs: Count,
     *,
-    depth: Count = 28,
+    depth: Depth = 28,
     width: Count = 10,
     norm: Norm = "batch",
     activation: Activation = "relu",

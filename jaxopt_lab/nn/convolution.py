@@ -276,7 +276,7 @@ def _blocked(lhs, rhs, window):
     outputs //= groups
     depth = math.prod(taps) * inputs
     limit = max(depth, _MERGED_DEPTH)
-    merged = max(m for m in range(1, groups + 1) if groups % m == 0 and m * depth <= limit)
+    merged = max(m for m in range(1, min(groups, limit // depth) + 1) if groups % m == 0)
     blocks = groups // merged
     image = lhs.reshape(*lhs.shape[:-1], blocks, merged * inputs)
     kernel = rhs.reshape(*taps, 1, inputs, blocks, merged, outputs)

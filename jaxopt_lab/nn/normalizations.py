@@ -1,5 +1,6 @@
 """Normalizations: four choices of what to average over, called alike."""
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -160,10 +161,12 @@ class GroupNorm(_Grouped):
 
     def _count(self, shape: tuple[int, ...]) -> int:
         channels = shape[-1]
-        fitting = [g for g in range(1, channels + 1) if channels % g == 0]
         if self.groups is None:
-            return max((g for g in fitting if g <= 32 and 2 * g <= channels), default=1)
-        if self.groups not in fitting:
+            few = range(1, min(32, channels // 2) + 1)
+            return max((g for g in few if channels % g == 0), default=1)
+        if channels % self.groups:
+            low = [g for g in range(1, math.isqrt(channels) + 1) if channels % g == 0]
+            fitting = sorted({*low, *(channels // g for g in low)})
             raise InputError(
                 f"GroupNorm: groups must divide the number of channels, got {self.groups} groups "
                 f"for {channels} channels; it is divided by {', '.join(map(str, fitting))}"

@@ -1,6 +1,6 @@
 """Muon: orthogonalized momentum."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import optax
 from jaxopt_lab.core.mask import BatchAxes, Mask, full_batch_axes, masked
 from jaxopt_lab.core.norm import norms
 from jaxopt_lab.core.precision import full_precision
-from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked, require_number
+from jaxopt_lab.core.ranges import Decay, LearningRate, Positive, Range, checked, require_number
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.renames import renamed
 from jaxopt_lab.core.types import Params
@@ -30,7 +30,7 @@ def muon(
     adam_b2: Decay = 0.999,
     *,
     nesterov: bool = True,
-    ns_steps: Count = 5,
+    ns_steps: Annotated[int, Range(1, 100)] = 5,
     batch_axes: BatchAxes = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Muon: momentum whose singular values are all brought to about 1, on matrices; Adam elsewhere.
@@ -56,7 +56,7 @@ def muon(
       adam_b1: 0 <= b1 < 1, Adam's decay of the first moment.
       adam_b2: 0 <= b2 < 1, Adam's decay of the second moment.
       nesterov: static; whether the gradient is added once more, as above, or m^ alone is taken.
-      ns_steps: static; Newton-Schulz iterations, >= 1.
+      ns_steps: static; Newton-Schulz iterations, 1 to 100.
       batch_axes: how many leading axes of a parameter number layers (`nn.scan`) or members, which
         are orthogonalized one by one and are no part of a rank; a number, a pytree of numbers, a
         prefix of one, or a function of the parameters that gives one; None for 0.

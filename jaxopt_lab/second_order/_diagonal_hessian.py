@@ -15,6 +15,7 @@ from jaxopt_lab.core.ranges import (
     LearningRate,
     Positive,
     Probability,
+    Repeats,
     checked,
     require_number,
 )
@@ -53,7 +54,7 @@ def diagonal_hessian(
     *,
     estimator: Estimator = "hutchinson",
     rule: Rule = "adahessian",
-    samples: Count = 1,
+    samples: Repeats = 1,
     max_params: Count = 4096,
 ) -> optax.GradientTransformationExtraArgs:
     """Newton's step with the diagonal of the Hessian alone: a rate for every parameter.
@@ -119,7 +120,7 @@ def scale_by_diagonal_hessian(
     *,
     estimator: Estimator = "hutchinson",
     rule: Rule = "adahessian",
-    samples: Count = 1,
+    samples: Repeats = 1,
     max_params: Count = 4096,
 ) -> optax.GradientTransformationExtraArgs:
     """`diagonal_hessian` without the step.

@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import ArgumentError
-from jaxopt_lab.core.ranges import Count, LearningRate, checked
+from jaxopt_lab.core.ranges import Count, LearningRate, Repeats, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.linalg import cg, dense
 from jaxopt_lab.second_order.curvature import Fisher
@@ -40,7 +40,7 @@ def natural_gradient(
     *,
     fisher: Fisher = "ggn",
     solve: Solve = "cg",
-    iterations: Count = 10,
+    iterations: Repeats = 10,
     adapt_damping: bool = False,
     max_params: Count = 4096,
 ) -> optax.GradientTransformationExtraArgs:
@@ -103,7 +103,7 @@ def scale_by_natural_gradient(
     *,
     fisher: Fisher = "ggn",
     solve: Solve = "cg",
-    iterations: Count = 10,
+    iterations: Repeats = 10,
     adapt_damping: bool = False,
     trial_rate: LearningRate = 1.0,
     max_params: Count = 4096,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_lab.core.declare import declare
-from jaxopt_lab.core.ranges import Count, Decay, LearningRate, checked
+from jaxopt_lab.core.ranges import Decay, LearningRate, Repeats, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.tree import zeros_accumulator
 from jaxopt_lab.core.types import Params
@@ -37,7 +37,7 @@ def newton_cg(
     warm_start: Decay = 0.0,
     *,
     matrix: Literal["hessian", "ggn"] = "hessian",
-    iterations: Count = 20,
+    iterations: Repeats = 20,
     adapt_damping: bool = False,
 ) -> optax.GradientTransformationExtraArgs:
     """Hessian-free Newton: the Newton system, solved by a few conjugate gradients.
@@ -92,7 +92,7 @@ def scale_by_newton_cg(
     warm_start: Decay = 0.0,
     *,
     matrix: Literal["hessian", "ggn"] = "hessian",
-    iterations: Count = 20,
+    iterations: Repeats = 20,
     adapt_damping: bool = False,
     trial_rate: LearningRate = 1.0,
 ) -> optax.GradientTransformationExtraArgs:

@@ -1,5 +1,6 @@
 """Many runs of one structure as a program."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -24,8 +25,9 @@ from jaxopt_lab.engine import (
     statistics_of,
     with_evaluation,
 )
-from jaxopt_lab.engine.devices import DATA
+from jaxopt_lab.engine.devices import DATA, RUN
 from jaxopt_lab.engine.layout import laid_out, require_even
+from jaxopt_lab.engine.needs import Needs, needs_of, require_fit
 from jaxopt_lab.engine.watched import make_statistics, needs_statistics
 from jaxopt_lab.sweeps._runs_at_once import runs_at_once
 from jaxopt_lab.sweeps.placement import over_runs, run_bytes, spread
@@ -138,9 +140,18 @@ class Population:
         return run_bytes(self.shapes, self._batch)
 
     def start(self, runs: Sequence[int] = (0,)) -> Wave:
-        """As of `Program`."""
+        """As of `Program`.
+
+        Raises:
+          InputError: where so many runs need more memory than there is.
+        """
+        self.require_memory(len(runs))
         values = tuple(column[list(runs)] for column in self.variants.values)
         return Wave(tuple(runs), self._init(spread(values, self.mesh)))
+
+    @functools.cached_property
+    def _needs(self) -> Needs:
+        return needs_of(self.experiment.step, self.shapes, self._batch)
 
     def wave_of(self, runs: Sequence[int], stacked: Any) -> Wave:
         """The wave of these runs, from their values and states on a leading axis."""
@@ -199,6 +210,27 @@ class Population:
             )
             for i in range(count)
         ]
+
+    def require_memory(self, runs: int) -> None:
+        """Make sure that so many runs fit the devices, as far as can be told before a program is
+        compiled.
+
+        Raises:
+          InputError: where they surely do not.
+        """
+        device, devices = self.mesh.devices.flat[0], self.mesh.shape[RUN]
+        sharing = devices if device.platform == "cpu" else 1  # the machine's memory
+        each = -(-runs // devices)  # runs of a device
+        data = sum(v.nbytes for v in self.experiment.train.values())
+        require_fit(
+            self._needs,
+            self.shapes,
+            device,
+            data=sharing * data,
+            runs=sharing * each,
+            at_once=sharing * min(each, self.at_once or each),
+            devices=self.mesh.size // devices,
+        )
 
     def _over(self, function: Callable[..., Any], **how: Any) -> Callable[..., Any]:
         return over_runs(function, self.mesh, self.at_once, **how)

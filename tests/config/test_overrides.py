@@ -189,6 +189,8 @@ TOO_LARGE = [
     ("data.batch_size=3_000_000_000", "at most 2,147,483,647"),
     ("model.hidden=[4_000_000_000]", "at most 2,147,483,647"),
     (f"optimizer.learning_rate=1{400 * '0'}", "too large for a number"),
+    ("optimizer.learning_rate=1e39", r"must be at most 3.4e\+38 in size, got 1e\+39"),
+    ("train.epochs=-1e300", r"at most 3.4e\+38 in size"),
     ("seed=4294967296", r"must be in \[0, 4294967295\]"),
 ]
 

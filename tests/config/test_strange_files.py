@@ -19,6 +19,7 @@ VALUES = [
     f'"{"x" * 30000}"', "[1,[2,[3]]]", "[" * 2000 + "]" * 2000, "{a={b={c=1}}}", '"50%"',
     '"1e309 epochs"', "1e308", '"\\u0000\\u001b[31m\\u202e"', "1979-05-27", "1e-400", '"auto"',
     "{log=[1,2],n=3}", "{linear=[0,1],n=10000000000}", "{log=[1e-300,1e300],n=5}", "adam", "a b",
+    "2147483647", "1000000", "[50000, 50000]",
 ]  # fmt: skip
 KEYS = [
     "optimizer.learning_rate", "model.hidden", "train.epochs", "data.batch_size", "seed",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxopt_lab.core.errors import ArgumentError, InputError
-from jaxopt_lab.core.ranges import Count, Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.ranges import MOST_DEPTH, Count, Decay, LearningRate, Positive, checked
 from jaxopt_lab.core.registry import lookup
 
 
@@ -23,6 +23,12 @@ def example(
     eps: Positive = 1e-8,
 ):
     return rate, beta, sizes, mode, eps
+
+
+def test_a_list_of_sizes_is_as_long_as_a_network_may_be_deep():
+    example(1.0, 0.5, sizes=[1] * MOST_DEPTH)
+    with pytest.raises(ArgumentError, match="sizes must hold at most 2,000 numbers, got 2,001"):
+        example(1.0, 0.5, sizes=[1] * (MOST_DEPTH + 1))
 
 
 def test_every_wrong_argument_is_named():

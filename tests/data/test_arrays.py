@@ -222,7 +222,7 @@ def test_damaged_files(tmp_path, monkeypatch, large, kind, how):
 
 def test_a_compressed_member_beyond_the_memory_is_refused(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros((500, 100)), y=np.arange(500) % 2)
-    monkeypatch.setattr("jaxopt_lab.data.memory.machine_memory", lambda: 1_000_000)
+    monkeypatch.setattr("jaxopt_lab.core.memory.machine_memory", lambda: 1_000_000)
     with pytest.raises(InputError, match=r"a\.npz: x: compressed, .*numpy\.savez"):
         data.npz(str(tmp_path / "a.npz"))
 

@@ -336,7 +336,7 @@ def test_the_fingerprint_is_of_names_and_contents(tmp_path):
 
 def test_more_than_the_memory_is_refused_before_it_is_taken(tmp_path, monkeypatch):
     two_classes(tmp_path, COLOR)
-    monkeypatch.setattr("jaxopt_lab.data.memory.machine_memory", lambda: 1000)
+    monkeypatch.setattr("jaxopt_lab.core.memory.machine_memory", lambda: 1000)
     with pytest.raises(InputError, match=r"2 images of 100 x 100 takes .* give a smaller size"):
         data.image_folder(str(tmp_path), size=100)
 

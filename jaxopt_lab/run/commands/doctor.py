@@ -16,9 +16,9 @@ import jax
 import jaxopt_lab
 from jaxopt_lab.core.cores import usable_cores
 from jaxopt_lab.core.errors import InputError, told
+from jaxopt_lab.core.memory import machine_memory
 from jaxopt_lab.data import DATASETS
 from jaxopt_lab.data.locate import ENVIRONMENT_VARIABLE
-from jaxopt_lab.data.memory import machine_memory
 from jaxopt_lab.run.process.cores import compilation_cache, why_no_devices
 from jaxopt_lab.run.records.overview import size_in_words
 from jaxopt_lab.run.terminal.progress import Progress

@@ -13,6 +13,7 @@ from jaxopt_lab.core.tree import flatten_with_names, size_bytes
 from jaxopt_lab.engine import Experiment, Forward, Layout, TrainState
 from jaxopt_lab.engine.devices import DATA, MODEL
 from jaxopt_lab.engine.layout import require_even
+from jaxopt_lab.engine.needs import in_bytes, needs_of, require_fit
 from jaxopt_lab.engine.scale import CHIPS, Cost, cost_on, step_seconds
 from jaxopt_lab.run.terminal.progress import Progress
 
@@ -33,7 +34,7 @@ def dry_run(
     """
     state = jax.eval_shape(experiment.init, jax.random.key(0))
     batch = experiment.drawn.shapes(experiment.train)
-    jax.eval_shape(experiment.step, state, batch)  # says what the step refuses, as a run would
+    needs = needs_of(experiment.step, state, batch)  # says what the step refuses, as a run would
     x = batch["x"]
     forward = experiment.forward
     outputs = jax.eval_shape(forward.evaluate, state.params, state.model_state, x)
@@ -65,10 +66,15 @@ def dry_run(
     terminal.columns(
         "memory on the device, estimated",
         ("what", "size"),
-        [(name, _size(value)) for name, value in memory.items()],
-        footer=("total", _size(total)),
+        [(name, in_bytes(value)) for name, value in memory.items()],
+        footer=("total", in_bytes(total)),
     )
-    if mesh is not None:
+    if mesh is None:  # one that is given may be of another machine
+        try:
+            require_fit(needs, state, jax.devices()[0])
+        except InputError as error:
+            terminal.say(f"not on this machine: {error}")
+    else:
         layout, kept = _counted(mesh), memory["kept for the backward pass"]
         require_even(experiment.batch_size, layout.sizes[DATA])
         factors = _shared_bytes(config.optimizer, state)
@@ -98,10 +104,10 @@ def _show_cost(cost: Cost, layout: Layout, dtype: str, terminal: Progress) -> No
         f"a device of {layout.devices}, data = {layout.sizes[DATA]}, model = {layout.sizes[MODEL]}",
         ("what, in a step", "size"),
         [
-            ("holds of the state", _size(cost.state)),
-            ("sums with the others", _size(cost.summed)),
-            ("gathers from the others", _size(cost.gathered)),
-            ("needs in all", _size(cost.memory)),
+            ("holds of the state", in_bytes(cost.state)),
+            ("sums with the others", in_bytes(cost.summed)),
+            ("gathers from the others", in_bytes(cost.gathered)),
+            ("needs in all", in_bytes(cost.memory)),
             ("operations", f"{cost.operations:.3g}"),
         ],
     )
@@ -140,11 +146,3 @@ def _residual_bytes(forward: Forward, state: TrainState, x: jax.ShapeDtypeStruct
 
     kept = jax.eval_shape(residuals, state.params, state.model_state, x)
     return max(0, size_bytes(kept) - size_bytes(state.params))
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.4g} {unit}"
-        count /= 1024
-    return f"{count:.4g} GiB"

@@ -19,6 +19,7 @@ from jaxopt_lab.config.source import load_dataset, split_dataset
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.memory import require_memory
 from jaxopt_lab.core.tree import stack_trees, take
 from jaxopt_lab.linear import Fit, LinearModel, best_strength, predict, score
 from jaxopt_lab.run.records.folder import LINEAR_MODEL, Folder, write_json
@@ -166,8 +167,15 @@ def _mapped(config: LinearConfig, features: list[np.ndarray | None]) -> list[np.
     if count > MOST_FEATURES:
         fault = f"{choice.name} makes {count:,} features of {first.shape[1]}, more than "
         raise ConfigError("configuration", [("features", f"{fault}{MOST_FEATURES:,}; take fewer")])
+    _require_memory(sum(len(x) for x in features if x is not None) * count, "the features")
     mapped = jax.jit(phi)
     return [None if x is None else np.asarray(mapped(x)) for x in features]
+
+
+def _require_memory(count: int, what: str) -> None:
+    """Make sure that so many numbers of float32 fit the memory."""
+    remedy = "take fewer features, fewer lambdas or a smaller data.train_size"
+    require_memory(f"linear: {what}", 4 * count, 1.0, remedy)
 
 
 def _solved(
@@ -182,6 +190,7 @@ def _solved(
         y = jax.nn.one_hot(y, classes)  # a regression on each class, the largest says which
     elif not squares and "classes" in parameters:
         arguments["classes"] = classes or None
+    _require_memory(X.shape[1] * max(1, len(config.lam)) * max(1, classes), "the models")
     if "lam" not in parameters:
         return stack_trees([function(X, y, **arguments)]), None
     path, lams = declared(function).path, jnp.asarray(config.lam)

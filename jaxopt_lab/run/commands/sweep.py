@@ -29,7 +29,7 @@ from jaxopt_lab.run.session import open_session
 from jaxopt_lab.run.terminal.closing import closing_table
 from jaxopt_lab.run.trackers.sweep_tracking import SweepTracking
 from jaxopt_lab.run.trackers.tracking import check_trackers
-from jaxopt_lab.sweeps import Population, rung_ends, rung_sizes
+from jaxopt_lab.sweeps import Population, rung_ends, rung_sizes, wave_size
 
 
 def sweep(
@@ -106,6 +106,9 @@ def sweep(
         rungs = Rungs(session, standings, list(zip(groups, populations, strict=True)))
         of_run = {run: group.source.signature for group in groups for run in group.members}
         signatures = tuple(of_run[run] for run in range(len(plan.runs)))
+        for group, population in zip(groups, populations, strict=True):
+            size = wave_size(len(group.members), population.bytes_each, population.mesh)
+            population.require_memory(size)  # before there is a folder
         session.begin(plan, signatures, model)
         if folder and session.resumes:
             folder.require_data(signatures, model)

@@ -6,6 +6,9 @@ import pathlib
 from jaxopt_lab.core.cores import usable_cores
 from jaxopt_lab.core.errors import InputError
 
+MOST_CPU_DEVICES = 1024
+"""That are made: XLA ends the process where it is asked for more than it can make."""
+
 
 def use_cpu_cores(devices: int | None) -> None:
     """Make each core a device of its own, with one thread; before JAX starts.
@@ -23,7 +26,7 @@ def use_cpu_cores(devices: int | None) -> None:
         raise InputError(f"--devices must be >= 1, got {devices}")
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_force_host_platform_device_count" not in flags:
-        count = devices or usable_cores()
+        count = min(devices or usable_cores(), MOST_CPU_DEVICES)
         flags += f" --xla_force_host_platform_device_count={count}"
         flags += " --xla_cpu_multi_thread_eigen=false"
         os.environ["XLA_FLAGS"] = flags.strip()

@@ -18,14 +18,14 @@ VOUCHED = "sha256"
 
 def read_lines(path: pathlib.Path) -> Iterator[dict[str, Any]]:
     """The rows that are whole; none where there is no file."""
-    if path.exists():
+    if path.is_file():  # a pipe would be waited for
         with open(path, "rb") as file:
             yield from (row for row, _ in _whole_rows(file))
 
 
 def last_lines(path: pathlib.Path, size: int = 2**18) -> Iterator[dict[str, Any]]:
     """As `read_lines`, those that begin in the last `size` bytes alone."""
-    if path.exists():
+    if path.is_file():  # a pipe would be waited for
         with open(path, "rb") as file:
             at = max(0, file.seek(0, os.SEEK_END) - size)
             file.seek(max(0, at - 1))
@@ -43,7 +43,7 @@ def recover_lines(
     and before the first for which `goes_on` is false. A cut is one step for the disk: a kill loses
     no other row. What is no row among the others was damaged, and stays where it is.
     """
-    if not path.exists():
+    if not path.is_file():
         return
     end = 0
     with open(path, "rb+") as file:
@@ -68,7 +68,7 @@ def read_vouched_lines(path: pathlib.Path) -> Iterator[dict[str, Any] | None]:
 
     Half a line at the end, of a process that was killed, is passed over.
     """
-    if not path.exists():
+    if not path.is_file():
         return
     with open(path, "rb") as file:
         for line in file:

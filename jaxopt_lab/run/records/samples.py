@@ -58,6 +58,8 @@ def _input(network: Predictor, name: str, stdin: BinaryIO | None) -> Input:
     path = pathlib.Path(name)
     if not path.exists():
         raise InputError(f"predict: {name}: no such file or folder")
+    if not path.is_file() and not path.is_dir():  # a pipe would be waited for
+        raise InputError(f"predict: {name}: no regular file; - reads standard input")
     suffix = "" if path.is_dir() else path.suffix.lower()
     if suffix in _ARRAYS:
         return Input(None, lambda most: array_blocks(network, name, name, most))
