@@ -18,6 +18,8 @@ from jaxopt_lab.run.terminal.progress import Progress, wait_in_words
 
 MOST_ROWS = 20
 
+_SMALLER = "try a smaller learning rate"
+
 
 def opening(
     config: Config,
@@ -62,6 +64,8 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
         rows["best validation"] = f"{in_words(name, value)} at step {step:,}"
     if summary["fit"]["evidence"]:
         rows["fit"] = summary["fit"]["brief"]
+    if summary.get("skipped"):
+        rows["steps left out"] = f"{summary['skipped']:,}, which were not finite"
     rows["steps"] = f"{summary['steps']:,} ({summary['epochs']:g} epochs)"
     if summary["steps_per_second"]:
         waits = wait_in_words(summary["data_wait_seconds"], summary["train_seconds"])
@@ -77,11 +81,21 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
         "early_stopping": f"stopped early at step {summary['steps']:,}: {result}",
         "interrupted": f"interrupted at step {summary['steps']:,}"
         + (f"; continue with --resume {folder.path}" if folder else ""),
-        "diverged": f"diverged at or before step {summary['steps']:,}: "
-        f"{summary['fit']['sentence']} Try a smaller learning rate"
-        + (f"; the {summary['kept']} of step {summary['kept_step']:,} are kept" if test else ""),
+        "diverged": _divergence(summary),
     }[stopped_by]
     terminal.closing_table(title, rows, good=stopped_by in ("finished", "early_stopping"))
+
+
+def _divergence(summary: dict[str, Any]) -> str:
+    lost = summary.get("not_finite")
+    at = f"at step {lost['step']:,}" if lost else f"at or before step {summary['steps']:,}"
+    remedy = "look at the data" if lost and "of the batch" in lost["what"] else _SMALLER
+    text = f"diverged {at}: {summary['fit']['sentence']} {remedy.capitalize()}"
+    if summary["test"]:
+        text += f"; the {summary['kept']} of step {summary['kept_step']:,} are kept"
+    if (last := summary.get("last_good")) is not None:
+        text += f"; the last good checkpoint, of step {last:,}, is kept"
+    return text
 
 
 def _brief(test: dict[str, Any]) -> str:
