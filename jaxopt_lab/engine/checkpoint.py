@@ -24,13 +24,18 @@ import numpy as np
 
 from jaxopt_lab.core.errors import InputError, require, told
 from jaxopt_lab.core.files import sha256_of, write_atomically
-from jaxopt_lab.core.tree import flatten_with_names
+from jaxopt_lab.core.tree import flatten_with_names, size_bytes
 
 FORMAT = 2
 LATEST, PATTERN = "latest", "step-*.json"
 
+# Of the archive and the manifest for each array, beside its numbers.
+_BYTES_BESIDE = 400
 
-def save(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: int = 2) -> None:
+
+def save(
+    folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: int | None = 2
+) -> None:
     """Save a pytree of arrays as the checkpoint of a step, then drop all but the newest `keep`.
 
     Every process of a run calls this, and returns when all have written.
@@ -40,7 +45,7 @@ def save(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: 
       step: names the files, `step-00000120.npz` or the folder `step-00000120`, and `.json`.
       tree: arrays, PRNG keys included.
       config_hash: of the configuration that the arrays belong to.
-      keep: how many checkpoints stay, >= 1.
+      keep: how many checkpoints stay, >= 1; None for all.
 
     Raises:
       OSError: where the disk does not take it; earlier checkpoints are untouched.
@@ -66,8 +71,9 @@ def save(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: 
     }
     manifest["manifest"] = _hash_of(manifest)
     write_atomically(archive.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
-    for old in _sorted(folder.glob(PATTERN))[keep:]:
-        _remove(old)
+    if keep is not None:
+        for old in _sorted(folder.glob(PATTERN))[keep:]:
+            _remove(old)
 
 
 def save_latest(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str) -> None:
@@ -108,6 +114,11 @@ def size_of(folder: pathlib.Path, steps: Iterable[int]) -> int:
             files = archive.rglob("*") if archive.is_dir() else [archive]
             size += sum(f.stat().st_size for f in (path, *files) if f.is_file())
     return size
+
+
+def size_ahead(tree: Any) -> int:
+    """How many bytes a checkpoint of a tree will take, within a few hundred for each array."""
+    return size_bytes(tree) + _BYTES_BESIDE * len(jax.tree.leaves(tree))
 
 
 def drop(folder: pathlib.Path, steps: Iterable[int]) -> None:

@@ -1,5 +1,6 @@
 """What a run writes as it goes: its log, its timings, its checkpoints."""
 
+import functools
 import time
 from collections.abc import Callable
 
@@ -42,6 +43,7 @@ class RunWriter:
         there = self._checkpoints and checkpoint.holds(self._checkpoints, start)
         self._saved = start if there else None
         self._seconds, self._saved_at = config.train.checkpoint_seconds, time.monotonic()
+        self._keep = None if config.train.keep == "all" else config.train.keep
         self._is_good = make_is_good(state)
         own = (config.log.curvature, config.log.layers)
         every = (config.train.log_every, *(each for each in own if each))
@@ -84,7 +86,7 @@ class RunWriter:
 
     def save_step(self, state: TrainState) -> bool:
         """Save the checkpoint of a step that the configuration decides; returns as `save`."""
-        if not self._save(checkpoint.save, state):
+        if not self._save(functools.partial(checkpoint.save, keep=self._keep), state):
             return False
         self._saved = self.log.steps
         if self._checkpoints:  # so that the folder is as without it
