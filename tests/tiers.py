@@ -89,6 +89,11 @@ SLOW = {
         "test_after_so_many_in_a_row_the_run_stops_where_it_was_good[0]",
         "test_lanes_of_a_sweep_give_up_by_themselves",
     },
+    "run/test_interrupt.py": {
+        "test_a_run_saves_within_a_chunk_says_so_and_goes_on",
+        "test_a_terminal_that_is_closed_ends_a_run_that_is_saved",
+        "test_two_leave_at_once_and_only_what_is_there_is_called_saved",
+    },
     "engine/test_evaluation.py": {
         "test_the_ragged_last_batch_counts_as_much_as_it_holds",
     },
