@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import errno
 import io
 import pathlib
 import re
@@ -84,7 +85,8 @@ def _main(
         return DONE
     except OSError as error:
         _say_error(failed(error, getattr(options, "taken", None)))
-        return FAILED
+        # A name that no file can have is wrong whatever the machine does.
+        return WRONG_INPUT if error.errno == errno.ENAMETOOLONG else FAILED
 
 
 def _say_error(text: Any) -> None:

@@ -94,6 +94,14 @@ SLOW = {
         "test_a_terminal_that_is_closed_ends_a_run_that_is_saved",
         "test_two_leave_at_once_and_only_what_is_there_is_called_saved",
     },
+    "run/test_disk.py": {
+        *(
+            f"test_what_fails_at_a_save_is_told_there_and_older_ones_are_whole[{case}]"
+            for case in ("08.npz-122", "08.npz-30", "08.npz-5", "08.json-122", "08.json-5")
+        ),
+        "test_odd_names_are_names[ a b ]",
+        "test_odd_names_are_names[name3]",
+    },
     "engine/test_evaluation.py": {
         "test_the_ragged_last_batch_counts_as_much_as_it_holds",
     },
