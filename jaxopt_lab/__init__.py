@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jaxopt_lab.run.commands.prolong import prolong
     from jaxopt_lab.run.commands.sweep import sweep
     from jaxopt_lab.run.commands.train import train
+    from jaxopt_lab.run.commands.verify import verify
     from jaxopt_lab.run.records.loading import load_run
     from jaxopt_lab.run.records.result import Result
     from jaxopt_lab.run.records.run import Run
@@ -48,6 +49,7 @@ __all__ = [
     "restore",
     "sweep",
     "train",
+    "verify",
 ]
 
 # Found when first asked for: `import jaxopt_lab` does no work and needs no extra.
@@ -70,6 +72,7 @@ _HOMES = {
     "init_sharded": "jaxopt_lab.engine",
     "load_sweep": "jaxopt_lab.config.sweep",
     "sweep": "jaxopt_lab.run.commands.sweep",
+    "verify": "jaxopt_lab.run.commands.verify",
     "SweepResult": "jaxopt_lab.run.records.sweep_result",
 }
 _FAMILIES = frozenset(

@@ -100,15 +100,15 @@ def _say_error(text: Any) -> None:
 @contextlib.contextmanager
 def _own_names(options: argparse.Namespace, extend: Mapping[str, Any] | None) -> Iterator[None]:
     """While it is entered, names of one's own stand beside those of the house."""
-    from jaxopt_lab.core.errors import OwnCodeWarning
+    from jaxopt_lab.core.errors import Notice
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("always", OwnCodeWarning)
+        warnings.simplefilter("always", Notice)
         show, said = warnings.showwarning, set[str]()
 
         def as_a_line(message, category, *where, **how):
-            if not issubclass(category, OwnCodeWarning):
+            if not issubclass(category, Notice):
                 show(message, category, *where, **how)
             elif str(message) not in said:
                 print(message, file=sys.stderr)
@@ -367,6 +367,14 @@ def _parser() -> argparse.ArgumentParser:
     looked.add_argument("--json", action="store_true", help="print JSON in place of words")
     _add_data_option(looked)
     looked.set_defaults(command=_doctor)
+
+    verified = commands.add_parser(
+        "verify", help="whether a folder is what was written, and where two runs part"
+    )
+    verified.add_argument("run", metavar="RUN", help="the folder of a run or of a sweep")
+    verified.add_argument("other", nargs="?", metavar="RUN", help="of a run to compare it with")
+    verified.add_argument("--json", action="store_true", help="print JSON in place of words")
+    verified.set_defaults(command=_verify)
 
     names = commands.add_parser("list", help="the names that a configuration may use")
     names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
@@ -939,6 +947,20 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         show_findings(found, Progress())
     return FAILED if any(each.state == PROBLEM for each in found) else DONE
+
+
+def _verify(options: argparse.Namespace) -> int:
+    import json
+
+    from jaxopt_lab.run.commands.verify import show_verified, verify
+    from jaxopt_lab.run.terminal.progress import Progress
+
+    found = verify(options.run, options.other)
+    if options.json:
+        print(json.dumps(found.as_json(), indent=1))
+    else:
+        show_verified(found, Progress())
+    return DONE if found.good else FAILED
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from jaxopt_lab.core.errors import InputError
 
 Origin = Literal["config", "python"]
 
-FORMAT = 2
+FORMAT = 3
 """Of a run folder; a folder of another one is refused."""
 
 

@@ -30,8 +30,19 @@ class ArgumentError(InputError):
         super().__init__("; ".join(f"{function}: {name} {text}" for name, text in faults.items()))
 
 
-class OwnCodeWarning(UserWarning):
+class Notice(UserWarning):
+    """What a person is to know, though the work goes on; the command line shows it as a line."""
+
+    def __str__(self) -> str:
+        return readable(super().__str__())
+
+
+class OwnCodeWarning(Notice):
     """A user's own code is not what it was when a run began."""
+
+
+class DamageWarning(Notice):
+    """A file is not what was written; the message says which, and what was lost with it."""
 
 
 def told(error: BaseException, file: str | None = None) -> str:

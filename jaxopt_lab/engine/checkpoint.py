@@ -14,19 +14,20 @@ import io
 import json
 import pathlib
 import shutil
-import types
+import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxopt_lab.core.errors import InputError, require, told
+from jaxopt_lab.core.errors import DamageWarning, InputError, require, told
 from jaxopt_lab.core.files import sha256_of, write_atomically
 from jaxopt_lab.core.tree import flatten_with_names, size_bytes
 
-FORMAT = 2
+FORMAT = 3
 LATEST, PATTERN = "latest", "step-*.json"
 
 # Of the archive and the manifest for each array, beside its numbers.
@@ -34,7 +35,13 @@ _BYTES_BESIDE = 400
 
 
 def save(
-    folder: pathlib.Path, step: int, tree: Any, *, config_hash: str, keep: int | None = 2
+    folder: pathlib.Path,
+    step: int,
+    tree: Any,
+    *,
+    config_hash: str,
+    keep: int | None = 2,
+    beside: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Save a pytree of arrays as the checkpoint of a step, then drop all but the newest `keep`.
 
@@ -46,6 +53,7 @@ def save(
       tree: arrays, PRNG keys included.
       config_hash: of the configuration that the arrays belong to.
       keep: how many checkpoints stay, >= 1; None for all.
+      beside: what else the manifest is to vouch for, as JSON has it; `vouched_beside` reads it.
 
     Raises:
       OSError: where the disk does not take it; earlier checkpoints are untouched.
@@ -68,6 +76,7 @@ def save(
         "config": config_hash,
         "sha256": _digest(archive),
         "arrays": {n: {"shape": x.shape, "dtype": x.dtype.name} for n, x in arrays.items()},
+        "beside": dict(beside),
     }
     manifest["manifest"] = _hash_of(manifest)
     write_atomically(archive.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
@@ -76,11 +85,18 @@ def save(
             _remove(old)
 
 
-def save_latest(folder: pathlib.Path, step: int, tree: Any, *, config_hash: str) -> None:
+def save_latest(
+    folder: pathlib.Path,
+    step: int,
+    tree: Any,
+    *,
+    config_hash: str,
+    beside: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Save a checkpoint that only the next one replaces, whichever it is; as `save`."""
     place = folder / LATEST
     place.mkdir(exist_ok=True)
-    save(place, step, tree, config_hash=config_hash, keep=1)
+    save(place, step, tree, config_hash=config_hash, keep=1, beside=beside)
 
 
 def drop_latest(folder: pathlib.Path) -> None:
@@ -100,9 +116,23 @@ def holds(folder: pathlib.Path, step: int) -> bool:
     return any(_step_of(path) == step for path in _sorted(folder.glob(PATTERN)))
 
 
+def unfinished_steps(folder: pathlib.Path) -> list[int]:
+    """The steps of archives without a manifest, which were never finished, the newest first."""
+    places = [*folder.glob("step-*"), *(folder / LATEST).glob("step-*")]
+    archives = (path for path in places if path.is_dir() or path.suffix == ".npz")
+    there = {path.with_suffix("") for path in _manifests(folder)}
+    return [_step_of(path) for path in _sorted(archives) if path.with_suffix("") not in there]
+
+
 def whole_steps(folder: pathlib.Path) -> list[int]:
     """The steps that there are checkpoints of that verify, the newest first."""
-    return [_step_of(path) for path in _manifests(folder) if _verified(path) is not None]
+    return list(vouched_beside(folder))
+
+
+def vouched_beside(folder: pathlib.Path) -> dict[int, dict[str, Any]]:
+    """What each checkpoint that verifies vouches for beside its arrays, the newest first."""
+    found = ((_step_of(path), _verified(path)) for path in _manifests(folder))
+    return {step: manifest["beside"] for step, manifest in found if manifest is not None}
 
 
 def size_of(folder: pathlib.Path, steps: Iterable[int]) -> int:
@@ -135,7 +165,12 @@ def drop_after(folder: pathlib.Path, step: int) -> None:
 
 
 def restore(
-    folder: pathlib.Path, template: Any, *, config_hash: str, step: int | None = None
+    folder: pathlib.Path,
+    template: Any,
+    *,
+    config_hash: str,
+    step: int | None = None,
+    holds: Callable[[Mapping[str, Any]], bool] = lambda beside: True,
 ) -> tuple[int, Any] | None:
     """The newest checkpoint that verifies, or that of a step.
 
@@ -145,6 +180,8 @@ def restore(
         it has no arrays, the default device.
       config_hash: must be the one saved.
       step: of the checkpoint to restore; None for the newest that is whole.
+      holds: whether what a checkpoint vouches for beside its arrays is still so; those of which it
+        is not are passed over, unless it is so of none.
 
     Returns:
       The step and the tree; None where none was ever finished.
@@ -152,8 +189,11 @@ def restore(
     Raises:
       InputError: where a whole checkpoint belongs to another configuration or model, all that
         there are are damaged, or there is none of the step.
+
+    Warns:
+      DamageWarning: where a newer one is damaged, and so passed over.
     """
-    found = _newest(folder, step)
+    found = _newest(folder, step, holds)
     if found is None:
         return None
     path, manifest = found
@@ -177,16 +217,30 @@ def _told(path: pathlib.Path) -> Iterator[None]:
         raise InputError(f"{path} vouches for arrays that cannot be read: {told(error)}") from None
 
 
-def _newest(folder: pathlib.Path, step: int | None) -> tuple[pathlib.Path, dict[str, Any]] | None:
+def _newest(
+    folder: pathlib.Path,
+    step: int | None,
+    holds: Callable[[Mapping[str, Any]], bool] = lambda beside: True,
+) -> tuple[pathlib.Path, dict[str, Any]] | None:
     """The manifest of the newest checkpoint that verifies, or of that of a step; None for none."""
     if step is not None and step not in steps(folder):
         there = ", ".join(map(str, steps(folder))) or "none"
         raise InputError(f"{folder} holds no checkpoint of step {step}; there are: {there}")
+    damaged: list[pathlib.Path] = []
+    whole: tuple[pathlib.Path, dict[str, Any]] | None = None
     for path in _manifests(folder):
         if step is not None and _step_of(path) != step:
             continue
-        if (manifest := _verified(path)) is not None:
-            return path, manifest
+        if (manifest := _verified(path)) is None:
+            damaged.append(path)
+            continue
+        whole = whole or (path, manifest)
+        if holds(manifest["beside"]):
+            whole = path, manifest
+            break
+    if whole is not None:
+        _tell_of_damaged([p for p in damaged if _step_of(p) > _step_of(whole[0])], whole[0])
+        return whole
     if step is not None:
         raise InputError(f"{folder}: the checkpoint of step {step} is damaged; choose another")
     formats = {_format_of(path) for path in _manifests(folder)} - {None, FORMAT}
@@ -195,12 +249,25 @@ def _newest(folder: pathlib.Path, step: int | None) -> tuple[pathlib.Path, dict[
             f"{folder}: the checkpoints are of another version of jaxopt_lab, of format "
             f"{max(formats)}, where this one reads {FORMAT}: train it again, or use that version"
         )
-    if damaged := [path.stem for path in _manifests(folder)]:
+    if found := [path.stem for path in _manifests(folder)]:
         raise InputError(
             f"{folder}: none of the checkpoints can be trusted, they are damaged: "
-            f"{', '.join(damaged)}. Nothing was changed; remove them to start over"
+            f"{', '.join(found)}. Nothing was changed; remove them to start over"
         )
     return None
+
+
+def _tell_of_damaged(newer: list[pathlib.Path], taken: pathlib.Path) -> None:
+    """Say what is lost with checkpoints that are damaged; a run under way may have dropped them."""
+    if damaged := [_step_of(path) for path in newer if path.exists() and _verified(path) is None]:
+        many = len(damaged) > 1
+        warnings.warn(
+            f"{taken.parent}: the checkpoint{'s' * many} of step "
+            f"{' and '.join(f'{step:,}' for step in damaged)} {'are' if many else 'is'} damaged, "
+            f"and that of step {_step_of(taken):,} is taken: the steps after it are lost",
+            DamageWarning,
+            stacklevel=4,
+        )
 
 
 def read_arrays(
@@ -246,7 +313,7 @@ def _several_processes() -> bool:
     return jax.process_count() > 1
 
 
-def _orbax() -> types.ModuleType:
+def _orbax() -> ModuleType:
     require("orbax", "orbax")
     from jaxopt_lab.engine import orbax_files  # takes a second, and few runs need it
 
@@ -315,6 +382,7 @@ def _verified(path: pathlib.Path) -> dict[str, Any] | None:
             and path.stem == f"step-{manifest['step']:08d}"
             and isinstance(manifest["config"], str)
             and isinstance(manifest["arrays"], dict)
+            and isinstance(manifest["beside"], dict)
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

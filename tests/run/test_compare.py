@@ -17,6 +17,8 @@ from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.commands.compare import compare
 from jaxopt_lab.run.commands.prune import find_prunable, prune
 from jaxopt_lab.run.commands.runs import list_runs
+from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.seal import seal, unseal
 
 RATES, SEEDS = (0.01, 0.1), (0, 1, 2)
 
@@ -52,6 +54,8 @@ def trained(tmp_path_factory):
             summary = json.loads((folder / "summary.json").read_text())
             summary["test"] = {name: float(draw.random()) for name in summary["test"]}
             (folder / "summary.json").write_text(json.dumps(summary))
+            RunFolder(folder).seal_end()
+            seal(folder, {"config.toml": None})
     return root
 
 
@@ -131,6 +135,7 @@ def test_what_cannot_be_compared_is_said(runs, tmp_path):
 
 def test_a_run_that_has_not_ended_has_curves_and_no_scores(runs):
     first, second, *_ = sorted(runs.iterdir())
+    unseal(second, ["summary.json"])
     (second / "summary.json").unlink()
     found = compare([first, second])
     assert found.settings[0].mean("loss").count == 1
@@ -173,6 +178,7 @@ def test_runs_are_sorted_the_best_first(trained):
 
 def test_states_are_read_from_the_folder(runs, capsys):
     first, second, third, *_ = sorted(runs.iterdir())
+    unseal(first, ["summary.json"])
     (first / "summary.json").unlink()
     (second / "summary.json").write_text("{")
     with open(third / ".lock", "a") as lock:
@@ -199,6 +205,7 @@ def test_prune_keeps_what_is_asked_and_the_run_can_be_read(runs, keep, left):
 
 def test_prune_never_takes_the_last_whole_checkpoint_of_a_run_that_has_not_ended(runs):
     path = runs / "rate-0.1-0"
+    unseal(path, ["summary.json"])
     (path / "summary.json").unlink()  # what it kept may be there: it is killed before its summary
     newest = path / "checkpoints" / "step-00000006.npz"
     newest.write_bytes(newest.read_bytes()[:-20])

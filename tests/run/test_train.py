@@ -19,7 +19,7 @@ import jaxopt_lab
 from jaxopt_lab import cli
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import DamageWarning, InputError
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.run.records.run_writer import RunWriter
 from jaxopt_lab.run.terminal import progress
@@ -215,12 +215,13 @@ def test_a_run_goes_on_from_the_step_that_is_asked_for_and_says_which(config, tm
     # The end that it had come to is not taken for that of the run which goes on.
     assert jaxopt_lab.load_run(run).why.startswith("step 54, the newest checkpoint; the run has")
     next((run / "checkpoints").glob("*54.npz")).write_bytes(b"damaged")
-    found = jaxopt_lab.load_run(run)
-    assert found.step == 45 and "that of step 54 is damaged" in found.why
-    jaxopt_lab.train(None, run, resume=True)
-    assert "the newest whole checkpoint: that of step 54 is damaged" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    lost = "checkpoint of step 54 is damaged, and that of step 45 is taken: the steps after it"
+    with pytest.warns(DamageWarning, match=lost):
+        found = jaxopt_lab.load_run(run)
+    assert found.step == 45 and "the newest whole checkpoint" in found.why
+    with pytest.warns(DamageWarning, match=lost):
+        jaxopt_lab.train(None, run, resume=True)
+    assert "from step 45, the newest whole checkpoint" in " ".join(capsys.readouterr().out.split())
     assert contents(run) == before
     found = jaxopt_lab.load_run(run)
     assert (found.step, found.state) == (54, None)

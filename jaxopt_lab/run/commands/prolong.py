@@ -17,6 +17,7 @@ from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.overview import flat
+from jaxopt_lab.run.records.seal import seal
 
 
 def prolong(
@@ -78,7 +79,10 @@ def prolong(
         for name in ("metrics", "timings", "split", "own_code"):
             if (path := getattr(old, name)).exists():
                 shutil.copyfile(path, getattr(new, name))
-        checkpoint.save(new.checkpoints, step, state, config_hash=identity_of(longer, model))
+        seal(new.path, {p.name: None for p in (new.split, new.own_code) if p.exists()})
+        beside = checkpoint.vouched_beside(old.checkpoints)[step]
+        identity = identity_of(longer, model)
+        checkpoint.save(new.checkpoints, step, state, config_hash=identity, beside=beside)
     return [
         f"from step {step:,} of {old.path} to step {now.total_steps:,}, in {new.path}",
         *_of_rate(was, now, step),

@@ -22,7 +22,7 @@ from jaxopt_lab.engine import OneRun, TrainState, checkpoint, fit
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.process.stopwatch import Stopwatch
 from jaxopt_lab.run.records.answers import look_at_test
-from jaxopt_lab.run.records.chosen_step import why_this_step
+from jaxopt_lab.run.records.chosen_step import tell_of_log, why_this_step
 from jaxopt_lab.run.records.find_lost import find_lost
 from jaxopt_lab.run.records.fit import has_diverged
 from jaxopt_lab.run.records.folder import RunFolder
@@ -193,6 +193,7 @@ def train(
                     write_report(
                         session.written, config, outline, summary, experiment, signature, answers
                     )
+                    session.written.seal_end()
             finally:  # told even where the disk is full
                 verdict(session.terminal, summary, session.written)
             tracking.close(stopped_by)
@@ -252,10 +253,14 @@ def _first_state(
     if not (session.resumes and session.folder):
         return 0, state
     checkpoints = session.folder.checkpoints
-    found = checkpoint.restore(checkpoints, state, config_hash=identity, step=wanted)
+    found = checkpoint.restore(
+        checkpoints, state, config_hash=identity, step=wanted, holds=session.folder.log_holds
+    )
     if found is None:
         session.say(f"{checkpoints} holds no checkpoint yet: starting over")
     else:
+        if session.written:
+            tell_of_log(session.folder, found[0])
         session.say(f"going on from {why_this_step(session.folder, found[0], wanted)}")
     start, state = found or (0, state)
     distributed.require_same(start, f"not every process finds step {start:,} of the run")

@@ -1,7 +1,11 @@
 """Why a run is read, or goes on, at the checkpoint of a step."""
 
+import warnings
+
+from jaxopt_lab.core.errors import DamageWarning
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.json_lines import read_lines
 from jaxopt_lab.run.records.metrics_log import last_step
 
 
@@ -17,14 +21,37 @@ def why_this_step(folder: RunFolder, step: int, asked: int | None) -> str:
     if asked is not None:
         which = ", as asked" + (f", though there is one of step {newer[0]}" if newer else "")
     elif newer:
-        # A run that is under way may have saved one more since.
-        whole = checkpoint.whole_steps(folder.checkpoints)
-        damaged = " and ".join(str(s) for s in newer if s not in whole)
         which = ", the newest whole checkpoint"
-        which += f": that of step {damaged} is damaged" if damaged else " when it was read"
     else:
         which = ", the newest checkpoint"
     return f"step {step:,}{which}; {how_it_stands(folder)}"
+
+
+def tell_of_log(folder: RunFolder, step: int) -> None:
+    """Say what of the log is lost to a run that goes on from the checkpoint of a step.
+
+    Warns:
+      DamageWarning: where the log is not what the checkpoints vouch for.
+    """
+    beside = checkpoint.vouched_beside(folder.checkpoints)
+    until = max((s for s, its in beside.items() if folder.log_holds(its)), default=0)
+    wrong = min((s for s in beside if s > until), default=None)
+    if wrong is None:
+        return
+    if step <= until:
+        then = f"the run goes on from step {step:,}, and what comes after it is written again"
+    else:
+        with open(folder.metrics, "rb") as file:
+            lost = sum(1 for _ in file) - sum(1 for _ in read_lines(folder.metrics))
+        then = "some of its numbers are wrong"
+        if lost:
+            then = f"{lost} of its rows {'are' if lost > 1 else 'is'} lost"
+        then += f"; the parameters are not damaged, and the run goes on from step {step:,}"
+    warnings.warn(
+        f"{folder.metrics} is not what was written before step {wrong:,}: {then}",
+        DamageWarning,
+        stacklevel=2,
+    )
 
 
 def how_it_stands(folder: RunFolder) -> str:

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import pathlib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -15,11 +16,21 @@ from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature, require_format
 from jaxopt_lab.config.start import CHECKPOINTS, KEPT, SUMMARY, SWEEP
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import DamageWarning, InputError
 from jaxopt_lab.core.files import remove_temporary, write_atomically
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.json_lines import finite
+from jaxopt_lab.run.records.metrics_log import LoggedHistory
 from jaxopt_lab.run.records.own_code import require_own_code, write_own_code
+from jaxopt_lab.run.records.seal import (
+    SEAL,
+    broken,
+    require_whole,
+    seal,
+    unseal,
+    vouches_for,
+)
+from jaxopt_lab.run.records.vouched_log import log_holds
 
 C = TypeVar("C")
 
@@ -28,6 +39,7 @@ KINDS = {RUN: "run", SWEEP: "sweep"}
 """What a folder holds, by the file whose presence says so."""
 
 LOCK = ".lock"
+SPLIT = "split.json"
 LINEAR_MODEL = "model.npz"
 
 
@@ -36,6 +48,7 @@ class Folder(abc.ABC, Generic[C]):
 
     Attributes:
       config_name: the one of `KINDS` that it holds.
+      ends: the files that change until its end, for which its seal vouches from then on.
     """
 
     config_name: ClassVar[str] = RUN
@@ -46,6 +59,7 @@ class Folder(abc.ABC, Generic[C]):
         self.signature = self.path / "signature.json"
         self.own_code = self.path / "own.json"
         self.plots = self.path / "plots"
+        self.ends: tuple[str, ...] = ()
         self.report = self.path / "report.html"
 
     @contextlib.contextmanager
@@ -178,9 +192,34 @@ class Folder(abc.ABC, Generic[C]):
         """What is told where the first files cannot be written."""
         return InputError(_unusable(self.path, str(error.strerror or error)))
 
+    def require_as_begun(self) -> None:
+        """Make sure that what the folder was begun with is what was written then.
+
+        Raises:
+          InputError: naming a file that is not.
+
+        Warns:
+          DamageWarning: where there is no telling.
+        """
+        begun = (self.config, self.signature, self.own_code, self.path / SPLIT)
+        for name in require_whole(self.path, [path.name for path in begun]):
+            begin = f", or begin another with `train {self.config} --run-dir NEW`"
+            raise InputError(
+                f"{self.path / name} is not what the {self.kind} wrote ({SEAL} has another "
+                "SHA-256): it was damaged or edited. Put it back from a copy"
+                f"{begin if name == RUN else ''}"
+            )
+
+    def seal_end(self) -> None:
+        """Vouch for what was written until the end, as it is."""
+        seal(self.path, {name: None for name in self.ends if (self.path / name).exists()})
+
     def _begin(self, text: str, configs: Iterable[Mapping[str, Any]]) -> None:
         self.plots.mkdir(parents=True, exist_ok=True)
         write_own_code(self.own_code, configs)
+        begun = (self.signature, self.own_code, self.path / SPLIT)
+        there = {path.name: None for path in begun if path.exists()}
+        seal(self.path, there | {self.config.name: text.encode()})
         # Last, because it says that the folder is taken.
         write_atomically(self.config, text.encode())
 
@@ -217,15 +256,18 @@ class Resumable(Folder[C]):
     def move(self, config: C) -> None:
         """Write down where the data of the folder lies now."""
         if self.changed() != config:
-            write_atomically(self.config, tables_to_toml(self.tables_of(config)).encode())
+            content = tables_to_toml(self.tables_of(config)).encode()
+            seal(self.path, {self.config.name: content})
+            write_atomically(self.config, content)
+            seal(self.path, {self.config.name: None})
 
 
 class RunFolder(Resumable[Config]):
     """What is on the disk of one run.
 
-    `config.toml signature.json split.json metrics.jsonl timings.jsonl checkpoints/ summary.json
-    report.html plots/`; `kept/` holds the parameters that the run keeps at its end, and
-    `kept/ensemble/` its snapshots.
+    `config.toml signature.json split.json seal.json metrics.jsonl timings.jsonl checkpoints/
+    summary.json report.html plots/`; `kept/` holds the parameters that the run keeps at its end,
+    and `kept/ensemble/` its snapshots.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -236,7 +278,8 @@ class RunFolder(Resumable[Config]):
         self.kept = self.path / KEPT
         self.ensemble = self.kept / "ensemble"
         self.summary = self.path / SUMMARY
-        self.split = self.path / "split.json"
+        self.split = self.path / SPLIT
+        self.ends = (self.metrics.name, self.summary.name)
 
     def begin(
         self, config: Config, signature: Signature, parts: Mapping[str, Any] | None = None
@@ -263,6 +306,7 @@ class RunFolder(Resumable[Config]):
         Raises:
           InputError: where it names what is not here.
         """
+        self.require_as_begun()
         require_own_code(self.own_code)
         return load_config(self.config)
 
@@ -313,6 +357,12 @@ class RunFolder(Resumable[Config]):
         Raises:
           InputError: where it is damaged.
         """
+        if state := broken(self.path, {self.summary.name}).get(self.summary.name):
+            how = "is missing" if state == "missing" else "is not what the run wrote"
+            raise InputError(
+                f"{self.summary} {how} ({SEAL} has its SHA-256): --resume {self.path} writes it "
+                "again"
+            )
         return read_json(self.summary) if self.summary.exists() else {}
 
     def last_summary(self) -> dict[str, Any]:
@@ -323,12 +373,39 @@ class RunFolder(Resumable[Config]):
             return {}
 
     def forget_after(self, step: int) -> None:
-        """Drop the checkpoints past a step, and the end of a run that had come further."""
+        """Drop the checkpoints past a step, and the end of a run that had come further.
+
+        What its seal says of the log and the end holds no longer.
+        """
+        unseal(self.path, self.ends)
         checkpoint.drop_after(self.checkpoints, step)
         if self.last_summary().get("steps", 0) > step:
             self.summary.unlink()
             checkpoint.drop_after(self.kept, -1)
             checkpoint.drop_after(self.ensemble, -1)
+
+    def log_holds(self, beside: Mapping[str, Any]) -> bool:
+        """Whether the log begins as a checkpoint vouches for, `beside` its arrays."""
+        return log_holds(self.metrics, beside)
+
+    def history(self) -> LoggedHistory:
+        """The log, which is read when it is first asked for.
+
+        Warns:
+          DamageWarning: where it is not what was written.
+        """
+        if vouches_for(self.path, self.metrics.name):
+            whole = not broken(self.path, {self.metrics.name})
+        else:
+            whole = all(map(self.log_holds, checkpoint.vouched_beside(self.checkpoints).values()))
+        if not whole:
+            warnings.warn(
+                f"{self.metrics} is not what was written: its numbers may be wrong, and rows may "
+                f"be missing; --resume {self.path} writes what it can again",
+                DamageWarning,
+                stacklevel=3,
+            )
+        return LoggedHistory(self.metrics)
 
 
 def is_in_use(path: pathlib.Path) -> bool:

@@ -1,5 +1,6 @@
 """Files with a JSON object a line, which a killed process may leave with half a line at the end."""
 
+import hashlib
 import json
 import math
 import os
@@ -12,9 +13,11 @@ import numpy as np
 
 from jaxopt_lab.core.metrics import is_of_layers
 
+VOUCHED = "sha256"
+
 
 def read_lines(path: pathlib.Path) -> Iterator[dict[str, Any]]:
-    """The rows up to the first that is not whole; none where there is no file."""
+    """The rows that are whole; none where there is no file."""
     if path.exists():
         with open(path, "rb") as file:
             yield from (row for row, _ in _whole_rows(file))
@@ -36,9 +39,9 @@ def recover_lines(
 ) -> Iterator[dict[str, Any]]:
     """As `read_lines`, and when all are read the file is ready for more rows.
 
-    It is cut off before the first row that is not whole, since another row would be glued to that,
+    It is cut off after the last row that is whole, since another row would be glued to half a one,
     and before the first for which `goes_on` is false. A cut is one step for the disk: a kill loses
-    no other row.
+    no other row. What is no row among the others was damaged, and stays where it is.
     """
     if not path.exists():
         return
@@ -55,23 +58,48 @@ def recover_lines(
             file.write(b"\n")
 
 
+def vouched_line(row: Mapping[str, Any]) -> str:
+    """A row as a line with its own SHA-256, of which a reader knows that it is what was written."""
+    return json.dumps({**row, VOUCHED: _hash_of(row)}) + "\n"
+
+
+def read_vouched_lines(path: pathlib.Path) -> Iterator[dict[str, Any] | None]:
+    """The rows that `vouched_line` wrote; None for each line that is not what was written.
+
+    Half a line at the end, of a process that was killed, is passed over.
+    """
+    if not path.exists():
+        return
+    with open(path, "rb") as file:
+        for line in file:
+            try:
+                row = json.loads(line)
+                yield row if row.pop(VOUCHED) == _hash_of(row) else None
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                if line.endswith(b"\n"):
+                    yield None
+
+
+def _hash_of(row: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(row).encode()).hexdigest()[:32]
+
+
 def append_lines(path: pathlib.Path) -> TextIO:
     """Open a file, new or recovered, for more rows."""
     return open(path, "a", encoding="utf-8", newline="\n")
 
 
 def _whole_rows(file: BinaryIO) -> Iterator[tuple[dict[str, Any], int]]:
-    """The rows of an open file up to the first that is not whole, each with the place after it."""
+    """The whole rows of an open file, each with the place after it."""
     end = 0
     for line in file:
         end += len(line)
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
-            return
-        if not isinstance(row, dict):
-            return
-        yield row, end
+            continue
+        if isinstance(row, dict):
+            yield row, end
 
 
 def shortest(values: Any) -> list[float | None]:

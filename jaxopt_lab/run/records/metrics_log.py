@@ -5,6 +5,7 @@ part of them past `OUTLINE` rows; the rest is in the file, which is a temporary 
 has no folder.
 """
 
+import hashlib
 import itertools
 import json
 import math
@@ -13,6 +14,7 @@ import pathlib
 import tempfile
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TextIO
 
 import numpy as np
@@ -28,14 +30,18 @@ from jaxopt_lab.run.records.json_lines import (
     read_lines,
     recover_lines,
 )
+from jaxopt_lab.run.records.vouched_log import digest_of
 
 OUTLINE = 2**16  # rows in memory
+STATE = "state"
+"""The hash of the state that an evaluation saw; no number, and so in the file alone."""
 
 
 class MetricsLog:
     """Rows of training, `{"step": 20, "loss": ...}`, and of evaluation, `{"eval_step": 20, ...}`.
 
     Numbers of layers are in the rows of the steps that measured them and in no others.
+    Those of evaluation have a hash of the state, `"state": "0123456789abcdef"`, where there is one.
     Rows hold nothing that differs between two runs of the same configuration: no clock, no machine.
 
     Attributes:
@@ -55,20 +61,23 @@ class MetricsLog:
         self._best: dict[str, tuple[float, int]] = {}
         self._file: TextIO | None = None
         self._logged: LoggedHistory | None = None
+        self._digest, self._size = hashlib.sha256(), 0
         if path is not None:
             for rows in _blocks(recover_lines(path, lambda row: (_step(row) or math.inf) <= until)):
                 self._hold(rows)
             self._file, self._logged = append_lines(path), LoggedHistory(path)
+            self._digest, self._size = digest_of(path)
 
-    def add(self, chunk: Chunk) -> None:
-        """Add the rows of a chunk."""
+    def add(self, chunk: Chunk, state: str | None = None) -> None:
+        """Add the rows of a chunk; `state` is the hash of it that an evaluation's row has."""
+        beside = {} if state is None else {STATE: state}
         for rows in rows_of(chunk, every=self._every):
             if self._file is None and self._held[_kind(rows)].has_no_room(rows):
                 self._file, self._logged = _temporary()
                 for held in self._held.values():
                     self._write(held.columns())
             if self._file:
-                self._write(rows)
+                self._write(rows, beside if EVAL_STEP in rows else {})
             self._hold(rows)
         self.steps = int(chunk.steps[0])
 
@@ -91,6 +100,10 @@ class MetricsLog:
         """The newest value of a metric."""
         return self._held[EVAL_STEP if is_of_evaluation(name) else STEP].last(name)
 
+    def vouched(self) -> dict[str, Any]:
+        """How many bytes the file has, and their SHA-256: all that it was up to here."""
+        return {"bytes": self._size, "sha256": self._digest.hexdigest()}
+
     def sync(self) -> None:
         """Put all rows on the disk."""
         if self._file and not self._file.closed:
@@ -101,9 +114,12 @@ class MetricsLog:
         if self._file:
             self._file.close()
 
-    def _write(self, rows: Columns) -> None:
+    def _write(self, rows: Columns, beside: Mapping[str, str] = MappingProxyType({})) -> None:
         assert self._file is not None
-        self._file.writelines(json.dumps(row) + "\n" for row in as_rows(rows))
+        text = "".join(json.dumps({**row, **beside}) + "\n" for row in as_rows(rows))
+        self._file.write(text)
+        self._digest.update(text.encode())
+        self._size += len(text)  # json.dumps writes ASCII
 
     def _hold(self, rows: Columns) -> None:
         self._held[_kind(rows)].add_rows(rows)
@@ -177,4 +193,5 @@ def _blocks(rows: Iterable[dict[str, Any]]) -> Iterator[Columns]:
                         np.int64 if name == kind else np.float32,
                     )
                     for name in dict.fromkeys(itertools.chain.from_iterable(those))
+                    if name != STATE
                 }

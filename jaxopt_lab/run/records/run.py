@@ -22,7 +22,6 @@ from jaxopt_lab.engine import Experiment, Finish, TrainState, checkpoint, statis
 from jaxopt_lab.run.records.chosen_step import how_it_ended, how_it_stands, why_this_step
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
-from jaxopt_lab.run.records.metrics_log import LoggedHistory
 from jaxopt_lab.run.records.predictor import Predictor
 from jaxopt_lab.run.records.run_ensemble import RunEnsemble, snapshots_of
 from jaxopt_lab.run.records.run_fragment import run_fragment, run_words
@@ -129,7 +128,7 @@ def read_run(
         path=folder.path,
         config=config,
         signature=signature,
-        history=LoggedHistory(folder.metrics),
+        history=folder.history(),
         summary=summary,
         experiment=experiment,
         last_state=lambda: _checkpoint(folder, restored(folder.checkpoints, template), "")[1],

@@ -4,12 +4,17 @@ import functools
 import time
 from collections.abc import Callable
 
+import jax
+
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.engine import Chunk, Finish, TrainState, checkpoint, make_is_good
+from jaxopt_lab.engine.devices import whole_beside
+from jaxopt_lab.engine.state_hash import in_hex, state_hash
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.metrics_log import MetricsLog
 from jaxopt_lab.run.records.timings import Timings
+from jaxopt_lab.run.records.vouched_log import LOG
 
 
 class RunWriter:
@@ -47,10 +52,11 @@ class RunWriter:
         self._is_good = make_is_good(state)
         own = (config.log.curvature, config.log.layers)
         every = (config.train.log_every, *(each for each in own if each))
-        self.log = MetricsLog(written and written.metrics, every=every, until=start)
-        self.timings = Timings(written and written.timings)
+        self._hash: Callable[[TrainState], jax.Array] | None = None
         if written:
             written.forget_after(start)
+        self.log = MetricsLog(written and written.metrics, every=every, until=start)
+        self.timings = Timings(written and written.timings)
 
     def __enter__(self) -> "RunWriter":
         return self
@@ -60,8 +66,13 @@ class RunWriter:
         self.timings.close()
 
     def add(self, chunk: Chunk) -> None:
-        """Write down a chunk."""
-        self.log.add(chunk)
+        """Write down a chunk; every process of a run calls this, as the state may be split."""
+        found = None
+        if chunk.evaluation is not None and self._checkpoints is not None:
+            place = whole_beside(chunk.state)
+            self._hash = self._hash or jax.jit(state_hash, out_shardings=place)
+            found = in_hex(self._hash(chunk.state))
+        self.log.add(chunk, found)
         self.timings.add(
             step=int(chunk.steps[0]),
             steps=int(chunk.steps[0]) - chunk.start,
@@ -104,7 +115,13 @@ class RunWriter:
             return False
         if self._checkpoints:
             self.log.sync()
-            save(self._checkpoints, self.log.steps, state, config_hash=self._identity)
+            save(
+                self._checkpoints,
+                self.log.steps,
+                state,
+                config_hash=self._identity,
+                beside={LOG: self.log.vouched()},
+            )
             self._saved_at = time.monotonic()
         return True
 

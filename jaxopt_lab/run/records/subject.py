@@ -19,7 +19,6 @@ from jaxopt_lab.core.types import Batch, Model, ModelState, Params
 from jaxopt_lab.data import as_dataset
 from jaxopt_lab.engine import Experiment, TrainState
 from jaxopt_lab.run.records.folder import SWEEP, RunFolder
-from jaxopt_lab.run.records.metrics_log import LoggedHistory
 from jaxopt_lab.run.records.run import read_run, with_own_statistics
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 
@@ -117,7 +116,7 @@ def find_subject(
     source = read(config, data_dir=data_dir, model=model, data=data)
     folder.require_data(source.signature)
     stopped_by = folder.own_summary().get("stopped_by", "")
-    experiment, history = assemble(config, source), LoggedHistory(folder.metrics)
+    experiment, history = assemble(config, source), folder.history()
     subject = Subject(folder.path, config, experiment, history, stopped_by)
     try:
         run = with_own_statistics(read_run(path, model=model, step=step), experiment)

@@ -3,10 +3,10 @@
 import csv
 import hashlib
 import io
-import json
 import os
 import pathlib
 import shutil
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,9 +18,9 @@ from jaxopt_lab.config.files import tables_with_paths_of, without_paths
 from jaxopt_lab.config.load import read_tables
 from jaxopt_lab.config.signature import Signature, written_by
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import DamageWarning, InputError
 from jaxopt_lab.core.files import write_atomically
-from jaxopt_lab.core.tree import flatten_with_names, on_host
+from jaxopt_lab.core.tree import flatten_with_names
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import SWEEP, Resumable, write_json
@@ -30,11 +30,12 @@ from jaxopt_lab.run.records.json_lines import (
     append_lines,
     finite,
     numbers,
-    read_lines,
-    recover_lines,
+    read_vouched_lines,
+    vouched_line,
 )
 from jaxopt_lab.run.records.own_code import require_own_code
 from jaxopt_lab.run.records.scores import numbers_of
+from jaxopt_lab.run.records.seal import unseal
 from jaxopt_lab.run.records.sweep_records import RunRecord
 from jaxopt_lab.run.records.sweep_result import SweepResult
 
@@ -57,6 +58,7 @@ class SweepFolder(Resumable[Sweep]):
         self.progress = self.path / "progress"
         self.table = self.path / "sweep.csv"
         self.best = self.path / "best.toml"
+        self.ends = (self.runs.name, self.table.name, self.best.name)
 
     def begin(
         self, config: Sweep, signatures: Sequence[Signature], model: Model | None = None
@@ -84,6 +86,7 @@ class SweepFolder(Resumable[Sweep]):
     def own_config(self) -> Sweep:
         self.require_there(" to resume")
         self.own_version()
+        self.require_as_begun()
         require_own_code(self.own_code)
         return self.changed()
 
@@ -125,7 +128,24 @@ class SweepFolder(Resumable[Sweep]):
 
     def read_rows(self, plan: Sweep) -> dict[int, RunRecord]:
         """What is written down of each run that has ended, without its curves and parameters."""
-        return {row["run"]: _record(plan, row) for row in read_lines(self.runs)}
+        return {run: _record(plan, row) for run, row in self._rows().items()}
+
+    def _rows(self) -> dict[int, dict[str, Any]]:
+        """The lines of `runs.jsonl` by their runs.
+
+        Warns:
+          DamageWarning: where some are not what was written.
+        """
+        rows = list(read_vouched_lines(self.runs))
+        if lost := [f"{n:,}" for n, row in enumerate(rows, start=1) if row is None]:
+            many = "s" * (len(lost) > 1)
+            warnings.warn(
+                f"{self.runs}: line{many} {', '.join(lost)} {'are' if many else 'is'} damaged: "
+                f"the run{many} of which that was {'have' if many else 'has'} to be trained again",
+                DamageWarning,
+                stacklevel=3,
+            )
+        return {row["run"]: row for row in rows if row is not None}
 
     def read_run(self, plan: Sweep, run: int, shapes: Any) -> RunRecord | None:
         """A run that has ended, with its curves and what it kept; None where it has not.
@@ -138,27 +158,11 @@ class SweepFolder(Resumable[Sweep]):
         Raises:
           InputError: where its files are missing or damaged.
         """
-        rows = {row["run"]: row for row in read_lines(self.runs)}
+        rows = self._rows()
         if run not in rows:
             return None
-        row, record = rows[run], _record(plan, rows[run])
-        place, tree = self.waves / f"{row['wave']:04d}", {str(run): shapes}
-        try:
-            record = record._replace(history=_histories(place / "histories.npz", [run])[run])
-            if not row["test"]:
-                return record
-            wanted = flatten_with_names(tree)
-            found = checkpoint.read_arrays(place, wanted.__contains__)
-            arrays = {} if found is None else found[1]
-            if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in arrays.items()}:
-                raise InputError(f"{place}: holds other arrays than the model of run {run} has")
-        except (OSError, ValueError, KeyError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{place}: the files of run {run} are damaged: {error}") from None
-        leaves = [arrays[name] for name in wanted]
-        params, model_state = jax.tree.unflatten(jax.tree.structure(tree), leaves)[str(run)]
-        return record._replace(params=params, model_state=model_state)
+        place, members = self.place_of_wave(rows[run]["wave"]), {run: rows[run]}
+        return _read_wave(place, plan, members, {run: shapes})[run]
 
     def same(self, config: Sweep, own: Sweep) -> bool:
         return without_paths(config.tables) == without_paths(own.tables)
@@ -189,7 +193,7 @@ class SweepFolder(Resumable[Sweep]):
     def add(self, ended: Mapping[int, RunRecord]) -> None:
         """Write down runs that have ended together."""
         wave = sum(1 for _ in self.waves.iterdir())
-        place = self.waves / f"{wave:04d}"
+        place = self.place_of_wave(wave)
         place.mkdir()
         _save_histories(place / "histories.npz", {i: r.history for i, r in ended.items()})
         kept = {i: r for i, r in ended.items() if r.params is not None}
@@ -197,7 +201,7 @@ class SweepFolder(Resumable[Sweep]):
             tree = {str(i): (r.params, r.model_state) for i, r in kept.items()}
             checkpoint.save(place, 0, tree, config_hash="sweep")
         lines = [
-            json.dumps(
+            vouched_line(
                 {
                     "run": i,
                     "wave": wave,
@@ -212,7 +216,7 @@ class SweepFolder(Resumable[Sweep]):
             for i, r in ended.items()
         ]
         with append_lines(self.runs) as file:
-            file.write("\n".join(lines) + "\n")
+            file.write("".join(lines))
             file.flush()
             os.fsync(file.fileno())
 
@@ -220,32 +224,23 @@ class SweepFolder(Resumable[Sweep]):
         """Make the folder of a killed sweep ready for more; only who holds its lock may."""
         self.waves.mkdir(exist_ok=True)
         self.plots.mkdir(exist_ok=True)
-        for _ in recover_lines(self.runs):
-            pass
+        unseal(self.path, self.ends)
+        write_atomically(self.runs, "".join(map(vouched_line, self._rows().values())).encode())
 
     def ended(self, plan: Sweep, templates: Mapping[int, Any]) -> dict[int, RunRecord]:
         """The runs that have ended; those whose files do not verify are left out, to run again."""
         rows: dict[int, dict[int, Any]] = {}
-        for row in read_lines(self.runs):
-            rows.setdefault(row["wave"], {})[row["run"]] = row
+        for run, row in self._rows().items():
+            rows.setdefault(row["wave"], {})[run] = row
         found: dict[int, RunRecord] = {}
         for wave, members in rows.items():
-            place = self.waves / f"{wave:04d}"
-            kept = {str(i): templates[i] for i, row in members.items() if row["test"]}
+            place = self.place_of_wave(wave)
             try:
-                histories = _histories(place / "histories.npz", members)
-                restored = checkpoint.restore(place, kept, config_hash="sweep") if kept else (0, {})
-            except (OSError, ValueError, InputError):
-                continue
-            if restored is None:
-                continue
-            for i, row in members.items():
-                params, model_state = restored[1].get(str(i), (None, None))
-                found[i] = _record(plan, row)._replace(
-                    history=histories[i],
-                    params=jax.tree.map(on_host, params),
-                    model_state=jax.tree.map(on_host, model_state),
-                )
+                found |= _read_wave(place, plan, members, templates)
+            except InputError as error:
+                names = ", ".join(map(str, sorted(members)))
+                again = f"the runs in it are trained again ({names})"
+                warnings.warn(f"{error}: {again}", DamageWarning, stacklevel=2)
         return found
 
     def save_progress(
@@ -270,13 +265,22 @@ class SweepFolder(Resumable[Sweep]):
             if found is None:
                 return None
             return *found, _histories(place / f"histories-{found[0]}.npz", wave)
-        except (OSError, ValueError, InputError):
+        except (OSError, ValueError, KeyError, InputError):
+            warnings.warn(
+                f"{place} is damaged: its {len(wave)} runs under way are trained from their start",
+                DamageWarning,
+                stacklevel=2,
+            )
             return None
 
     def clear_progress(self, wave: Sequence[int] | None = None) -> None:
         """Forget the states of a wave, which has ended; None for all of them."""
         place = self.progress if wave is None else self._place_of(wave)[0]
         shutil.rmtree(place, ignore_errors=True)
+
+    def place_of_wave(self, wave: int) -> pathlib.Path:
+        """Where the files of a wave are."""
+        return self.waves / f"{wave:04d}"
 
     def _place_of(self, wave: Sequence[int]) -> tuple[pathlib.Path, str]:
         name = hashlib.sha256(repr(list(wave)).encode()).hexdigest()[:16]
@@ -311,6 +315,37 @@ class SweepFolder(Resumable[Sweep]):
 
 def _said(text: str) -> None:
     """What names leave out was said when the sweep began."""
+
+
+def _read_wave(
+    place: pathlib.Path,
+    plan: Sweep,
+    rows: Mapping[int, Mapping[str, Any]],
+    shapes: Mapping[int, Any],
+) -> dict[int, RunRecord]:
+    """Runs of a wave, by their lines of `runs.jsonl`, with their curves and what they kept.
+
+    Raises:
+      InputError: where the files of the wave are missing or damaged.
+    """
+    tree = {str(run): shapes[run] for run, row in rows.items() if row["test"]}
+    wanted = flatten_with_names(tree)
+    try:
+        histories = _histories(place / "histories.npz", rows)
+        found = checkpoint.read_arrays(place, wanted.__contains__) if tree else None
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{place} is damaged") from error
+    arrays = {} if found is None else found[1]
+    if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in arrays.items()}:
+        raise InputError(f"{place} is damaged, or holds other arrays than its models have")
+    leaves = [arrays[name] for name in wanted]
+    kept = jax.tree.unflatten(jax.tree.structure(tree), leaves)
+    records: dict[int, RunRecord] = {}
+    for run, row in rows.items():
+        params, model_state = kept.get(str(run), (None, None))
+        record = _record(plan, row)._replace(history=histories[run])
+        records[run] = record._replace(params=params, model_state=model_state)
+    return records
 
 
 def _record(plan: Sweep, row: Mapping[str, Any]) -> RunRecord:

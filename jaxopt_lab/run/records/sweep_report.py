@@ -41,3 +41,4 @@ def write_sweep_report(folder: SweepFolder, plan: Sweep, result: SweepResult) ->
         ],
     )
     write_atomically(folder.report, page)
+    folder.seal_end()
