@@ -9,6 +9,7 @@ is saved because time has passed, and is gone at the next of those.
 """
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -67,7 +68,10 @@ def save(
         np.savez(buffer, **{str(i): _plain(x) for i, x in enumerate(arrays.values())})
         shutil.rmtree(archive, ignore_errors=True)  # of processes that did not finish it
         archive = archive.with_suffix(".npz")
-        write_atomically(archive, buffer.getvalue())
+        write_atomically(archive, content := buffer.getvalue())
+        # What is not on the disk as it was written vouches for nothing, and replaces nothing.
+        if _digest(archive) != hashlib.sha256(content).hexdigest():
+            raise OSError(errno.EIO, "it reads back otherwise than it was written", str(archive))
     if jax.process_index():
         return
     manifest = {

@@ -71,6 +71,13 @@ def test_what_fails_at_a_save_is_told_there_and_older_ones_are_whole(
     assert checkpoint.whole_steps(home / "run" / "checkpoints") == [12, 8]
 
 
+def test_a_last_save_that_fails_is_no_success(home, monkeypatch, capsys):
+    full(monkeypatch, lambda path: path.name.endswith("12.npz"))
+    assert train("run") == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert checkpoint.whole_steps(home / "run" / "checkpoints") == [8, 4]
+
+
 def test_what_was_saved_is_not_called_kept_where_nothing_was(monkeypatch, capsys):
     full(monkeypatch, lambda path: path.name.endswith("04.npz"))
     assert train("run") == 1

@@ -161,6 +161,7 @@ def train(
                 if good:
                     save = writer.save_latest if stopped_by == "interrupted" else writer.save_step
                     good = save(state)
+                writer.wait()
                 if not good:
                     stopped_by = "diverged"
             lost = None

@@ -9,6 +9,7 @@ import jax
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.engine import Chunk, Finish, TrainState, checkpoint, make_is_good
 from jaxopt_lab.engine.devices import whole_beside
+from jaxopt_lab.engine.saver import Saver
 from jaxopt_lab.engine.state_hash import in_hex, state_hash
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.records.folder import RunFolder
@@ -52,6 +53,7 @@ class RunWriter:
         self._is_good = make_is_good(state)
         own = (config.log.curvature, config.log.layers)
         every = (config.train.log_every, *(each for each in own if each))
+        self._saver = Saver()
         self._hash: Callable[[TrainState], jax.Array] | None = None
         if written:
             written.forget_after(start)
@@ -62,6 +64,7 @@ class RunWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._saver.close()
         self.log.close()
         self.timings.close()
 
@@ -88,7 +91,11 @@ class RunWriter:
 
         Returns:
           False where one was due of a state that is not finite: what is saved stays good.
+
+        Raises:
+          OSError: where the disk has not taken the checkpoint before.
         """
+        self._saver.check()
         if self.log.steps % every == 0:
             return self.save_step(state)
         if distributed.first_says(time.monotonic() - self._saved_at >= self._seconds):
@@ -97,31 +104,42 @@ class RunWriter:
 
     def save_step(self, state: TrainState) -> bool:
         """Save the checkpoint of a step that the configuration decides; returns as `save`."""
-        if not self._save(functools.partial(checkpoint.save, keep=self._keep), state):
-            return False
-        self._saved = self.log.steps
-        if self._checkpoints:  # so that the folder is as without it
+        if self.log.steps != self._saved:
+            if not self._save(functools.partial(checkpoint.save, keep=self._keep), state):
+                return False
+            self._saved = self.log.steps
+        elif self._checkpoints:
+            self._saver.wait()
             checkpoint.drop_latest(self._checkpoints)
         return True
 
     def save_latest(self, state: TrainState) -> bool:
         """Save a checkpoint that goes with the next one; returns as `save`."""
-        return self._save(checkpoint.save_latest, state)
+        return self._save(checkpoint.save_latest, state, latest=True)
 
-    def _save(self, save: Callable[..., None], state: TrainState) -> bool:
+    def wait(self) -> None:
+        """Wait until what was to be saved is on the disk.
+
+        Raises:
+          OSError: where the disk does not take it.
+        """
+        self._saver.wait()
+
+    def _save(self, save: Callable[..., None], state: TrainState, *, latest: bool = False) -> bool:
         if self.log.steps == self._saved:
             return True
         if not self._is_good(state):
             return False
-        if self._checkpoints:
+        if (folder := self._checkpoints) is not None:
             self.log.sync()
-            save(
-                self._checkpoints,
-                self.log.steps,
-                state,
-                config_hash=self._identity,
-                beside={LOG: self.log.vouched()},
-            )
+            step, identity, beside = self.log.steps, self._identity, {LOG: self.log.vouched()}
+
+            def write(tree):
+                save(folder, step, tree, config_hash=identity, beside=beside)
+                if not latest:  # so that the folder is as without it
+                    checkpoint.drop_latest(folder)
+
+            self._saver.save(write, state)
             self._saved_at = time.monotonic()
         return True
 
