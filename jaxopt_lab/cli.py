@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import errno
 import io
 import pathlib
 import re
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxopt_lab.run.process.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+from jaxopt_lab.run.process.interrupt import EndsAtOnce, ending_at_once, leave_quietly
 from jaxopt_lab.run.terminal.streams import give_streams, let_go
 
 
@@ -29,13 +31,25 @@ def main(arguments: Sequence[str] | None = None, extend: Mapping[str, Any] | Non
     Returns:
       The exit code.
     """
-    code = _main(arguments, extend)
-    if code and arguments is None:
-        sys.exit(code)
+    alone = arguments is None
+    # While nothing can be saved, as in compiling, SIGTERM and SIGHUP end a command as Ctrl-C does.
+    with ending_at_once(of_process=alone) as ends:
+        try:
+            code = _main(arguments, extend, ends)
+        except KeyboardInterrupt:  # before there is a command
+            code = INTERRUPTED
+    if alone:
+        leave_quietly()
+        if code:
+            sys.exit(code)
     return code
 
 
-def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> int:
+def _main(
+    arguments: Sequence[str] | None,
+    extend: Mapping[str, Any] | None,
+    ends: EndsAtOnce,
+) -> int:
     give_streams()
     options = _parsed(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -44,18 +58,18 @@ def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> 
             stream.reconfigure(errors="replace")
     # Imported here: `--help` must not wait for JAX, nor a family be imported for nothing.
     from jaxopt_lab.core.errors import InputError
+    from jaxopt_lab.run.process.last_words import aborted, failed
 
     try:
-        with _own_names(options, extend):
+        with _own_names(options, extend), ends.heard():
             code = options.command(options)
             sys.stdout.flush()  # here, where it is told that nobody reads or the disk is full
             return code
     except InputError as error:
-        print(error, file=sys.stderr)
+        _say_error(error)
         return WRONG_INPUT
     except KeyboardInterrupt:
-        text = "aborted; a run with a checkpoint goes on with: jaxopt-lab train --resume RUN"
-        print(text, file=sys.stderr)
+        _say_error(aborted(options.called, getattr(options, "taken", None)))
         return INTERRUPTED
     except (RuntimeError, AssertionError, MemoryError) as error:
         from jaxopt_lab.run.process.cores import why_no_devices
@@ -64,17 +78,24 @@ def _main(arguments: Sequence[str] | None, extend: Mapping[str, Any] | None) -> 
         why = why_no_memory(error) or why_no_devices()
         if why is None:
             raise
-        print(why, file=sys.stderr)
+        _say_error(why)
         return WRONG_INPUT
     except BrokenPipeError:
         # Its reader has seen enough. A run says all it says by a console that outlives its reader.
         let_go(sys.stdout)
         return DONE
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        kept = ": what was saved before is kept" if options.command in (_train, _sweep) else ""
-        print(f"{error.strerror or error}{where}{kept}", file=sys.stderr)
-        return FAILED
+        _say_error(failed(error, getattr(options, "taken", None)))
+        # A name that no file can have is wrong whatever the machine does.
+        return WRONG_INPUT if error.errno == errno.ENAMETOOLONG else FAILED
+
+
+def _say_error(text: Any) -> None:
+    """Print to standard error, which may be a terminal that is gone."""
+    try:
+        print(text, file=sys.stderr)
+    except OSError:
+        let_go(sys.stderr)
 
 
 @contextlib.contextmanager
@@ -122,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jaxopt-lab", description="Train networks in JAX from one TOML file."
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="called")
 
     train = commands.add_parser("train", help="train from a configuration, or resume a run")
     train.add_argument("config", nargs="?", metavar="CONFIG", help="a TOML file")
@@ -433,14 +454,6 @@ def _add_data_option(command: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from jaxopt_lab.run.process.interrupt import ending_at_once
-
-    # While nothing can be saved, as in compiling, SIGTERM ends the run as Ctrl-C does.
-    with ending_at_once():
-        return _train_until_told(options)
-
-
-def _train_until_told(options: argparse.Namespace) -> int:
     from jaxopt_lab.config.load import load_config
     from jaxopt_lab.core.errors import InputError
     from jaxopt_lab.run.process.cores import use_compilation_cache, use_cpu_cores
@@ -605,18 +618,22 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
     return {"overrides": options.set, "unset": options.unset, "say": say}
 
 
-def _run_dir(
-    options: argparse.Namespace, longer: bool = False
-) -> contextlib.AbstractContextManager[str | pathlib.Path]:
+@contextlib.contextmanager
+def _run_dir(options: argparse.Namespace, longer: bool = False) -> Iterator[str | pathlib.Path]:
     """The folder that was asked for, or the next free one, which is this command's from then on."""
     from jaxopt_lab.run.records.folder import new_folder
 
     resumed = getattr(options, "resume", None)
     if longer and resumed and not options.run_dir:
         path = pathlib.Path(resumed)
-        return new_folder(re.sub(r"-\d+$", "", path.name) or path.name, path.parent)
-    asked = options.run_dir if longer else resumed or options.run_dir
-    return contextlib.nullcontext(asked) if asked else new_folder(pathlib.Path(options.config).stem)
+        folder = new_folder(re.sub(r"-\d+$", "", path.name) or path.name, path.parent)
+    elif asked := options.run_dir if longer else resumed or options.run_dir:
+        folder = contextlib.nullcontext(asked)
+    else:
+        folder = new_folder(pathlib.Path(options.config).stem)
+    with folder as taken:
+        options.taken = taken
+        yield taken
 
 
 def _backup(

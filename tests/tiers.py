@@ -71,6 +71,37 @@ SLOW = {
     "run/test_trackers.py": {
         "test_one_that_fails_or_hangs_is_given_up_with_one_message",
     },
+    "run/test_not_finite.py": {
+        *(
+            "test_a_run_that_stops_names_its_step_its_layer_and_its_last_good_checkpoint"
+            f"[{trap}_trap-{kind}]"
+            for trap, kind in (
+                ("forward", "equinox"),
+                ("forward", "plain"),
+                ("backward", "nnx"),
+                ("backward", "equinox"),
+                ("backward", "plain"),
+            )
+        ),
+        "test_steps_that_are_left_out_are_counted_and_leave_no_trace[False-forward_trap]",
+        "test_steps_that_are_left_out_are_counted_and_leave_no_trace[False-backward_trap]",
+        "test_steps_that_are_left_out_are_counted_and_leave_no_trace[True-backward_trap]",
+        "test_after_so_many_in_a_row_the_run_stops_where_it_was_good[0]",
+        "test_lanes_of_a_sweep_give_up_by_themselves",
+    },
+    "run/test_interrupt.py": {
+        "test_a_run_saves_within_a_chunk_says_so_and_goes_on",
+        "test_a_terminal_that_is_closed_ends_a_run_that_is_saved",
+        "test_two_leave_at_once_and_only_what_is_there_is_called_saved",
+    },
+    "run/test_disk.py": {
+        *(
+            f"test_what_fails_at_a_save_is_told_there_and_older_ones_are_whole[{case}]"
+            for case in ("08.npz-122", "08.npz-30", "08.npz-5", "08.json-122", "08.json-5")
+        ),
+        "test_odd_names_are_names[ a b ]",
+        "test_odd_names_are_names[name3]",
+    },
     "engine/test_evaluation.py": {
         "test_the_ragged_last_batch_counts_as_much_as_it_holds",
     },
@@ -245,7 +276,7 @@ SLOW = {
         "test_the_folder_is_as_without_them",
         "test_a_killed_run_loses_what_came_after_the_last_of_them[33-False]",
         "test_a_killed_run_loses_what_came_after_the_last_of_them[33-True]",
-        "test_a_run_that_diverges_has_none",
+        "test_a_run_that_diverges_keeps_the_last_good_one",
         "test_an_interrupt_leaves_no_trace_either",
         "test_only_what_takes_long_is_saved_because_of_the_time",
     },

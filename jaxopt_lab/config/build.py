@@ -46,6 +46,7 @@ from jaxopt_lab.engine import (
 )
 from jaxopt_lab.engine.devices import RUN
 from jaxopt_lab.engine.frozen import NOTHING
+from jaxopt_lab.engine.gradient import make_gradient
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.nn import as_model, lsuv, refuse_lone_values
 
@@ -159,6 +160,7 @@ def assemble(
         )
 
     augment = build_augment(config, outputs, signature.mean)
+    prepare = make_prepare(forward, loss, augment=augment, attack=attack)
     experiment = Experiment(
         train=source.train or {},
         validation=source.validation,
@@ -181,14 +183,19 @@ def assemble(
             forward,
             objective,
             chain.optimizer,
-            prepare=make_prepare(forward, loss, augment=augment, attack=attack),
+            prepare=prepare,
             curvature=curvature,
             learning_rate=chain.applied_rate,
             stopped=chain.stopped,
+            skipped=chain.skipped,
             microbatches=config.train.microbatches,
             frozen=frozen,
             meter=meter,
         ),
+        gave_up=chain.gave_up,
+        prepare=prepare,
+        gradient=make_gradient(forward, objective, config.train.microbatches, frozen),
+        microbatches=config.train.microbatches,
         probe=probe,
         meter=meter,
         evaluator=evaluator,

@@ -35,6 +35,9 @@ class Chain(NamedTuple):
       keeps: what its controls keep, the outermost last.
       members: `opt_state -> (stacked params, how many)` of an ensemble; None where there is none.
       stopped: `opt_state -> bool scalar`; None where nothing stops a run.
+      gave_up: `opt_state -> int32 scalar`, at how many steps in a row that were not finite a run
+        has stopped, or 0; None for never.
+      skipped: `opt_state -> int32 scalar`, the steps left out so far; None where none ever is.
       clips: whether controls stand between the gradient and the optimizer, so that what it gets is
         measured (`engine.given_norm`), where `[log] layers` asks for that.
     """
@@ -47,6 +50,8 @@ class Chain(NamedTuple):
     keeps: tuple[Keeps, ...]
     members: Callable[[Any], tuple[Params, jax.Array]] | None
     stopped: Callable[[Any], jax.Array] | None
+    gave_up: Callable[[Any], jax.Array] | None = None
+    skipped: Callable[[Any], jax.Array] | None = None
     clips: bool = False
 
 
@@ -113,7 +118,9 @@ def build_chain(
         watched=measured,
         keeps=tuple(d.keeps for choice, d in own if d.keeps and _is_on(choice, d.keeps)),
         members=members[0] if members else None,
-        stopped=_any_stopped([d.stopped for d in declarations if d.stopped]),
+        stopped=_any_of([d.stopped for d in declarations if d.stopped]),
+        gave_up=next((d.gave_up for d in declarations if d.gave_up), None),
+        skipped=next((d.skipped for d in declarations if d.skipped), None),
         clips=clips,
     )
 
@@ -147,12 +154,12 @@ def _applied_rate(
     return applied
 
 
-def _any_stopped(
+def _any_of(
     found: Sequence[Callable[[Any], jax.Array]],
 ) -> Callable[[Any], jax.Array] | None:
     if len(found) <= 1:
         return found[0] if found else None
-    return lambda opt_state: jnp.stack([stopped(opt_state) for stopped in found]).any()
+    return lambda opt_state: jnp.stack([each(opt_state) for each in found]).any()
 
 
 def _average_of(config: Config) -> Callable[[Any, Params], Params] | None:

@@ -54,12 +54,13 @@ def config_hash(config: "Config") -> str:
     """SHA-256 of the resolved configuration, in hex, without what may differ where a run goes on.
 
     That is `[mesh]`, the devices that it runs on, the paths of its data, of which a run knows the
-    fingerprint, and `train.checkpoint_seconds` and the trackers in `[log]`, which leave no trace in
-    a run.
+    fingerprint, and `train.checkpoint_seconds`, `train.keep` and the trackers in `[log]`, which
+    change no number of a run.
     """
     log = dataclasses.replace(config.log, **dict.fromkeys(TRACKERS))
     tables = without_paths(to_tables(dataclasses.replace(config, mesh=MeshConfig(), log=log)))
-    del tables["train"]["checkpoint_seconds"]
+    for key in ("checkpoint_seconds", "keep"):
+        del tables["train"][key]
     return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
 

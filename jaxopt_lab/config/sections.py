@@ -84,6 +84,8 @@ class TrainConfig:
       checkpoint_every: between checkpoints; one is saved at the end too.
       checkpoint_seconds: of work that a run may lose where it is killed: one more checkpoint is
         saved where none was for so long. The next replaces it, so that it leaves no trace.
+      keep: how many of these checkpoints stay, the newest, or "all"; what a run ends with, such as
+        the best, is kept apart from them.
       log_every: steps between rows of the training log.
       evaluation_batch_size: rows of a batch of evaluation.
     """
@@ -100,6 +102,7 @@ class TrainConfig:
     evaluate_weights: str | None = None
     checkpoint_every: Length = "10%"
     checkpoint_seconds: Positive = 60.0
+    keep: Count | Literal["all"] = 2
     log_every: Count = 1
     evaluation_batch_size: Count = 1000
 

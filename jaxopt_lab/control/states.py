@@ -6,8 +6,6 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_lab.core.tree import is_trained
-
 
 def inner_transformation(inner: Any) -> optax.GradientTransformationExtraArgs:
     """`inner` with extra arguments; an `optax.MultiSteps` too, which would lose them otherwise."""
@@ -39,16 +37,6 @@ def select_step(taken: jax.Array, new: Any, old: Any) -> Any:
         return type(new)(*(a if f in fields else select_step(taken, a, b) for f, a, b in pairs))
 
     return jax.tree.map(chosen, new, old, is_leaf=lambda node: hasattr(node, "observed"))
-
-
-def stays_finite(old: Any, new: Any) -> jax.Array:
-    """Whether every number of a state that was finite still is: a bool scalar.
-
-    The best value of a control that has seen none is infinite from the start.
-    """
-    pairs = zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True)
-    kept = [(~jnp.isfinite(a) | jnp.isfinite(b)).all() for a, b in pairs if is_trained(a)]
-    return jnp.stack(kept).all() if kept else jnp.array(True)
 
 
 def zero_where(condition: jax.Array, tree: Any) -> Any:

@@ -38,7 +38,10 @@ from jaxopt_lab.core.types import Source
 _HELD = 2  # batches, in this process and of each worker
 _PATIENCE = 10.0  # seconds in which workers are started, and threads ended
 _LOOK = 0.2  # seconds between looks at whether to stop
-_ANSWERED_ELSEWHERE = (signal.SIGINT, signal.SIGTERM)  # than in a worker: by who started it
+# Than in a worker: by who started it.
+_ANSWERED_ELSEWHERE = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 class Lent(Source, Protocol):

@@ -68,6 +68,9 @@ class Declaration:
       keeps: of a control: parameters that it keeps.
       members: of a control: `opt_state -> (stacked params, how many of them)`, an ensemble.
       stopped: of a control: `opt_state -> bool scalar`, whether it has ended the run.
+      gave_up: of a control: `opt_state -> int32 scalar`, at how many steps in a row that were not
+        finite it has ended the run, which is `stopped` then, too; 0 where it has not.
+      skipped: of a control: `opt_state -> int32 scalar`, how many steps it has left out so far.
       rate_scale: of a control: `opt_state -> scalar`, its factor on the learning rate.
       any_rate: of a control: it acts alike at every learning rate, so a range test keeps it.
       shares: of an optimizer: `(opt_state, arguments) -> bytes` that the devices of a run sum in a
@@ -108,6 +111,8 @@ class Declaration:
     keeps: Keeps | None = None
     members: Callable[[Any], tuple[Params, jax.Array]] | None = None
     stopped: Callable[[Any], jax.Array] | None = None
+    gave_up: Callable[[Any], jax.Array] | None = None
+    skipped: Callable[[Any], jax.Array] | None = None
     rate_scale: Callable[[Any], jax.Array] | None = None
     any_rate: bool = False
     eval_params: Callable[[Any, Params], Params] | None = None

@@ -59,6 +59,14 @@ def written_atomically(path: pathlib.Path) -> Iterator[BinaryIO]:
     _sync_folder(path.parent)
 
 
+def remove_temporary(folder: pathlib.Path) -> None:
+    """Remove what writers that were killed have left in a folder and the folders in it."""
+    for path in folder.rglob(".*.tmp"):
+        with contextlib.suppress(OSError), open(path, "ab") as file:
+            if _taken(file):
+                path.unlink()
+
+
 def _temporary(path: pathlib.Path) -> BinaryIO:
     """An empty file beside `path`, under the first name to which nobody writes.
 

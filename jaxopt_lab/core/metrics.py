@@ -31,6 +31,9 @@ def is_of_layers(name: str) -> bool:
     return name in (GRADIENT, CLIPPED) or "/" in name
 
 
+SKIPPED = "skipped"
+"""How many steps a run has left out so far, because they were not finite."""
+
 CURVATURE = ("top_eigenvalue", "noise_scale")
 """Of the batch of a step, every so many steps."""
 

@@ -56,6 +56,16 @@ def all_finite(tree: Any) -> jax.Array:
     return jnp.stack(leaves).all() if leaves else jnp.array(True)
 
 
+def stays_finite(old: Any, new: Any) -> jax.Array:
+    """Whether every number of a state that was finite still is: a bool scalar.
+
+    The best value of a control that has seen none is infinite from the start.
+    """
+    pairs = zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True)
+    kept = [(~jnp.isfinite(a) | jnp.isfinite(b)).all() for a, b in pairs if is_trained(a)]
+    return jnp.stack(kept).all() if kept else jnp.array(True)
+
+
 def on_host(leaf: jax.Array) -> np.ndarray | jax.Array:
     """A leaf as a NumPy array; a PRNG key, which NumPy has not, as it is."""
     return leaf if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf)

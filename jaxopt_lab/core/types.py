@@ -132,7 +132,8 @@ class Program(Protocol):
 
         Returns:
           The state; metrics of each step, (R, count) each; the steps that each run has taken, (R,),
-          fewer where it has stopped early; whether its parameters are finite, (R,).
+          fewer where it has stopped early; whether its parameters are finite and it has not given
+          up, (R,).
         """
         ...
 

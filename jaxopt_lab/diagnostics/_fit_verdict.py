@@ -77,7 +77,7 @@ def fit_verdict(
     classes: int = 0,
     enough: float = 0.8,
     baseline: float | None = None,
-    diverged: bool = False,
+    diverged: bool | str = False,
 ) -> FitVerdict:
     """Judge a run by what it measured in evaluation mode on training and on held-out samples.
 
@@ -108,7 +108,7 @@ def fit_verdict(
       enough: the margin over chance on training samples that is no underfitting, in (0, 1].
       baseline: the loss of what knows nothing, where there is no accuracy; None for the first loss.
       diverged: whether the run is known to have diverged, such as by parameters that are not
-        finite.
+        finite; or how, in words.
 
     Returns:
       A `FitVerdict`.
@@ -208,8 +208,10 @@ def _curves(
     return name, chance, curves
 
 
-def _divergence(history: Mapping[str, np.ndarray], known: bool) -> str | None:
+def _divergence(history: Mapping[str, np.ndarray], known: bool | str) -> str | None:
     """How the run diverged, in words; None where it did not."""
+    if isinstance(known, str):
+        return known
     for steps, name in (("step", "loss"), ("eval_step", "train_loss"), ("eval_step", "val_loss")):
         values = np.asarray(history.get(name, ()), float)
         bad = np.flatnonzero(~np.isfinite(values))

@@ -29,6 +29,7 @@ from jaxopt_lab.engine.layout import Layout, Rule, init_sharded
 from jaxopt_lab.engine.loop import make_run_steps
 from jaxopt_lab.engine.meter import Meter, Seen, given_norm, keep_given_norm
 from jaxopt_lab.engine.normalize import channel_statistics, make_normalize
+from jaxopt_lab.engine.not_finite import NotFinite, find_not_finite, first_lost_step, make_is_good
 from jaxopt_lab.engine.objective import Objective
 from jaxopt_lab.engine.probe import Probe
 from jaxopt_lab.engine.state import TrainState, init_state, with_evaluation
@@ -47,6 +48,7 @@ __all__ = [
     "Frozen",
     "Layout",
     "Meter",
+    "NotFinite",
     "Objective",
     "OneRun",
     "Probe",
@@ -59,7 +61,9 @@ __all__ = [
     "compile_steps",
     "device_mesh",
     "ensemble_predict",
+    "find_not_finite",
     "finish",
+    "first_lost_step",
     "fit",
     "fits_on_device",
     "given_norm",
@@ -72,6 +76,7 @@ __all__ = [
     "keep_given_norm",
     "make_curvature",
     "make_evaluate",
+    "make_is_good",
     "make_normalize",
     "make_prepare",
     "make_reestimate",

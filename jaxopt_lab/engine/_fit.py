@@ -23,7 +23,7 @@ class Chunk(NamedTuple):
       rows: metrics of each step, (R, count) each.
       steps: that each run has taken, (R,); a run that has stopped early takes no more, and its
         rows from there on mean nothing.
-      alive: whether a run's parameters are finite, (R,).
+      alive: whether a run's parameters are finite and it has not given up, (R,).
       evaluation: `{name: (R,)}`, or None; of a run that has stopped it means nothing.
       seconds: of the steps; `evaluation_seconds` of the evaluation.
       data_wait_seconds: of `seconds`, those in which the device had nothing to do, because a batch

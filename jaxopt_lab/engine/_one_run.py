@@ -62,12 +62,10 @@ class OneRun:
         devices = 1 if layout is None else layout.devices
         require_state(shapes, jax.local_devices()[0], devices=devices)
         step, probe, data, mesh = experiment.step, experiment.probe, experiment.train, None
-        if layout is None:
-            state = jit_once(experiment.init)(jax.random.key(experiment.seed))
-        else:
-            mesh, places = layout.mesh, self._places
-            state = init_placed(experiment.init, experiment.seed, places)
-            step = laid_out(step, layout, places)
+        state = self.first_state()
+        if layout is not None:
+            mesh = layout.mesh
+            step = laid_out(step, layout, self._places)
         # Of several hosts each feeds its own devices.
         if jax.process_count() == 1 and fits_on_device(data):
             data = jax.device_put(data) if mesh is None else replicated(data, mesh)
@@ -84,6 +82,13 @@ class OneRun:
         )
         self.most = self._steps.most
         return state
+
+    def first_state(self) -> TrainState:
+        """The run's state at step 0, where it is to be."""
+        experiment = self.experiment
+        if self._layout is None:
+            return jit_once(experiment.init)(jax.random.key(experiment.seed))
+        return init_placed(experiment.init, experiment.seed, self._places)
 
     @property
     def in_loop(self) -> bool:
@@ -121,6 +126,8 @@ class OneRun:
         # A bad batch may pass; parameters that are not finite stay so.
         last = rows["loss"][step - start - 1] if step > start else 0.0
         alive = bool(np.isfinite(last)) or bool(all_finite(state.params))
+        if self.experiment.gave_up is not None:
+            alive &= not self.experiment.gave_up(state.opt_state)
         rows = {name: values[None] for name, values in rows.items()}
         return state, rows, np.array([step]), np.array([alive])
 

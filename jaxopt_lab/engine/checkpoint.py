@@ -9,6 +9,7 @@ is saved because time has passed, and is gone at the next of those.
 """
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -25,10 +26,13 @@ import numpy as np
 
 from jaxopt_lab.core.errors import DamageWarning, InputError, require, told
 from jaxopt_lab.core.files import sha256_of, write_atomically
-from jaxopt_lab.core.tree import flatten_with_names
+from jaxopt_lab.core.tree import flatten_with_names, size_bytes
 
 FORMAT = 3
 LATEST, PATTERN = "latest", "step-*.json"
+
+# Of the archive and the manifest for each array, beside its numbers.
+_BYTES_BESIDE = 400
 
 
 def save(
@@ -37,7 +41,7 @@ def save(
     tree: Any,
     *,
     config_hash: str,
-    keep: int = 2,
+    keep: int | None = 2,
     beside: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Save a pytree of arrays as the checkpoint of a step, then drop all but the newest `keep`.
@@ -49,7 +53,7 @@ def save(
       step: names the files, `step-00000120.npz` or the folder `step-00000120`, and `.json`.
       tree: arrays, PRNG keys included.
       config_hash: of the configuration that the arrays belong to.
-      keep: how many checkpoints stay, >= 1.
+      keep: how many checkpoints stay, >= 1; None for all.
       beside: what else the manifest is to vouch for, as JSON has it; `vouched_beside` reads it.
 
     Raises:
@@ -64,7 +68,10 @@ def save(
         np.savez(buffer, **{str(i): _plain(x) for i, x in enumerate(arrays.values())})
         shutil.rmtree(archive, ignore_errors=True)  # of processes that did not finish it
         archive = archive.with_suffix(".npz")
-        write_atomically(archive, buffer.getvalue())
+        write_atomically(archive, content := buffer.getvalue())
+        # What is not on the disk as it was written vouches for nothing, and replaces nothing.
+        if _digest(archive) != hashlib.sha256(content).hexdigest():
+            raise OSError(errno.EIO, "it reads back otherwise than it was written", str(archive))
     if jax.process_index():
         return
     manifest = {
@@ -77,8 +84,9 @@ def save(
     }
     manifest["manifest"] = _hash_of(manifest)
     write_atomically(archive.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
-    for old in _sorted(folder.glob(PATTERN))[keep:]:
-        _remove(old)
+    if keep is not None:
+        for old in _sorted(folder.glob(PATTERN))[keep:]:
+            _remove(old)
 
 
 def save_latest(
@@ -140,6 +148,11 @@ def size_of(folder: pathlib.Path, steps: Iterable[int]) -> int:
             files = archive.rglob("*") if archive.is_dir() else [archive]
             size += sum(f.stat().st_size for f in (path, *files) if f.is_file())
     return size
+
+
+def size_ahead(tree: Any) -> int:
+    """How many bytes a checkpoint of a tree will take, within a few hundred for each array."""
+    return size_bytes(tree) + _BYTES_BESIDE * len(jax.tree.leaves(tree))
 
 
 def drop(folder: pathlib.Path, steps: Iterable[int]) -> None:

@@ -17,11 +17,12 @@ from jaxopt_lab.engine.devices import whole_beside
 from jaxopt_lab.engine.evaluation import Evaluate, in_batches
 from jaxopt_lab.engine.forward import Forward
 from jaxopt_lab.engine.frozen import Frozen
+from jaxopt_lab.engine.gradient import Gradient
 from jaxopt_lab.engine.meter import Meter
 from jaxopt_lab.engine.objective import MASK, Objective, counted
 from jaxopt_lab.engine.probe import Probe
 from jaxopt_lab.engine.state import TrainState
-from jaxopt_lab.engine.step import Step
+from jaxopt_lab.engine.step import Prepare, Step
 
 V = TypeVar("V")
 
@@ -48,6 +49,9 @@ class Experiment(NamedTuple):
       curvature: `(state, batch) -> Curvature`, where the optimizer asks for it.
       init: `key -> TrainState`, pure.
       step: `(state, batch) -> (state, metrics)`, pure.
+      gave_up: `opt_state -> int32 scalar`, at how many steps in a row that were not finite the run
+        has stopped, or 0; None for never.
+      prepare, gradient, microbatches: what a step is made of, to look into one.
       probe: what else is measured, every so many steps; None for nothing.
       meter: what is measured of every so many steps themselves; None for nothing.
       evaluator: `(in_loop, forward, attacked=True, final=False) -> evaluate(params, model_state,
@@ -81,6 +85,10 @@ class Experiment(NamedTuple):
     curvature: CurvatureOf | None
     init: Callable[[jax.Array], TrainState]
     step: Step
+    gave_up: Callable[[Any], jax.Array] | None
+    prepare: Prepare | None
+    gradient: Gradient
+    microbatches: int
     probe: Probe | None
     meter: Meter | None
     evaluator: Callable[..., Evaluate]

@@ -1,6 +1,6 @@
 """The gradient of a batch's objective, whole or in parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -92,6 +92,28 @@ def _parts(forward: Forward, objective: Objective, frozen: Frozen, microbatches:
         return (value, (row, state)), grads
 
     return gradient
+
+
+def passes(
+    forward: Forward,
+    params: Params,
+    state: ModelState,
+    batch: Batch,
+    key: jax.Array,
+    microbatches: int = 1,
+) -> Iterator[jax.Array]:
+    """The outputs of the forward passes that a gradient takes of a batch, one after another.
+
+    With more than one they are of its parts, in order; args as of `make_gradient`.
+    """
+    if microbatches == 1:
+        yield forward.train(params, state, batch["x"], key)[0]
+        return
+    parts, _ = _split(batch, microbatches)
+    for i in range(microbatches):
+        x = parts["x"][i]
+        outputs, state = forward.train(params, state, x, jax.random.fold_in(key, i))
+        yield outputs
 
 
 def _split(batch: Batch, microbatches: int) -> tuple[Any, jax.Array]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxopt_lab.core.metrics import SKIPPED
 from jaxopt_lab.core.types import Batch, Loss, Metric, Optimizer
 from jaxopt_lab.engine.curvature import CurvatureOf
 from jaxopt_lab.engine.forward import Forward
@@ -35,6 +36,7 @@ def make_step(
     curvature: CurvatureOf | None = None,
     learning_rate: Callable[[jax.Array, Any], jax.Array] | None = None,
     stopped: Callable[[Any], jax.Array] | None = None,
+    skipped: Callable[[Any], jax.Array] | None = None,
     microbatches: int = 1,
     frozen: Frozen = NOTHING,
     meter: Meter | None = None,
@@ -54,6 +56,8 @@ def make_step(
         metrics.
       stopped: `opt_state -> bool scalar`; once true the run is frozen whole, its model state and
         its step included, and the metrics of later steps mean nothing.
+      skipped: `opt_state -> int32 scalar`, how many steps the optimizer has left out, whose model
+        state is left out with them; returned among the metrics as `SKIPPED`.
       microbatches, frozen: of `make_gradient`.
       meter: what is measured of every so many steps; its numbers are the metric `meter.ROW`. The
         optimizer is given the extra `measured` then, whether this step is one of them.
@@ -91,6 +95,11 @@ def make_step(
             )
         if learning_rate is not None:
             row["learning_rate"] = jnp.asarray(learning_rate(state.step, opt_state), float)
+        if skipped is not None:
+            total = skipped(opt_state)
+            row[SKIPPED] = jnp.asarray(total, float)
+            left_out = total > skipped(state.opt_state)
+            model_state = _chosen(left_out, state.model_state, model_state)
         if meter is not None:
             row[ROW] = meter.row(due, Seen(state.params, grads, updates, opt_state))
         evaluation = {
@@ -144,14 +153,15 @@ def make_prepare(
     return prepare
 
 
+def _chosen(condition: jax.Array, tree: Any, other: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), tree, other)
+
+
 def _frozen(before: TrainState, after: TrainState, frozen: jax.Array) -> TrainState:
     """`after`, or where frozen `before` with the optimizer's state, which says so, of `after`."""
 
-    def select(old, new):
-        return jax.tree.map(lambda a, b: jnp.where(frozen, a, b), old, new)
-
     return after._replace(
-        step=select(before.step, after.step),
-        params=select(before.params, after.params),
-        model_state=select(before.model_state, after.model_state),
+        step=_chosen(frozen, before.step, after.step),
+        params=_chosen(frozen, before.params, after.params),
+        model_state=_chosen(frozen, before.model_state, after.model_state),
     )

@@ -35,9 +35,16 @@ class Session(Generic[F, C]):
         return self.folder if distributed.is_first() else None
 
     def begin(self, *what: Any) -> None:
-        """Write down what the folder is of, where it is new; every process of a run calls this."""
+        """Write down what the folder is of, where it is new; every process of a run calls this.
+
+        Raises:
+          InputError: where the folder takes no files.
+        """
         if self.written and not self.resumes:
-            self.written.begin(*what)
+            try:
+                self.written.begin(*what)
+            except OSError as error:
+                raise self.written.cannot_begin(error) from None
         if self.folder:
             distributed.require_seen(self.folder.config)
 

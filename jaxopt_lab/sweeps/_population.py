@@ -173,7 +173,11 @@ class Population:
 
     def alive(self, wave: Wave) -> np.ndarray:
         """Whether the parameters of each run are finite, (R,)."""
-        return np.asarray(jax.vmap(all_finite)(wave.unpadded[1].params))
+        _, states = wave.unpadded
+        alive = np.asarray(jax.vmap(all_finite)(states.params))
+        if (gave_up := self.experiment.gave_up) is not None:
+            alive &= np.asarray(jax.vmap(gave_up)(states.opt_state)) == 0
+        return alive
 
     def evaluate(self, state: Wave) -> tuple[Wave, dict[str, np.ndarray]]:
         """As of `Program`."""
@@ -249,6 +253,8 @@ class Population:
         )
         state, rows = run_steps(state, data, start, count)
         alive = jnp.isfinite(rows["loss"][count - 1]) | all_finite(state.params)
+        if experiment.gave_up is not None:
+            alive &= experiment.gave_up(state.opt_state) == 0
         return (values, state), rows, state.step, alive
 
     def _evaluation_of_one(self, run, batches):

@@ -152,7 +152,7 @@ def test_a_gradient_that_is_not_finite_leaves_everything_as_it_was(bad):
 
 
 @pytest.mark.parametrize("limit", [0, 3, None])
-def test_after_so_many_in_a_row_one_is_let_through(limit):
+def test_after_so_many_in_a_row_it_gives_up_and_moves_no_more(limit):
     tx, params = skip_not_finite(momentum(0.1), max_consecutive=limit), {"w": jnp.ones(2)}
     theirs = optax.apply_if_finite(momentum(0.1), 10**6 if limit is None else limit)
     state, other, reference = tx.init(params), theirs.init(params), jax.jit(theirs.update)
@@ -160,7 +160,22 @@ def test_after_so_many_in_a_row_one_is_let_through(limit):
         grads = {"w": jnp.full(2, float("nan") if k else 1.0)}
         updates, state = tx.update(grads, state, params)
         expected, other = reference(grads, other, params)
-        assert_trees_close(updates, expected)
+        assert bool(state.gave_up) == bool(np.isnan(expected["w"]).any())
+        if not state.gave_up:
+            assert_trees_close(updates, expected)
+    assert int(state.in_a_row) == int(state.total) == (5 if limit is None else limit + 1)
+    updates, after = tx.update({"w": jnp.ones(2)}, state, params)
+    if limit is not None:
+        assert_trees_equal((updates, after), ({"w": jnp.zeros(2)}, state))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_is_left_out_though_its_gradient_is(value):
+    tx, params = skip_not_finite(adam(0.1)), some_params()
+    state = tx.init(params)
+    updates, new = tx.update(some_grads(params), state, params, value=jnp.float32(value))
+    assert_trees_equal((updates, new.inner), (jax.tree.map(jnp.zeros_like, params), state.inner))
+    assert int(new.total) == 1 and not new.gave_up
 
 
 def test_lanes_skip_by_themselves():

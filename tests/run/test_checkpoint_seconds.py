@@ -8,6 +8,7 @@ import pytest
 import jaxopt_lab
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.core.errors import DamageWarning
+from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.run.records.run_writer import RunWriter
 
 TABLES = {
@@ -57,8 +58,8 @@ def _saved(monkeypatch):
     steps, save_latest = [], RunWriter.save_latest
 
     def saving(self, state):
-        save_latest(self, state)
         steps.append(self.log.steps)
+        return save_latest(self, state)
 
     monkeypatch.setattr(RunWriter, "save_latest", saving)
     return steps
@@ -69,9 +70,10 @@ def stopped_at(step, how, monkeypatch):
     save = RunWriter.save
 
     def saving(self, state, **rest):
-        save(self, state, **rest)
+        saved = save(self, state, **rest)
         if self.log.steps >= step:
             how()
+        return saved
 
     monkeypatch.setattr(RunWriter, "save", saving)
 
@@ -124,14 +126,16 @@ def test_an_interrupt_leaves_no_trace_either(whole, tmp_path, monkeypatch):
     assert contents(tmp_path / "run") == whole
 
 
-def test_a_run_that_diverges_has_none(saved, tmp_path):
+def test_a_run_that_diverges_keeps_the_last_good_one(saved, tmp_path):
     tables = TABLES | {"optimizer": {"name": "sgd", "learning_rate": 1e30}}
     train = {"steps": 400, "checkpoint_seconds": 1e-9, "steps_per_dispatch": 1}
     result = jaxopt_lab.train(
         parse_config(tables | {"train": train}), tmp_path / "run", progress=False
     )
     assert result.stopped_by == "diverged" and saved
-    assert not (tmp_path / "run" / "checkpoints" / "latest").exists()
+    assert result.summary["last_good"] == saved[-1] == result.summary["not_finite"]["step"] - 1
+    run = jaxopt_lab.load_run(tmp_path / "run")
+    assert run.step == saved[-1] and all_finite(run.params)
 
 
 def test_only_what_takes_long_is_saved_because_of_the_time(saved, tmp_path):

@@ -1,5 +1,7 @@
 """A command outlives its terminal: a reader that has seen enough, a stream that was closed."""
 
+import errno
+import io
 import os
 
 import pytest
@@ -41,3 +43,17 @@ def test_a_stream_that_was_closed_is_no_fault(name, monkeypatch, tmp_path):
     monkeypatch.setattr(name, None)
     assert cli.main(["list", "loss"]) == 0
     assert cli.main(["runs", str(tmp_path / "none")]) == 2
+
+
+class Gone(io.StringIO):
+    """A terminal that was closed: what is written to it is an input/output error."""
+
+    def write(self, text):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_run_goes_on_when_its_terminal_is_closed():
+    terminal = Progress(console=Console(file=Gone(), force_terminal=True))
+    with terminal.waiting("compiling"):
+        terminal.say("working")
+    assert terminal.console.quiet

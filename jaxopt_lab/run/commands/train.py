@@ -23,6 +23,7 @@ from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.process.stopwatch import Stopwatch
 from jaxopt_lab.run.records.answers import look_at_test
 from jaxopt_lab.run.records.chosen_step import tell_of_damage, why_this_step
+from jaxopt_lab.run.records.find_lost import find_lost
 from jaxopt_lab.run.records.fit import has_diverged
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
@@ -122,11 +123,11 @@ def train(
         # After all that may fail before a first step, so that a failure leaves no run behind.
         session.begin(config, source.signature, source.parts)
 
-        total, stopped_by, ended = experiment.total_steps, "finished", None
+        total, stopped_by, ended, chunk = experiment.total_steps, "finished", None, None
         place = session.written and session.written.path
         about = about_run(config, place, source.signature.classes, start)
         tracking = Tracking(config, experiment, about, loggers)
-        with RunWriter(session.folder, config, identity, start=start) as writer, tracking:
+        with RunWriter(session.folder, config, identity, state, start=start) as writer, tracking:
             writer.timings.add(start=start, compile_seconds=compiling.seconds)
             chunks = fit(
                 program,
@@ -150,16 +151,24 @@ def train(
                         break
                     if chunk.steps[0] < chunk.end:
                         stopped_by = "early_stopping"
-                    writer.save(state, every=experiment.checkpoint_every)
+                    if not writer.save(state, every=experiment.checkpoint_every):
+                        stopped_by = "diverged"
+                        break
                     if interrupts.asked() and chunk.end < total and stopped_by == "finished":
                         stopped_by = "interrupted"
                         break
-                if stopped_by == "interrupted":
-                    writer.save_latest(state)
-                elif stopped_by == "diverged":  # no place to go on from
-                    writer.drop_latest()
-                else:
-                    writer.save_step(state)
+                good = stopped_by != "diverged"
+                if good:
+                    save = writer.save_latest if stopped_by == "interrupted" else writer.save_step
+                    good = save(state)
+                writer.wait()
+                if not good:
+                    stopped_by = "diverged"
+            lost = None
+            if not good:
+                with session.terminal.waiting("looking for what is not finite ..."):
+                    last = chunk.start if chunk else start
+                    lost = find_lost(program, state, session.folder, identity, last, writer)
             if stopped_by in ENDED and distributed.first_says(has_diverged(writer.log.outline())):
                 stopped_by = "diverged"
             if stopped_by in ENDED or (stopped_by == "diverged" and experiment.keeps_judged):
@@ -170,7 +179,10 @@ def train(
                         writer.keep(ended)
                 writer.timings.add(test_seconds=testing.seconds)
             writer.timings.add(run_seconds=time.perf_counter() - began)
-            summary = summarize(experiment, state.params, writer, ended, stopped_by)
+            summary = summarize(experiment, state, writer, ended, stopped_by, lost)
+            if stopped_by == "diverged" and session.folder:
+                whole = checkpoint.whole_steps(session.folder.checkpoints)
+                summary["last_good"] = whole[0] if whole else None
             answers = None
             if ended and session.folder:  # in every process: each may hold a part of the parameters
                 kept = ended.params, ended.model_state

@@ -5,15 +5,17 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_lab.core.metrics import SKIPPED
 from jaxopt_lab.diagnostics import FitVerdict, fit_verdict
 from jaxopt_lab.diagnostics.explosion import ending, exploded
 from jaxopt_lab.engine import Experiment
 
 
 def judge_fit(
-    experiment: Experiment, history: Mapping[str, np.ndarray], *, diverged: bool
+    experiment: Experiment, history: Mapping[str, np.ndarray], *, diverged: bool | str
 ) -> FitVerdict:
     """Judge a run by its history; the experiment, with its data, knows of how many samples."""
+    history = without_skipped(history)
     splits = experiment.train_sample, experiment.validation
     train, held_out = (len(split["y"]) if split else 1 for split in splits)
     return fit_verdict(
@@ -31,11 +33,23 @@ def has_diverged(history: Mapping[str, np.ndarray]) -> bool:
     So it has if its loss, on the validation split or in training, ends at what is not finite or at
     ten times the first.
     """
+    history = without_skipped(history)
     for name in ("val_loss", "loss"):
         values = history.get(name, ())
         if len(values) and (not np.isfinite(ending(values)) or exploded(values)):
             return True
     return False
+
+
+def without_skipped(history: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """A history without the losses of steps that were left out because they were not finite.
+
+    A run that left out every step has no other, and is judged by these.
+    """
+    taken = np.isfinite(history["loss"]) if SKIPPED in history else np.zeros(0, bool)
+    if not taken.any():
+        return history
+    return {**history, "step": history["step"][taken], "loss": history["loss"][taken]}
 
 
 def _of_the_mean(experiment: Experiment, history: Mapping[str, np.ndarray]) -> float | None:

@@ -17,7 +17,7 @@ from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature, require_format
 from jaxopt_lab.config.start import CHECKPOINTS, KEPT, SUMMARY, SWEEP
 from jaxopt_lab.core.errors import DamageWarning, InputError
-from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.files import remove_temporary, write_atomically
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
@@ -91,14 +91,19 @@ class Folder(abc.ABC, Generic[C]):
                     f"{self.path} is in use by another run (process {file.read().strip() or '?'}): "
                     "wait for it, or give another --run-dir"
                 ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            try:
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+            except OSError as error:
+                raise InputError(_unusable(self.path, str(error.strerror))) from None
+            remove_temporary(self.path)
             try:
                 yield
             finally:
-                if new and [entry.name for entry in self.path.iterdir()] == [LOCK]:
-                    _remove_empty(self.path)  # of what could not begin
+                with contextlib.suppress(OSError):  # it may be gone by now
+                    if new and [entry.name for entry in self.path.iterdir()] == [LOCK]:
+                        _remove_empty(self.path)  # of what could not begin
 
     @property
     def kind(self) -> str:
@@ -182,6 +187,10 @@ class Folder(abc.ABC, Generic[C]):
             raise InputError(
                 f"{self.path} was made with the data that {self.config} names: leave out data=..."
             )
+
+    def cannot_begin(self, error: OSError) -> InputError:
+        """What is told where the first files cannot be written."""
+        return InputError(_unusable(self.path, str(error.strerror or error)))
 
     def require_as_begun(self) -> None:
         """Make sure that what the folder was begun with is what was written then.

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from jaxopt_lab.config.tables import better
+from jaxopt_lab.core.metrics import is_of_evaluation
 from jaxopt_lab.engine import Chunk
 from jaxopt_lab.run.records.history import EVAL_STEP, STEP, Columns, History, rows_of
 from jaxopt_lab.run.records.json_lines import (
@@ -94,6 +95,10 @@ class MetricsLog:
     def best(self, name: str) -> tuple[float, int] | None:
         """The best value of an evaluation, and the first step that had it."""
         return self._best.get(name)
+
+    def last(self, name: str) -> float | None:
+        """The newest value of a metric."""
+        return self._held[EVAL_STEP if is_of_evaluation(name) else STEP].last(name)
 
     def vouched(self) -> dict[str, Any]:
         """How many bytes the file has, and their SHA-256: all that it was up to here."""

@@ -1,14 +1,15 @@
 """What a run writes as it goes: its log, its timings, its checkpoints."""
 
+import functools
 import time
 from collections.abc import Callable
-from typing import Any
 
 import jax
 
 from jaxopt_lab.config.schema import Config
-from jaxopt_lab.engine import Chunk, Finish, checkpoint
+from jaxopt_lab.engine import Chunk, Finish, TrainState, checkpoint, make_is_good
 from jaxopt_lab.engine.devices import whole_beside
+from jaxopt_lab.engine.saver import Saver
 from jaxopt_lab.engine.state_hash import in_hex, state_hash
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.records.folder import RunFolder
@@ -23,13 +24,22 @@ class RunWriter:
     In a run of several processes each of them saves checkpoints, and process 0 writes all else.
     """
 
-    def __init__(self, folder: RunFolder | None, config: Config, identity: str, *, start: int = 0):
+    def __init__(
+        self,
+        folder: RunFolder | None,
+        config: Config,
+        identity: str,
+        state: TrainState,
+        *,
+        start: int = 0,
+    ):
         """Open the files of a run that stands at step `start`.
 
         Args:
           folder: of the run, or None.
           config: for how often to log.
           identity: the hash that a checkpoint must have to belong to this run.
+          state: of that step.
           start: what is past it is dropped, as these steps are taken again.
         """
         written = folder if distributed.is_first() else None
@@ -39,9 +49,12 @@ class RunWriter:
         there = self._checkpoints and checkpoint.holds(self._checkpoints, start)
         self._saved = start if there else None
         self._seconds, self._saved_at = config.train.checkpoint_seconds, time.monotonic()
+        self._keep = None if config.train.keep == "all" else config.train.keep
+        self._is_good = make_is_good(state)
         own = (config.log.curvature, config.log.layers)
         every = (config.train.log_every, *(each for each in own if each))
-        self._hash: Callable[[Any], jax.Array] | None = None
+        self._saver = Saver()
+        self._hash: Callable[[TrainState], jax.Array] | None = None
         if written:
             written.forget_after(start)
         self.log = MetricsLog(written and written.metrics, every=every, until=start)
@@ -51,6 +64,7 @@ class RunWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._saver.close()
         self.log.close()
         self.timings.close()
 
@@ -70,42 +84,64 @@ class RunWriter:
             data_wait_seconds=chunk.data_wait_seconds,
         )
 
-    def save(self, state: Any, *, every: int) -> None:
+    def save(self, state: TrainState, *, every: int) -> bool:
         """Save the checkpoint of a step that `every` divides, or one because of the time.
 
         Every process of a run calls this after every chunk.
+
+        Returns:
+          False where one was due of a state that is not finite: what is saved stays good.
+
+        Raises:
+          OSError: where the disk has not taken the checkpoint before.
         """
+        self._saver.check()
         if self.log.steps % every == 0:
-            self.save_step(state)
-        elif distributed.first_says(time.monotonic() - self._saved_at >= self._seconds):
-            self.save_latest(state)
+            return self.save_step(state)
+        if distributed.first_says(time.monotonic() - self._saved_at >= self._seconds):
+            return self.save_latest(state)
+        return True
 
-    def save_step(self, state: Any) -> None:
-        """Save the checkpoint of a step that the configuration decides."""
-        self._save(checkpoint.save, state)
-        self._saved = self.log.steps
-        self.drop_latest()
-
-    def save_latest(self, state: Any) -> None:
-        """Save a checkpoint that goes with the next one."""
-        self._save(checkpoint.save_latest, state)
-
-    def drop_latest(self) -> None:
-        """Remove the checkpoint that `save_latest` saved, so that the folder is as without it."""
-        if self._checkpoints:
+    def save_step(self, state: TrainState) -> bool:
+        """Save the checkpoint of a step that the configuration decides; returns as `save`."""
+        if self.log.steps != self._saved:
+            if not self._save(functools.partial(checkpoint.save, keep=self._keep), state):
+                return False
+            self._saved = self.log.steps
+        elif self._checkpoints:
+            self._saver.wait()
             checkpoint.drop_latest(self._checkpoints)
+        return True
 
-    def _save(self, save: Callable[..., None], state: Any) -> None:
-        if self._checkpoints and self.log.steps != self._saved:
+    def save_latest(self, state: TrainState) -> bool:
+        """Save a checkpoint that goes with the next one; returns as `save`."""
+        return self._save(checkpoint.save_latest, state, latest=True)
+
+    def wait(self) -> None:
+        """Wait until what was to be saved is on the disk.
+
+        Raises:
+          OSError: where the disk does not take it.
+        """
+        self._saver.wait()
+
+    def _save(self, save: Callable[..., None], state: TrainState, *, latest: bool = False) -> bool:
+        if self.log.steps == self._saved:
+            return True
+        if not self._is_good(state):
+            return False
+        if (folder := self._checkpoints) is not None:
             self.log.sync()
-            save(
-                self._checkpoints,
-                self.log.steps,
-                state,
-                config_hash=self._identity,
-                beside={LOG: self.log.vouched()},
-            )
+            step, identity, beside = self.log.steps, self._identity, {LOG: self.log.vouched()}
+
+            def write(tree):
+                save(folder, step, tree, config_hash=identity, beside=beside)
+                if not latest:  # so that the folder is as without it
+                    checkpoint.drop_latest(folder)
+
+            self._saver.save(write, state)
             self._saved_at = time.monotonic()
+        return True
 
     def keep(self, ended: Finish) -> None:
         """Save what the run keeps at its end."""

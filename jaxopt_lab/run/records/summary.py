@@ -4,9 +4,9 @@ from typing import Any
 
 import jax
 
-from jaxopt_lab.core.metrics import held_out
-from jaxopt_lab.core.types import Params
-from jaxopt_lab.engine import Experiment, Finish
+from jaxopt_lab.core.metrics import SKIPPED, held_out
+from jaxopt_lab.engine import Experiment, Finish, TrainState
+from jaxopt_lab.run.records.find_lost import Lost
 from jaxopt_lab.run.records.fit import judge_fit
 from jaxopt_lab.run.records.json_lines import finite, shortest
 from jaxopt_lab.run.records.run_writer import RunWriter
@@ -14,12 +14,22 @@ from jaxopt_lab.run.records.run_writer import RunWriter
 
 def summarize(
     experiment: Experiment,
-    params: Params,
+    state: TrainState,
     writer: RunWriter,
     ended: Finish | None,
     stopped_by: str,
+    lost: Lost | None = None,
 ) -> dict[str, Any]:
-    """The figures of a run that has stopped; `ended` is None where it did not come to its end."""
+    """The figures of a run that has stopped.
+
+    Args:
+      experiment: of the run.
+      state: that it has stopped at.
+      writer: of the run.
+      ended: None where it did not come to its end.
+      stopped_by: as of `Result`.
+      lost: where its first number appeared that is not finite; None where that is not known.
+    """
     timings, steps = writer.timings, writer.log.steps
     seconds, taken = timings.total("seconds"), timings.total("steps")
     summary: dict[str, Any] = {
@@ -32,7 +42,7 @@ def summarize(
         "compile_seconds": round(timings.total("compile_seconds"), 3),
         "run_seconds": round(timings.run_seconds, 3),
         "stopped_by": stopped_by,
-        "parameters": sum(x.size for x in jax.tree.leaves(params)),
+        "parameters": sum(x.size for x in jax.tree.leaves(state.params)),
         "device": jax.devices()[0].device_kind,
     }
     if ended:
@@ -41,7 +51,13 @@ def summarize(
         summary["tests"] = ended.tests
         if ended.members:
             summary["members"] = len(jax.tree.leaves(ended.members)[0])
-    fit = judge_fit(experiment, writer.log.outline(), diverged=stopped_by == "diverged")
+    if (skipped := writer.log.last(SKIPPED)) is not None:
+        summary[SKIPPED] = int(skipped)
+    if lost:
+        first = lost.first
+        summary["not_finite"] = {**first._asdict(), "in_a_row": max(1, lost.in_a_row)}
+    diverged = lost.sentence if lost else stopped_by == "diverged"
+    fit = judge_fit(experiment, writer.log.outline(), diverged=diverged)
     summary["fit"] = finite(fit._asdict())
     watched = [*experiment.objective.measures, *experiment.whole, "loss"]
     found = ((name, writer.log.best(name)) for name in held_out(watched))

@@ -1,15 +1,17 @@
 """What is said before a run and after it."""
 
+import shutil
 from typing import Any
 
 import jax
 
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.sweep import Sweep
-from jaxopt_lab.engine import Experiment, TrainState
+from jaxopt_lab.engine import Experiment, TrainState, checkpoint
 from jaxopt_lab.engine.finishing import statistics_batches
 from jaxopt_lab.engine.watched import needs_statistics
 from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.overview import size_in_words
 from jaxopt_lab.run.records.scores import headline, in_words, label, numbers_of
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_result import SweepResult
@@ -17,6 +19,8 @@ from jaxopt_lab.run.records.sweep_view import ranking
 from jaxopt_lab.run.terminal.progress import Progress, wait_in_words
 
 MOST_ROWS = 20
+
+_SMALLER = "try a smaller learning rate"
 
 
 def opening(
@@ -41,9 +45,27 @@ def opening(
         if needs_statistics(experiment, state.model_state):
             text += f", each with batch statistics of {passes} batches, estimated for it"
         lines.append(text)
+    if folder:
+        lines.append(_disk(config, experiment, state, folder))
     if start:
         lines.append(f"resuming at step {start:,} of {experiment.total_steps:,}")
     return "\n".join(lines)
+
+
+def _disk(config: Config, experiment: Experiment, state: TrainState, folder: RunFolder) -> str:
+    """What the checkpoints of a run take, and whether the disk has room for one."""
+    each, keep = checkpoint.size_ahead(state), config.train.keep
+    count = -(-experiment.total_steps // experiment.checkpoint_every)
+    if keep != "all":
+        count = min(count, keep)
+    stay = "all stay" if keep == "all" else f"the newest {keep} stay"
+    text = f"a checkpoint takes {size_in_words(each)}; {stay}: {size_in_words(count * each)}"
+    free = shutil.disk_usage(folder.path).free
+    if free < each:
+        text += f"; {folder.path} HAS ROOM FOR {size_in_words(free)} ONLY: the first will fail"
+    elif free < (count + 1) * each:  # one is written before one goes
+        text += f"; {folder.path} has room for {size_in_words(free)} only"
+    return text
 
 
 def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | None) -> None:
@@ -62,6 +84,8 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
         rows["best validation"] = f"{in_words(name, value)} at step {step:,}"
     if summary["fit"]["evidence"]:
         rows["fit"] = summary["fit"]["brief"]
+    if summary.get("skipped"):
+        rows["steps left out"] = f"{summary['skipped']:,}, which were not finite"
     rows["steps"] = f"{summary['steps']:,} ({summary['epochs']:g} epochs)"
     if summary["steps_per_second"]:
         waits = wait_in_words(summary["data_wait_seconds"], summary["train_seconds"])
@@ -77,11 +101,21 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
         "early_stopping": f"stopped early at step {summary['steps']:,}: {result}",
         "interrupted": f"interrupted at step {summary['steps']:,}"
         + (f"; continue with --resume {folder.path}" if folder else ""),
-        "diverged": f"diverged at or before step {summary['steps']:,}: "
-        f"{summary['fit']['sentence']} Try a smaller learning rate"
-        + (f"; the {summary['kept']} of step {summary['kept_step']:,} are kept" if test else ""),
+        "diverged": _divergence(summary),
     }[stopped_by]
     terminal.closing_table(title, rows, good=stopped_by in ("finished", "early_stopping"))
+
+
+def _divergence(summary: dict[str, Any]) -> str:
+    lost = summary.get("not_finite")
+    at = f"at step {lost['step']:,}" if lost else f"at or before step {summary['steps']:,}"
+    remedy = "look at the data" if lost and "of the batch" in lost["what"] else _SMALLER
+    text = f"diverged {at}: {summary['fit']['sentence']} {remedy.capitalize()}"
+    if summary["test"]:
+        text += f"; the {summary['kept']} of step {summary['kept_step']:,} are kept"
+    if (last := summary.get("last_good")) is not None:
+        text += f"; the last good checkpoint, of step {last:,}, is kept"
+    return text
 
 
 def _brief(test: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import rich.progress
 import rich.table
 import rich.text
 
-from jaxopt_lab.core.metrics import is_held_out, on_batch
+from jaxopt_lab.core.metrics import SKIPPED, is_held_out, on_batch
 from jaxopt_lab.core.readable import printable
 from jaxopt_lab.engine import Chunk
 from jaxopt_lab.run.records.scores import in_words
@@ -283,6 +283,7 @@ class Bar(_LiveBar):
         parts = [
             Figure(f"loss {row['loss']:.4g}", 0),
             Figure(lr, 4),
+            Figure(f"{row[SKIPPED]:.0f} left out" if row.get(SKIPPED) else "", 2),
             Figure(self._measured, 1),
             Figure(speed, 3),
             Figure(wait_in_words(self._waited, self._seconds), 2),

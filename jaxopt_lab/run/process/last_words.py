@@ -1,0 +1,36 @@
+"""What a command says when it could not end: what of its work is on the disk."""
+
+import itertools
+import os
+import pathlib
+
+from jaxopt_lab.core.readable import printable
+
+# Manifests of checkpoints, and of a sweep the runs that have ended.
+_SAVED = ("checkpoints/**/step-*.json", "progress/*/step-*.json", "runs.jsonl")
+
+
+def aborted(command: str, folder: str | os.PathLike[str] | None) -> str:
+    """Of a command that a person has ended; `folder` is that of its run or sweep, if any."""
+    if folder is None:
+        return "aborted"
+    if not has_saved(folder):
+        return "aborted; nothing was saved"
+    return printable(f"aborted; go on with: jaxopt-lab {command} --resume {folder}")
+
+
+def failed(error: OSError, folder: str | os.PathLike[str] | None) -> str:
+    """Of a command that the disk or another device has ended."""
+    where = f" ({error.filename})" if error.filename else ""
+    kept = ": what was saved before is kept" if folder is not None and has_saved(folder) else ""
+    return printable(f"{error.strerror or error}{where}{kept}")
+
+
+def has_saved(folder: str | os.PathLike[str]) -> bool:
+    """Whether a run or a sweep has anything on the disk to go on from."""
+    place = pathlib.Path(folder)
+    try:
+        found = itertools.chain.from_iterable(place.glob(pattern) for pattern in _SAVED)
+        return any(path.stat().st_size for path in found)
+    except OSError:
+        return False
