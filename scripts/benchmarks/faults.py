@@ -118,8 +118,17 @@ def _done(output: pathlib.Path | None, part: str) -> dict[str, str]:
 # --- a command in a process of its own
 
 
-def forked(arguments: list[str], *, kill_after: float | None = None) -> tuple[int, str, float]:
-    """The exit code of a command, what it printed, and its seconds; -9 where it was killed."""
+def forked(
+    arguments: list[str],
+    *,
+    kill_after: float | None = None,
+    save: tuple[pathlib.Path, int] | None = None,
+) -> tuple[int, str, float]:
+    """The exit code of a command, what it printed, and its seconds; -9 where it was killed.
+
+    It is killed after so many seconds, or sooner when a file of a checkpoint in a folder is being
+    written for the so-manieth time that this is seen.
+    """
     with tempfile.TemporaryFile() as said:
         begun = time.perf_counter()
         child = os.fork()
@@ -137,8 +146,13 @@ def forked(arguments: list[str], *, kill_after: float | None = None) -> tuple[in
                 sys.stderr.flush()
                 os._exit(code)
         if kill_after is not None:
+            seen = 0
             while time.perf_counter() - begun < kill_after:
-                time.sleep(0.002)
+                time.sleep(0.001)
+                if save is not None:
+                    seen += any((save[0] / "checkpoints").glob(".*.tmp"))
+                    if seen >= save[1]:
+                        break
                 if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                     break
             os.kill(child, signal.SIGKILL)
@@ -216,7 +230,10 @@ def kills(root: pathlib.Path, count: int | None, done: dict[str, str]) -> Iterat
 
 def _killed(kind, begin, folder, draw, seconds, expected) -> str:
     shutil.rmtree(folder, ignore_errors=True)
-    code, _, _ = forked([*begin, str(folder)], kill_after=draw.uniform(0.2, 1.1) * seconds)
+    moment = {"kill_after": draw.uniform(0.2, 1.1) * seconds}
+    if draw.random() < 0.5 and kind == "train":
+        moment = {"kill_after": 2 * seconds, "save": (folder, draw.randint(1, 60))}
+    code, _, _ = forked([*begin, str(folder)], **moment)
     inside = False
     while code == -signal.SIGKILL:
         inside |= _inside_a_save(folder)
