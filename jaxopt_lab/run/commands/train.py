@@ -194,6 +194,7 @@ def train(
                     write_report(
                         session.written, config, outline, summary, experiment, signature, answers
                     )
+                    writer.log.sync()
                     session.written.seal_end()
             finally:  # told even where the disk is full
                 verdict(session.terminal, summary, session.written)
