@@ -2,38 +2,17 @@
 
 import contextlib
 import json
-import shutil
 import warnings
 
 import numpy as np
 import pytest
 
 import jaxopt_lab
-from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import DamageWarning, InputError
 from jaxopt_lab.run.commands.evaluate import evaluate_runs
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.seal import broken, seal
-
-TABLES = {
-    "data": {"name": "digits", "batch_size": 256, "validation": 0.15},
-    "model": {"name": "linear"},
-    "optimizer": {"name": "adam", "learning_rate": 0.02},
-    "train": {"steps": 20, "evaluate_every": 5, "checkpoint_every": 5},
-}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    jaxopt_lab.train(parse_config(TABLES), folder, progress=False)
-    return folder
-
-
-@pytest.fixture
-def run(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "run")
 
 
 def contents(folder):
@@ -61,34 +40,33 @@ def resumed(folder):
 
 
 @pytest.mark.parametrize("name", ["config.toml", "signature.json", "seal.json"])
-def test_no_flipped_bit_of_what_a_run_was_begun_with_is_accepted(run, name):
-    before, places = (run / name).read_bytes(), np.random.default_rng(0)
+def test_no_flipped_bit_of_what_a_run_was_begun_with_is_accepted(run_copy, name):
+    before, places = (run_copy / name).read_bytes(), np.random.default_rng(0)
     for place in places.integers(0, 8 * len(before), 40).tolist():
-        flip(run / name, place)
+        flip(run_copy / name, place)
         told = pytest.warns(DamageWarning) if name == "seal.json" else pytest.raises(InputError)
         with told:
-            RunFolder(run).read_config()
-        (run / name).write_bytes(before)
-    RunFolder(run).read_config()
+            RunFolder(run_copy).read_config()
+        (run_copy / name).write_bytes(before)
+    RunFolder(run_copy).read_config()
 
 
 @pytest.mark.parametrize("read", ["load_run", "evaluate", "resume"])
-def test_a_config_that_was_cut_short_is_refused_wherever_it_is_read(run, read):
-    path = run / "config.toml"
+def test_a_config_that_was_cut_short_is_refused_wherever_it_is_read(run_copy, read):
+    path = run_copy / "config.toml"
     path.write_text(path.read_text()[:-60])
     how = {
-        "load_run": lambda: jaxopt_lab.load_run(run),
-        "evaluate": lambda: evaluate_runs([run]),
-        "resume": lambda: jaxopt_lab.train(None, run, resume=True, progress=False),
+        "load_run": lambda: jaxopt_lab.load_run(run_copy),
+        "evaluate": lambda: evaluate_runs([run_copy]),
+        "resume": lambda: jaxopt_lab.train(None, run_copy, resume=True, progress=False),
     }
     with pytest.raises(InputError, match=r"config\.toml is not what the run wrote .*from a copy"):
         how[read]()
 
 
-@pytest.mark.parametrize("row", [0, 13, 22])
-@pytest.mark.parametrize("how", ["digit", "brace"])
-def test_a_damaged_row_is_written_again_where_a_checkpoint_is_older(run, whole, row, how):
-    log = run / "metrics.jsonl"
+@pytest.mark.parametrize(("row", "how"), [(0, "digit"), (13, "brace"), (22, "digit")])
+def test_a_damaged_row_is_written_again_where_a_checkpoint_is_older(run_copy, small_run, row, how):
+    log = run_copy / "metrics.jsonl"
     lines = log.read_text().splitlines(keepends=True)
     old = lines[row]
     lines[row] = (
@@ -96,31 +74,31 @@ def test_a_damaged_row_is_written_again_where_a_checkpoint_is_older(run, whole, 
     )
     log.write_text("".join(lines))
     with pytest.warns(DamageWarning, match="is not what was written: its numbers may be wrong"):
-        jaxopt_lab.load_run(run)
-    (text,) = resumed(run)
+        jaxopt_lab.load_run(run_copy)
+    (text,) = resumed(run_copy)
     step = json.loads(old).get("step") or json.loads(old)["eval_step"]
     if step > 15:
         assert "before step 20: the run goes on from step 15" in text
-        assert contents(run) == contents(whole)
+        assert contents(run_copy) == contents(small_run)
     else:  # no checkpoint is older than the damage: the parameters are what they were
         lost = "1 of its rows is lost" if how == "brace" else "some of its numbers are wrong"
         assert f"{lost}; the parameters are not damaged, and the run goes on from step 20" in text
-        rows = (run / "metrics.jsonl").read_text().splitlines()
-        assert len(rows) == len(lines) and jaxopt_lab.load_run(run).step == 20
+        rows = (run_copy / "metrics.jsonl").read_text().splitlines()
+        assert len(rows) == len(lines) and jaxopt_lab.load_run(run_copy).step == 20
 
 
-def test_a_summary_is_vouched_for_but_for_its_times(run):
-    path, values = run / "summary.json", json.loads((run / "summary.json").read_text())
+def test_a_summary_is_vouched_for_but_for_its_times(run_copy):
+    path, values = run_copy / "summary.json", json.loads((run_copy / "summary.json").read_text())
     path.write_text(json.dumps(values | {"run_seconds": 1.0, "steps_per_second": 2.0}))
-    assert broken(run) == {}
+    assert broken(run_copy) == {}
     path.write_text(json.dumps(values | {"steps": 21}))
-    assert broken(run) == {"summary.json": "damaged"}
+    assert broken(run_copy) == {"summary.json": "damaged"}
     with pytest.raises(InputError, match=r"summary\.json is not what the run wrote .*--resume"):
-        jaxopt_lab.load_run(run)
-    assert resumed(run) == [] and broken(run) == {}
+        jaxopt_lab.load_run(run_copy)
+    assert resumed(run_copy) == [] and broken(run_copy) == {}
     path.unlink()
     with pytest.raises(InputError, match=r"summary\.json is missing"):
-        jaxopt_lab.load_run(run)
+        jaxopt_lab.load_run(run_copy)
 
 
 @pytest.mark.parametrize("whether", [True, False])
@@ -138,9 +116,9 @@ def test_a_file_is_the_old_or_the_new_one_until_it_is_replaced(tmp_path, whether
     assert broken(tmp_path) == {"config.toml": "damaged"}
 
 
-def test_runs_of_a_sweep_whose_rows_or_files_are_damaged_are_trained_again(tmp_path):
+def test_runs_of_a_sweep_whose_rows_or_files_are_damaged_are_trained_again(small, tmp_path):
     axis = {"optimizer.learning_rate": [0.01, 0.02, 0.03]}
-    sweep = TABLES | {"train": {"steps": 4}, "sweep": {"seeds": 2} | axis}
+    sweep = small | {"train": {"steps": 4}, "sweep": {"seeds": 2} | axis}
     jaxopt_lab.sweep(parse_sweep(sweep), tmp_path / "sweep", progress=False)
     table, rows = ((tmp_path / "sweep" / n) for n in ("sweep.csv", "runs.jsonl"))
     before, whole = table.read_bytes(), rows.read_text()

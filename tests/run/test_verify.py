@@ -1,7 +1,6 @@
 """A folder's own hashes, and where two runs part."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -14,25 +13,6 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import RunFolder
 
-TABLES = {
-    "data": {"name": "digits", "batch_size": 256, "validation": 0.15},
-    "model": {"name": "linear"},
-    "optimizer": {"name": "adam", "learning_rate": 0.02},
-    "train": {"steps": 12, "evaluate_every": 3, "checkpoint_every": 6},
-}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    jaxopt_lab.train(parse_config(TABLES), folder, progress=False)
-    return folder
-
-
-@pytest.fixture
-def run(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "run")
-
 
 def vouched(folder):
     names = ("config.toml", "signature.json", "seal.json", "metrics.jsonl", "summary.json")
@@ -40,10 +20,10 @@ def vouched(folder):
     return [folder / name for name in names] + [f for p in places for f in p.glob("step-*")]
 
 
-def test_every_flip_cut_and_deletion_is_found(run):
+def test_every_flip_cut_and_deletion_is_found(run_copy):
     draw = np.random.default_rng(0)
-    assert jaxopt_lab.verify(run).good
-    for path in vouched(run):
+    assert jaxopt_lab.verify(run_copy).good
+    for path in vouched(run_copy):
         before = path.read_bytes()
         for how in ("flip", "flip", "flip", "flip", "flip", "cut", "empty", "gone"):
             content = bytearray(before)
@@ -54,13 +34,13 @@ def test_every_flip_cut_and_deletion_is_found(run):
             path.write_bytes(b"" if how == "empty" else content)
             if how == "gone":
                 path.unlink()
-            wrong = {fault.file for fault in jaxopt_lab.verify(run).faults[str(run)]}
+            wrong = {fault.file for fault in jaxopt_lab.verify(run_copy).faults[str(run_copy)]}
             # Of the summary the times are vouched for by nothing, and its spaces mean nothing.
             if not (path.name == "summary.json" and how == "flip"):
-                named = path.relative_to(run).as_posix()
+                named = path.relative_to(run_copy).as_posix()
                 assert named in wrong or named.rpartition(".")[0] in wrong, (path.name, how)
             path.write_bytes(before)
-    assert jaxopt_lab.verify(run).good
+    assert jaxopt_lab.verify(run_copy).good
 
 
 def _nested(arrays):
@@ -75,51 +55,51 @@ def _nested(arrays):
     return tree
 
 
-def test_of_two_runs_the_first_step_and_the_first_leaf_are_named(run, whole, tmp_path):
-    found = jaxopt_lab.verify(run, whole)
+def test_of_two_runs_the_first_step_and_the_first_leaf_are_named(run_copy, small_run, tmp_path):
+    found = jaxopt_lab.verify(run_copy, small_run)
     assert found.good and found.difference.same
-    assert found.difference[:4] == (True, 4, None, 16)
-    arrays = checkpoint.read_arrays(run / "checkpoints", lambda name: True)[1]
+    assert found.difference[:4] == (True, 4, None, 24)
+    arrays = checkpoint.read_arrays(run_copy / "checkpoints", lambda name: True)[1]
     name = next(name for name in arrays if name.endswith("bias") and "opt_state" in name)
     arrays[name] = arrays[name] + np.float32(0.5) * (np.arange(10) == 3)
-    manifest = json.loads((run / "checkpoints" / "step-00000012.json").read_text())
+    manifest = json.loads((run_copy / "checkpoints" / "step-00000020.json").read_text())
     how = {"config_hash": manifest["config"], "beside": manifest["beside"]}
-    checkpoint.save(run / "checkpoints", 12, _nested(arrays), **how)
-    found = jaxopt_lab.verify(run, whole).difference
-    assert (found.leaf_step, found.leaf, found.leaf_differs) == (12, name, 1)
+    checkpoint.save(run_copy / "checkpoints", 20, _nested(arrays), **how)
+    found = jaxopt_lab.verify(run_copy, small_run).difference
+    assert (found.leaf_step, found.leaf, found.leaf_differs) == (20, name, 1)
     assert found.leaf_most == pytest.approx(0.5) and found.state_step is None
 
 
-def test_another_seed_and_other_intervals(run, tmp_path, capsys):
-    often = TABLES["train"] | {"evaluate_every": 4, "log_every": 2, "checkpoint_every": 4}
-    jaxopt_lab.train(parse_config(TABLES | {"train": often}), tmp_path / "often", progress=False)
-    found = jaxopt_lab.verify(run, tmp_path / "often").difference
-    # 6 rows of training, and the evaluation of step 12 alone.
-    assert found.rows == 7 and found.checkpoints == (12,) and not found.same_config
+def test_another_seed_and_other_intervals(small, run_copy, tmp_path, capsys):
+    often = small["train"] | {"evaluate_every": 4, "log_every": 2, "checkpoint_every": 4}
+    jaxopt_lab.train(parse_config(small | {"train": often}), tmp_path / "often", progress=False)
+    found = jaxopt_lab.verify(run_copy, tmp_path / "often").difference
+    # 10 rows of training, and the evaluation of step 20 alone.
+    assert found.rows == 11 and found.checkpoints == (20,) and not found.same_config
     assert found.row_step is None
-    jaxopt_lab.train(parse_config(TABLES | {"seed": 1}), tmp_path / "seed", progress=False)
-    assert main(["verify", str(run), str(tmp_path / "seed")]) == 1
+    jaxopt_lab.train(parse_config(small | {"seed": 1}), tmp_path / "seed", progress=False)
+    assert main(["verify", str(run_copy), str(tmp_path / "seed")]) == 1
     out = " ".join(capsys.readouterr().out.split())
     assert "of different configurations" in out
-    assert "the states differ at step 3 first" in out and "the logs differ at step 1 first" in out
+    assert "the states differ at step 5 first" in out and "the logs differ at step 1 first" in out
 
 
-def test_the_command_prints_words_or_json(run, capsys):
-    assert main(["verify", str(run)]) == 0
+def test_the_command_prints_words_or_json(run_copy, capsys):
+    assert main(["verify", str(run_copy)]) == 0
     assert "all is what was written" in " ".join(capsys.readouterr().out.split())
-    archive = run / "checkpoints" / "step-00000012.npz"
+    archive = run_copy / "checkpoints" / "step-00000020.npz"
     archive.write_bytes(archive.read_bytes()[:-1])
-    assert main(["verify", str(run), "--json"]) == 1
+    assert main(["verify", str(run_copy), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    (fault,) = found["faults"][str(run)]
-    assert (fault["file"], fault["state"]) == ("checkpoints/step-00000012", "damaged")
-    assert "from step 6" in fault["then"] and found["good"] is False
-    assert main(["verify", str(run.parent)]) == 2
+    (fault,) = found["faults"][str(run_copy)]
+    assert (fault["file"], fault["state"]) == ("checkpoints/step-00000020", "damaged")
+    assert "from step 15" in fault["then"] and found["good"] is False
+    assert main(["verify", str(run_copy.parent)]) == 2
     assert "holds neither a run nor a sweep" in capsys.readouterr().err
 
 
-def test_a_sweep_is_looked_at_and_not_compared(tmp_path):
-    sweep = TABLES | {"train": {"steps": 2}, "sweep": {"seeds": 2}}
+def test_a_sweep_is_looked_at_and_not_compared(small, tmp_path):
+    sweep = small | {"train": {"steps": 2}, "sweep": {"seeds": 2}}
     folder = tmp_path / "sweep"
     jaxopt_lab.sweep(parse_sweep(sweep), folder, progress=False)
     assert jaxopt_lab.verify(folder).good
@@ -141,7 +121,7 @@ def test_a_sweep_is_looked_at_and_not_compared(tmp_path):
     assert jaxopt_lab.verify(folder).good
 
 
-def test_a_run_that_has_not_ended_is_whole_too(run):
-    folder = RunFolder(run)
-    folder.forget_after(6)
-    assert jaxopt_lab.verify(run).good
+def test_a_run_that_has_not_ended_is_whole_too(run_copy):
+    folder = RunFolder(run_copy)
+    folder.forget_after(15)
+    assert jaxopt_lab.verify(run_copy).good
