@@ -47,10 +47,12 @@ FAST = {
         "test_inject_hyperparams",
         "test_nnx_and_equinox_parameters",
     },
+    "run/test_determinism.py": {
+        "test_again_in_this_process_with_a_bar_and_in_chunks_of_other_sizes",
+    },
     "run/test_sweep.py": {"test_every_run_is_that_of_train"},
     "run/test_train.py": {
         "test_learns_and_returns_what_it_did",
-        "test_two_runs_are_the_same_to_the_byte_and_seeds_differ",
     },
     "schedules/test_schedules.py": None,
     "second_order/test_family.py": {
@@ -349,6 +351,8 @@ SLOW = {
         "test_a_users_model_need_not_be_told_to_train",
         "test_damaged_checkpoints_are_refused_and_nothing_is_lost",
         "test_a_diverging_run_keeps_its_best[12]",
+        "test_an_interrupted_run_resumes_to_the_same_bytes[1]",
+        "test_an_interrupted_run_resumes_to_the_same_bytes[4]",
         "test_a_killed_run_resumes_to_the_same_bytes",
         "test_a_users_model_resumes_whatever_its_address",
         "test_an_interrupted_run_resumes_to_the_same_bytes[1]",

@@ -109,15 +109,6 @@ def test_without_a_folder_nothing_is_written(config, tmp_path, monkeypatch):
     assert set(tmp_path.iterdir()) == before
 
 
-def test_two_runs_are_the_same_to_the_byte_and_seeds_differ(config, tmp_path):
-    jaxopt_lab.train(config, tmp_path / "a", progress=False)
-    jaxopt_lab.train(config, tmp_path / "b", progress=False)
-    assert contents(tmp_path / "a") == contents(tmp_path / "b")
-    other = jaxopt_lab.load_config(tmp_path / "config.toml", ["seed=1"])
-    jaxopt_lab.train(other, tmp_path / "c", progress=False)
-    assert contents(tmp_path / "a")[0] != contents(tmp_path / "c")[0]
-
-
 CONTROLS = """
 [[control]]
 name = "plateau_learning_rate"
