@@ -355,8 +355,6 @@ SLOW = {
         "test_an_interrupted_run_resumes_to_the_same_bytes[4]",
         "test_a_killed_run_resumes_to_the_same_bytes",
         "test_a_users_model_resumes_whatever_its_address",
-        "test_an_interrupted_run_resumes_to_the_same_bytes[1]",
-        "test_an_interrupted_run_resumes_to_the_same_bytes[4]",
         "test_bfloat16_trains",
     },
     "second_order/test_two_devices.py": {"test_two_devices"},
