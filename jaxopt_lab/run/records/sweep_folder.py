@@ -1,6 +1,5 @@
 """The folder of a sweep."""
 
-import csv
 import hashlib
 import io
 import os
@@ -23,6 +22,7 @@ from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.tree import flatten_with_names
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import checkpoint
+from jaxopt_lab.run.records.csv_text import csv_text
 from jaxopt_lab.run.records.folder import SWEEP, Resumable, write_json
 from jaxopt_lab.run.records.history import Columns
 from jaxopt_lab.run.records.identity import described
@@ -294,8 +294,6 @@ class SweepFolder(Resumable[Sweep]):
         axes = list(dict.fromkeys(k for run in plan.runs for k in run.values))
         metrics = sorted({k for _, r in there for k in r.metrics})
         tests = sorted({k for _, r in there for k in numbers_of(r.test)})
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
         names = [
             *axes,
             "rank",
@@ -305,13 +303,13 @@ class SweepFolder(Resumable[Sweep]):
             *metrics,
             *(f"test_{k}" for k in tests),
         ]
-        writer.writerow(["run", *names])
+        rows: list[list[Any]] = [["run", *names]]
         for i, r in there:
             measured = [r.metrics.get(k, "") for k in metrics] + [r.test.get(k, "") for k in tests]
             own = [r.values.get(k, "") for k in axes]
             kept = "" if r.kept_step is None else r.kept_step
-            writer.writerow([i, *own, ranks[i], r.stopped_by, r.steps, kept, *measured])
-        write_atomically(self.table, buffer.getvalue().encode())
+            rows.append([i, *own, ranks[i], r.stopped_by, r.steps, kept, *measured])
+        write_atomically(self.table, csv_text(rows).encode())
 
 
 def _said(text: str) -> None:
