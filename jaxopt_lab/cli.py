@@ -475,7 +475,10 @@ def _train_until_told(options: argparse.Namespace) -> int:
 
     place = (options.coordinator, options.process_id, options.process_count)
     if not options.distributed and any(value is not None for value in place):
-        raise InputError("train: --coordinator and --process-... go with --distributed")
+        raise InputError(
+            "train: --coordinator, --process-id and --process-count go with --distributed: add it, "
+            "or leave them out"
+        )
     longer = _is_longer(options)
     more = options.config is not None or options.set or options.from_step is not None
     if longer and (options.resume is None or more):
@@ -490,7 +493,10 @@ def _train_until_told(options: argparse.Namespace) -> int:
         )
     _check_resume("train", "run", options)
     if options.from_step is not None and options.resume is None:
-        raise InputError("train: --from-step goes with --resume RUN")
+        raise InputError(
+            f"train: --from-step {options.from_step} goes with --resume RUN: name the run, or "
+            "leave it out"
+        )
     use_compilation_cache()
     config = None if options.config is None else load_config(options.config, **_changes(options))
     if config is None and options.set:
@@ -875,7 +881,7 @@ def _network(options: argparse.Namespace) -> Any:
     if options.ensemble and options.member is not None:
         raise InputError("--ensemble is of several runs, --member names one: leave one out")
     if options.best is not None and not options.ensemble:
-        raise InputError("--best goes with --ensemble")
+        raise InputError(f"--best {options.best} goes with --ensemble: add it, or leave it out")
     run = load_run(options.run, step=options.step, member=options.member)
     return run.ensemble(options.best) if options.ensemble else run
 

@@ -333,7 +333,7 @@ def _read_wave(
         histories = _histories(place / "histories.npz", rows)
         found = checkpoint.read_arrays(place, wanted.__contains__) if tree else None
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{place} is damaged") from error
+        raise InputError(f"{place} is damaged: restore it from a copy") from error
     arrays = {} if found is None else found[1]
     if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in arrays.items()}:
         raise InputError(f"{place} is damaged, or holds other arrays than its models have")
