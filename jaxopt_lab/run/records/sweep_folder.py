@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import warnings
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from jaxopt_lab.config.signature import Signature, written_by
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.errors import DamageWarning, InputError
 from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.npz import opened_npz
 from jaxopt_lab.core.tree import flatten_with_names
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import checkpoint
@@ -332,8 +334,8 @@ def _read_wave(
     try:
         histories = _histories(place / "histories.npz", rows)
         found = checkpoint.read_arrays(place, wanted.__contains__) if tree else None
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{place} is damaged: restore it from a copy") from error
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"{place} is damaged") from error
     arrays = {} if found is None else found[1]
     if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in arrays.items()}:
         raise InputError(f"{place} is damaged, or holds other arrays than its models have")
@@ -367,7 +369,7 @@ def _save_histories(path: pathlib.Path, histories: Mapping[int, Columns]) -> Non
 
 
 def _histories(path: pathlib.Path, runs: Iterable[int]) -> dict[int, Columns]:
-    with np.load(path, allow_pickle=False) as file:
+    with opened_npz(path) as file:
         columns = dict(file)
     return {
         i: {k.partition("/")[2]: v for k, v in columns.items() if k.startswith(f"{i}/")}
