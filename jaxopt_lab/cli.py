@@ -10,8 +10,9 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from jaxopt_lab.core.readable import printable, readable
 from jaxopt_lab.run.process.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from jaxopt_lab.run.process.interrupt import EndsAtOnce, ending_at_once, leave_quietly
 from jaxopt_lab.run.terminal.streams import give_streams, let_go
@@ -93,7 +94,7 @@ def _main(
 def _say_error(text: Any) -> None:
     """Print to standard error, which may be a terminal that is gone."""
     try:
-        print(text, file=sys.stderr)
+        print(readable(str(text)), file=sys.stderr)
     except OSError:
         let_go(sys.stderr)
 
@@ -128,21 +129,47 @@ def _own_names(options: argparse.Namespace, extend: Mapping[str, Any] | None) ->
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _parser()
-    options, others = parser.parse_known_args(arguments)
+    options, others = _parser().parse_known_args(arguments)
     if others:
-        text = f"unrecognized arguments: {' '.join(others)}"
-        if getattr(options, "set", None) or getattr(options, "grid", None):
-            text += """; a value with a space is quoted whole: --set 'data.name="two words"'"""
-        parser.error(text)
+        options.refuse(_unknown(others, options))
     return options
+
+
+def _unknown(others: Sequence[str], options: argparse.Namespace) -> str:
+    """What is said of arguments that a command does not have, and what may have been meant."""
+    from jaxopt_lab.core.registry import nearest
+
+    text = f"unrecognized arguments: {' '.join(others)}"
+    word = others[0].lstrip("-").partition("=")[0]
+    changes = hasattr(options, "set")
+    if others[0].startswith("-"):
+        if word in _NO_OPTIONS:
+            return f"{text}; {word.upper()} is given as it is, with no option before it"
+        known = [name.replace("_", "-") for name in vars(options) if name not in _NO_OPTIONS]
+        text += nearest(word, known).replace("'", "'--", 1)
+        if changes:
+            text += "; what is in the file is changed by --set optimizer.learning_rate=3e-4"
+    elif changes and (options.set or getattr(options, "grid", None)):
+        text += """; a value with a space is quoted whole: --set 'data.name="two words"'"""
+    return text
+
+
+_NO_OPTIONS = {
+    *("config", "runs", "run", "other", "files", "folder", "family"),  # given by their place
+    *("called", "command", "refuse", "taken"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse's, whose errors repeat what was typed and so may hold anything."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(readable(message))
 
 
 def _parser() -> argparse.ArgumentParser:
     """Every command with its options; `options.command` is the function that it runs."""
-    parser = argparse.ArgumentParser(
-        prog="jaxopt-lab", description="Train networks in JAX from one TOML file."
-    )
+    parser = _Parser(prog="jaxopt-lab", description="Train networks in JAX from one TOML file.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="called")
 
     train = commands.add_parser("train", help="train from a configuration, or resume a run")
@@ -386,6 +413,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="FILE",
             help="a Python file whose EXTEND, such as {'model': [my_net]}, gives further names",
         )
+        command.set_defaults(refuse=command.error)
     return parser
 
 
@@ -460,7 +488,10 @@ def _train(options: argparse.Namespace) -> int:
 
     place = (options.coordinator, options.process_id, options.process_count)
     if not options.distributed and any(value is not None for value in place):
-        raise InputError("train: --coordinator and --process-... go with --distributed")
+        raise InputError(
+            "train: --coordinator, --process-id and --process-count go with --distributed: add it, "
+            "or leave them out"
+        )
     longer = _is_longer(options)
     more = options.config is not None or options.set or options.from_step is not None
     if longer and (options.resume is None or more):
@@ -475,7 +506,10 @@ def _train(options: argparse.Namespace) -> int:
         )
     _check_resume("train", "run", options)
     if options.from_step is not None and options.resume is None:
-        raise InputError("train: --from-step goes with --resume RUN")
+        raise InputError(
+            f"train: --from-step {options.from_step} goes with --resume RUN: name the run, or "
+            "leave it out"
+        )
     use_compilation_cache()
     config = None if options.config is None else load_config(options.config, **_changes(options))
     if config is None and options.set:
@@ -509,7 +543,7 @@ def _train(options: argparse.Namespace) -> int:
                 from jaxopt_lab.run.commands.prolong import prolong
 
                 said = prolong(options.resume, run_dir, epochs=options.epochs, steps=options.steps)
-                print("\n".join(said))
+                _say("\n".join(said))
         result = train(
             config,
             run_dir,
@@ -614,7 +648,7 @@ def _is_longer(options: argparse.Namespace) -> bool:
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
     """What the command line changes in the file."""
-    say = lambda text: print(text, file=sys.stderr)  # noqa: E731
+    say = lambda text: print(readable(text), file=sys.stderr)  # noqa: E731
     return {"overrides": options.set, "unset": options.unset, "say": say}
 
 
@@ -704,7 +738,7 @@ def _show_data(options: argparse.Namespace) -> int:
     config = load_data_config(options.config, **_changes(options))
     path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-data.png")
     if show_data(config, path, Progress(), data_dir=options.data_dir):
-        print(f"wrote {path}")
+        _say(f"wrote {path}")
     return DONE
 
 
@@ -717,7 +751,7 @@ def _draw(options: argparse.Namespace, what: str, draw: Callable[..., None]) -> 
     experiment = build(config, data_dir=options.data_dir)
     path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-{what}.png")
     draw(config, experiment, path)
-    print(f"wrote {path}")
+    _say(f"wrote {path}")
     return DONE
 
 
@@ -744,13 +778,13 @@ def _find_lr(options: argparse.Namespace) -> int:
         data_dir=options.data_dir,
     )
     draw(found, path)
-    print(f"wrote {path}")
+    _say(f"wrote {path}")
     if options.apply is not None:
         if found.why_none:
             raise InputError(f"find-lr --apply: {found.why_none}")
         target = pathlib.Path(options.apply or f"{stem}-lr.toml")
         apply(config, found.valley, target)
-        print(f"wrote {target}")
+        _say(f"wrote {target}")
     return DONE
 
 
@@ -852,7 +886,7 @@ def _export(options: argparse.Namespace) -> int:
     use_compilation_cache()
     network = _network(options)
     written = export(network, options.to, options.output, force=options.force)
-    print(f"{options.run}: {network.why}\nwrote {written}")
+    _say(f"{options.run}: {network.why}\nwrote {written}")
     return DONE
 
 
@@ -864,7 +898,7 @@ def _network(options: argparse.Namespace) -> Any:
     if options.ensemble and options.member is not None:
         raise InputError("--ensemble is of several runs, --member names one: leave one out")
     if options.best is not None and not options.ensemble:
-        raise InputError("--best goes with --ensemble")
+        raise InputError(f"--best {options.best} goes with --ensemble: add it, or leave it out")
     run = load_run(options.run, step=options.step, member=options.member)
     return run.ensemble(options.best) if options.ensemble else run
 
@@ -913,6 +947,11 @@ def _landscape(options: argparse.Namespace) -> int:
     return _tell(options, found, show, lambda found: draw(found, path))
 
 
+def _say(text: str) -> None:
+    """Print text that holds names, which may hold anything."""
+    print(printable(text))
+
+
 def _subject(options: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in ("member", "step", "data_dir")}
 
@@ -932,7 +971,7 @@ def _tell(
         print(json.dumps(found.as_json(), indent=1, allow_nan=False))
     else:
         show(found, Progress())
-        print(f"wrote {write(found)}")
+        _say(f"wrote {write(found)}")
     return DONE
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jaxopt_lab.config.files import without_paths
 from jaxopt_lab.config.sections import TRACKERS, Choice, LinearConfig, MeshConfig
 from jaxopt_lab.config.tables import FAMILIES
+from jaxopt_lab.core.readable import is_control
 
 if TYPE_CHECKING:
     from jaxopt_lab.config.schema import Config  # which writes itself by this
@@ -36,18 +37,24 @@ def tables_to_toml(tables: Mapping[str, Any]) -> str:
 
 
 def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _string(key)
 
 
 def toml_value(value: Any) -> str:
-    """A TOML value; JSON writes strings, booleans and finite numbers just so."""
+    """A TOML value; JSON writes booleans and finite numbers just so."""
     if isinstance(value, list):
         return f"[{', '.join(map(toml_value, value))}]"
     if isinstance(value, dict):
         return f"{{ {', '.join(f'{_key(k)} = {toml_value(v)}' for k, v in value.items())} }}"
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return json.dumps(value, ensure_ascii=False)
+    return _string(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _string(text: str) -> str:
+    """A text as JSON writes it, and what would move or turn the text around it by its number."""
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(f"\\u{ord(c):04x}" if is_control(c) else c for c in written)
 
 
 def config_hash(config: "Config") -> str:

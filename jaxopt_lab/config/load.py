@@ -81,7 +81,9 @@ def read_tables(
     except IsADirectoryError:
         raise InputError(f"{path}: a folder; give the path of a TOML file in it") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}; give a file that you may read"
+        ) from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except TomlError as error:

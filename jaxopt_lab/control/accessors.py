@@ -44,7 +44,9 @@ def best_params(opt_state: Any) -> Params:
     """
     state = find_state(opt_state, "early_stopping", EarlyStoppingState)
     if state.best_params is None:
-        raise InputError("early_stopping(restore_best=False) keeps no best parameters")
+        raise InputError(
+            "early_stopping(restore_best=False) keeps no best parameters: set restore_best=True"
+        )
     return state.best_params
 
 

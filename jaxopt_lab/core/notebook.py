@@ -8,6 +8,8 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 
+from jaxopt_lab.core.readable import printable
+
 STYLE = """
 .jaxopt-lab { font: 13px/1.45 system-ui, sans-serif; max-width: 60rem; margin: .3rem 0; overflow-wrap: anywhere; }
 .jaxopt-lab .title { font-size: 15px; font-weight: 600; }
@@ -30,8 +32,8 @@ STYLE = """
 
 
 def text(value: object) -> str:
-    """A text as HTML shows it, whatever is in it."""
-    return html.escape(str(value).encode(errors="replace").decode())
+    """A text as HTML shows it, whatever is in it: escaped, its control characters written out."""
+    return html.escape(printable(str(value)))
 
 
 def fragment(title: str, lead: str, parts: Iterable[str], *, soft: Iterable[str] = ()) -> str:

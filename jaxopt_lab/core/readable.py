@@ -8,7 +8,7 @@ def printable(text: str) -> str:
     """Text whose control characters are written out, ESC as \\x1b, but for tabs and line breaks."""
     if text.isprintable():
         return text
-    return "".join(c if c in "\n\t" or not _controls(c) else _written(c) for c in text)
+    return "".join(c if c in "\n\t" or not is_control(c) else _written(c) for c in text)
 
 
 def readable(text: str) -> str:
@@ -22,8 +22,8 @@ def _cut(text: str, most: int) -> str:
     return text if left <= 0 else f"{text[: most - 40]} ... ({left + 40:,} more letters)"
 
 
-def _controls(character: str) -> bool:
-    """Whether it moves, colors or turns what is around it, in place of being shown."""
+def is_control(character: str) -> bool:
+    """Whether it moves, colors or turns what is around it, in place of being shown itself."""
     code = ord(character)
     # C0, DEL and C1, line and paragraph separators, marks of direction, and halves of pairs.
     return (

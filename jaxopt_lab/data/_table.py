@@ -140,13 +140,17 @@ def _require_columns(
     drop: Sequence[str] | None,
 ) -> None:
     if not targets:
-        raise InputError(f"{source.path}: target names no column")
+        raise InputError(
+            f"{source.path}: target names no column: name one, target = 'price' for one"
+        )
     source.require(targets, "target")
     source.require(beside, "weight or group")
     for what, names in {"columns": columns, "categories": categories, "drop": drop}.items():
         source.require(names or (), what)
     if both := [name for name in columns or () if name in {*targets, *beside, *(drop or ())}]:
-        raise InputError(f"{source.path}: {both[0]!r} is among columns, and elsewhere too")
+        raise InputError(
+            f"{source.path}: {both[0]!r} is among columns, and elsewhere too: name it once"
+        )
 
 
 def _weights(rows: Any, name: str, source: Source) -> np.ndarray:
@@ -205,7 +209,7 @@ def _targets(
         raise InputError(f"{where}: {column!r} holds text, expected numbers")
     if several:
         if target_is == "classes":
-            raise InputError(f"{where}: classes are in one column, got {len(names)}")
+            raise InputError(f"{where}: classes are in one column, got {len(names)}: name one")
         stacked = {
             key: np.stack([y.astype(np.float64) for y in ys], 1) for key, ys in found.items()
         }
@@ -218,7 +222,8 @@ def _targets(
     if "f" in kinds and target_is == "classes":
         if any((y != np.round(y)).any() for y in ys.values()):
             raise InputError(
-                f"{where}: {names[0]!r} holds numbers with a point, which are no classes"
+                f"{where}: {names[0]!r} holds numbers with a point, which are no classes: leave "
+                "out target_is"
             )
         ys, kinds = {key: y.astype(np.int64) for key, y in ys.items()}, {"i"}
     few = "f" not in kinds and (kinds & set("Ub") or len(np.unique(ys["y"])) <= _FEW)

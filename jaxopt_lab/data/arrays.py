@@ -189,7 +189,7 @@ def _require_names(arrays: Mapping[str, np.ndarray], source: str) -> None:
         here, gone = ("x", "y") if "x_test" in arrays else ("y", "x")
         raise InputError(f"{source}: holds {here}_test and no {gone}_test; give both or neither")
     if "weight_test" in arrays and "x_test" not in arrays:
-        raise InputError(f"{source}: holds weight_test and no x_test")
+        raise InputError(f"{source}: holds weight_test and no x_test: give both, or leave it out")
     for name, values in arrays.items():
         if values.ndim == 0:
             raise InputError(f"{source}: {name} is one value, expected a row a sample")
@@ -214,7 +214,7 @@ def _names(array: np.ndarray | None, source: str) -> tuple[str, ...]:
     names = tuple(_as_text(array).tolist())
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{source}: classes holds {twice!r} twice")
+        raise InputError(f"{source}: classes holds {twice!r} twice: give each class its own name")
     return names
 
 
@@ -274,7 +274,9 @@ def _labels(
                 "classes are (N,), numbers are floats"
             )
     if names and len(names) != count:
-        raise InputError(f"{source}: {len(names)} classes name the {count} columns of y")
+        raise InputError(
+            f"{source}: {len(names)} classes name the {count} columns of y: give one name a column"
+        )
     labels = {name: np.asarray(values, np.int32) for name, values in ys.items()}
     return labels, "labels", names or tuple(str(i) for i in range(count))
 

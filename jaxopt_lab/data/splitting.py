@@ -208,7 +208,7 @@ def _nothing_left(share: float, count: int) -> str:
 
 def _size(wanted: int | None, count: int) -> int:
     if wanted is not None and wanted > count:
-        text = f"{wanted} is more than the {count} training samples that there are"
+        text = f"{wanted} is more than the {count} training samples that there are; lower it"
         raise ArgumentError("data", {"train_size": text})
     return count if wanted is None else wanted
 

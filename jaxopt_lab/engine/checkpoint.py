@@ -26,6 +26,7 @@ import numpy as np
 
 from jaxopt_lab.core.errors import DamageWarning, InputError, require, told
 from jaxopt_lab.core.files import sha256_of, write_atomically
+from jaxopt_lab.core.npz import opened_npz
 from jaxopt_lab.core.tree import flatten_with_names, size_bytes
 
 FORMAT = 3
@@ -308,7 +309,7 @@ def _arrays(
         like = [jax.ShapeDtypeStruct(*x) for x in zip(shapes, dtypes.values(), strict=True)]
         arrays = dict(zip(dtypes, _orbax().read(archive, like), strict=True))
         return {n: np.asarray(a) for n, a in arrays.items() if wanted(n)}
-    with np.load(archive, allow_pickle=False) as file:
+    with opened_npz(archive) as file:
         places = {name: str(i) for i, name in enumerate(dtypes) if wanted(name)}
         return {n: file[i].view(dtypes[n]) for n, i in places.items()}
 
@@ -411,7 +412,7 @@ def _rebuild(path: pathlib.Path, manifest: dict[str, Any], template: Any) -> Any
     if archive.is_dir():
         arrays = _orbax().read(archive, like)
     else:
-        with np.load(archive, allow_pickle=False) as file:
+        with opened_npz(archive) as file:
             arrays = [_placed(file[str(i)].view(x.dtype), x) for i, x in enumerate(like)]
     leaves = [
         jax.random.wrap_key_data(x, impl=jax.random.key_impl(y)) if _is_key(y) else x

@@ -111,7 +111,9 @@ def _config_of(folder: Folder, config: C | None, resume: bool) -> C:
     """The configuration to work by; refuses what would mix two runs in one folder."""
     if not resume:
         if config is None:
-            raise InputError(f"give a configuration for the {folder.kind}")
+            raise InputError(
+                f"give a configuration for the {folder.kind}, or resume=True to go on with one"
+            )
         folder.refuse_if_taken()
         return config
     return _own_config(folder, config)

@@ -103,7 +103,7 @@ def test_a_sweep_is_looked_at_and_not_compared(small, tmp_path):
     folder = tmp_path / "sweep"
     jaxopt_lab.sweep(parse_sweep(sweep), folder, progress=False)
     assert jaxopt_lab.verify(folder).good
-    with pytest.raises(InputError, match="is a sweep: two runs can be compared"):
+    with pytest.raises(InputError, match="is a sweep: give the folders of two runs"):
         jaxopt_lab.verify(folder, folder)
     for name in (
         "sweep.toml",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Positive, checked
+from jaxopt_lab.core.readable import readable
 from jaxopt_lab.run.records.archive import (
     archives_of,
     restore_archive,
@@ -139,4 +140,4 @@ def _reason(error: Exception) -> str:
 
 
 def _warn(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(readable(text), file=sys.stderr, flush=True)

@@ -1,8 +1,6 @@
 """`jaxopt-lab sweep --batch-size-scan`: the loss against the batch size, and the noise scale."""
 
-import csv
 import dataclasses
-import io
 import os
 import warnings
 from collections.abc import Iterable
@@ -19,6 +17,7 @@ from jaxopt_lab.config.source import read
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.engine import gradient_moments
+from jaxopt_lab.run.records.csv_text import csv_text
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_result import SweepResult
@@ -101,11 +100,9 @@ def measure_noise(
 def _write(folder: SweepFolder, monitor: str, means: dict[int, Any]) -> None:
     from jaxopt_lab.plots import batch_size_curve
 
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["batch_size", monitor, "gradient_noise_scale", "at_least"])
-    writer.writerows([size, *row] for size, row in means.items())
-    write_atomically(folder.path / "batch_sizes.csv", buffer.getvalue().encode())
+    head = ["batch_size", monitor, "gradient_noise_scale", "at_least"]
+    table = csv_text([head, *([size, *row] for size, row in means.items())])
+    write_atomically(folder.path / "batch_sizes.csv", table.encode())
     losses, scales, least = np.array(list(means.values())).reshape(-1, 3).T
     known = np.isfinite(scales)
     columns = {"batch_size": np.array(list(means)), "score": losses}

@@ -36,7 +36,7 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
         raise InputError(f"compare: give two runs or more, got {len(paths)}")
     real = [path.resolve() for path in paths]
     if twice := [path for path in paths if real.count(path.resolve()) > 1]:
-        raise InputError(f"compare: {twice[0]} is given twice")
+        raise InputError(f"compare: {twice[0]} is given twice: name each run once")
     found = [_read(path, name) for path, name in zip(paths, _names(real), strict=True)]
     groups: dict[str, list[Compared]] = {}
     for run in found:

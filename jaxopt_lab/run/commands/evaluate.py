@@ -162,7 +162,10 @@ def _attacked(run: Run, data: Split) -> Scores:
 def _corrupted(run: Run, test: Split, clean: Scores, terminal: Progress) -> dict[str, Any]:
     images = test["x"]
     if images.dtype != np.uint8 or images.ndim != 4:
-        raise InputError(f"evaluate: samples {images.shape[1:]} {images.dtype} are no uint8 images")
+        raise InputError(
+            "evaluate: --corruptions is of uint8 images, got samples "
+            f"{images.shape[1:]} {images.dtype}: leave it out"
+        )
     key = stream_key(jax.random.key(run.config.seed), Stream.CORRUPTION)
     size = run.config.train.evaluation_batch_size
     scores: dict[str, list[Scores]] = {}

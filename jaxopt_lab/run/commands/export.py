@@ -139,7 +139,9 @@ def _orbax(network: Predictor, target: pathlib.Path) -> None:
     tree: dict[str, Any] = {}
     for name, array in weights.items():
         if not array.size:
-            raise InputError(f"export: {name} has no elements, which Orbax does not take")
+            raise InputError(
+                f"export: {name} has no elements, which Orbax does not take: --to npz does"
+            )
         *folders, last = name.split("/")
         place = tree
         for folder in folders:

@@ -268,7 +268,9 @@ def apply(config: pathlib.Path, rate: float, target: pathlib.Path) -> None:
       InputError: where the copy would be the file itself, or the rate has no line to stand in.
     """
     if target.resolve() == config.resolve():
-        raise InputError(f"find-lr --apply: {target} is the configuration itself")
+        raise InputError(
+            f"find-lr --apply: {target} is the configuration itself: give another file"
+        )
     text = config.read_text(encoding="utf-8-sig")
     begin = re.search(r"(?m)^\[optimizer\][^\n]*\n", text)
     head, rest = (text[: begin.end()], text[begin.end() :]) if begin else (text, "")

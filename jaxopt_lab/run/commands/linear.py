@@ -1,6 +1,5 @@
 """`jaxopt-lab linear`: a linear model solved for one lambda or many, and the best of them."""
 
-import csv
 import inspect
 import io
 import os
@@ -22,6 +21,7 @@ from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.memory import require_memory
 from jaxopt_lab.core.tree import stack_trees, take
 from jaxopt_lab.linear import Fit, LinearModel, best_strength, predict, score
+from jaxopt_lab.run.records.csv_text import csv_text
 from jaxopt_lab.run.records.folder import LINEAR_MODEL, Folder, write_json
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.session import open_session
@@ -236,11 +236,8 @@ def _test_scores(model: LinearModel, X: jax.Array, y: jax.Array) -> dict[str, fl
 def _write(folder, model, models, path, chosen, scores, began) -> None:
     from jaxopt_lab.plots import regularization_path  # here: matplotlib takes long to import
 
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(path)
-    rows.writerows(zip(*(column.tolist() for column in path.values()), strict=True))
-    write_atomically(folder.path / "path.csv", table.getvalue().encode())
+    rows = zip(*(column.tolist() for column in path.values()), strict=True)
+    write_atomically(folder.path / "path.csv", csv_text([path, *rows]).encode())
     arrays = io.BytesIO()
     np.savez(arrays, coef=model.coef, intercept=model.intercept)
     write_atomically(folder.path / LINEAR_MODEL, arrays.getvalue())

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.records.difference import Difference, difference_of
 from jaxopt_lab.run.records.folder import SWEEP, RunFolder
+from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.soundness import Fault, faults_of
 from jaxopt_lab.run.terminal.progress import Progress
 
@@ -35,7 +36,7 @@ class Verified(NamedTuple):
             **self.difference._asdict(),
             "same": self.difference.same,
         }
-        return {"good": self.good, "faults": faults, "difference": difference}
+        return {"good": self.good, "faults": faults, "difference": finite(difference)}
 
 
 def verify(run: str | os.PathLike[str], other: str | os.PathLike[str] | None = None) -> Verified:
@@ -59,7 +60,7 @@ def verify(run: str | os.PathLike[str], other: str | os.PathLike[str] | None = N
         return Verified(faults, None)
     for path in paths:
         if (path / SWEEP).exists():
-            raise InputError(f"{path} is a sweep: two runs can be compared")
+            raise InputError(f"{path} is a sweep: give the folders of two runs to compare")
         if not (path / "config.toml").exists() or any(
             fault.file == "config.toml" for fault in faults[str(path)]
         ):

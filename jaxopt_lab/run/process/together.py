@@ -22,6 +22,7 @@ from typing import Any
 import jax
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.readable import printable
 from jaxopt_lab.run.process import companion, distributed
 from jaxopt_lab.run.process.exit_codes import FAILED, INTERRUPTED, WRONG_INPUT
 
@@ -82,7 +83,7 @@ class _Member:
         self._place = distributed.from_first(lambda: run_dir / ".processes" / secrets.token_hex(4))
         with contextlib.suppress(OSError):  # where it cannot be made, `begin` tells
             self._place.mkdir(parents=True, exist_ok=True)
-        given = (self._place, self._process, self._count, stuck, run_dir)
+        given = (self._place, self._process, self._count, stuck, printable(str(run_dir)))
         self._companion = subprocess.Popen(
             [sys.executable, "-I", "-S", companion.__file__, *map(str, given)],
             stdin=subprocess.PIPE,

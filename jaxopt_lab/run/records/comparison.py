@@ -10,6 +10,7 @@ import numpy as np
 from jaxopt_lab.config.tables import better
 from jaxopt_lab.core.metrics import is_held_out, on_batch
 from jaxopt_lab.core.notebook import fragment, table
+from jaxopt_lab.core.readable import printable
 from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.history import EVAL_STEP, STEP, thinned
@@ -246,7 +247,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         runs = sum(len(setting.runs) for setting in self.settings)
-        return f"<Comparison of {runs} runs: {self.verdict}>"
+        return printable(f"<Comparison of {runs} runs: {self.verdict}>")
 
     def _repr_html_(self) -> str:
         runs = sum(len(setting.runs) for setting in self.settings)

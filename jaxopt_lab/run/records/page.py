@@ -1,6 +1,7 @@
 """A page that shows what was found: one self-contained HTML file, for screens and for paper.
 
-It runs no script, asks nobody for anything, and every text in it is escaped.
+It runs no script, asks nobody for anything, and every text in it is escaped, its control characters
+written out.
 """
 
 import base64
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.readable import printable
 from jaxopt_lab.run.records.pictures import write_figure
 
 TEMPLATES = pathlib.Path(__file__).parent / "pages"
@@ -96,6 +98,7 @@ def fill_page(
 
     environment = jinja2.Environment(
         autoescape=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -108,7 +111,7 @@ def fill_page(
         how=how,
         sections=[section for section in sections if section.holds],
     )
-    return page.encode(errors="replace")
+    return page.encode()
 
 
 def drawn_into(plots: pathlib.Path, figures: Mapping[str, Any]) -> list[Picture]:

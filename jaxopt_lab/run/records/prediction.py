@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.core.declare import declared
+from jaxopt_lab.core.readable import printable
 from jaxopt_lab.core.types import Loss
 
 
@@ -36,7 +37,7 @@ class Prediction(NamedTuple):
         count, width = len(self.outputs), self.outputs.shape[-1]
         what = f"{width:,} classes" if self.classes else f"{width:,} outputs each"
         names = self.names[:3] if self.index is not None else np.asarray(self.numbers)[:3].tolist()
-        shown = ", ".join(map(str, names)) + (", ..." if count > 3 else "")
+        shown = printable(", ".join(map(str, names))) + (", ..." if count > 3 else "")
         return f"<Prediction of {count:,} samples, {what}: {shown}>"
 
     @property

@@ -5,8 +5,6 @@ becomes `./=name`, which is the same file, and a class `'=name`. Lines of JSON h
 are.
 """
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -14,10 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxopt_lab.run.records.csv_text import begins_as_formula, csv_text
 from jaxopt_lab.run.records.prediction import Prediction
 from jaxopt_lab.run.records.sample_blocks import Block
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Form(NamedTuple):
@@ -103,20 +100,15 @@ def csv_writer(form: Form) -> tuple[str, Callable[[Sequence[Row]], str]]:
             true = ["" if v is None else v for v in true * (row.true is not None)]
             empty = [""] * (len(form.numbers) - len(true))
             return [*place, *row.numbers, *([*true, *empty] if form.tells_truth else [])]
-        pairs = [cell for name, value in row.ranked for cell in (_harmless(name), value)]
+        pairs = [cell for name, value in row.ranked for cell in (name, value)]
         pairs += [""] * (2 * form.top - len(pairs))
         labels = [json.dumps(row.labels, ensure_ascii=False)] if form.kind == "labels" else []
         true = json.dumps(row.true, ensure_ascii=False) if isinstance(row.true, list) else row.true
-        own = ["" if true is None else _harmless(true)] if form.tells_truth else []
+        own = ["" if true is None else true] if form.tells_truth else []
         return [*place, *labels, *pairs, *own]
 
-    def text(rows: Sequence[Sequence[Any]]) -> str:
-        buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\n").writerows(rows)
-        return buffer.getvalue()
-
-    head = text([["input", "row", *(_harmless(name) for name in header())]])
-    return head, lambda rows: text([cells(row) for row in rows])
+    head = csv_text([["input", "row", *header()]])
+    return head, lambda rows: csv_text(map(cells, rows))
 
 
 def json_writer(form: Form) -> tuple[str, Callable[[Sequence[Row]], str]]:
@@ -160,20 +152,6 @@ def _named(what: str, name: str) -> str:
     return f"{what}_{name}" if name else what
 
 
-def _harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula; a number stays as it is."""
-    if not text.startswith(_FORMULA) or _is_number(text):
-        return text
-    return f"'{text}"
-
-
 def _path(path: str) -> str:
-    """The same for the path of a file; the name of standard input stays."""
-    return f"./{path}" if path.startswith(_FORMULA) and path != "-" else path
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+    """The path of a file, made harmless as a path."""
+    return f"./{path}" if begins_as_formula(path) else path

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxopt_lab.core.notebook import fragment, table
+from jaxopt_lab.core.readable import printable
 from jaxopt_lab.run.records.plots_in_notebook import plots
 from jaxopt_lab.run.records.scores import headline, in_words, label, numbers_of
 from jaxopt_lab.run.records.story import (
@@ -33,7 +34,7 @@ def run_words(run: "Run", kind: str) -> str:
         f"  {run.why}",
         *([f"  in {run.path}"] if run.path else []),
     ]
-    return "\n".join(lines) + ">"
+    return printable("\n".join(lines)) + ">"
 
 
 def run_fragment(run: "Run", kind: str) -> str:
@@ -55,7 +56,7 @@ def run_fragment(run: "Run", kind: str) -> str:
 
 def ensemble_words(ensemble: "RunEnsemble") -> str:
     """An ensemble in a line."""
-    return f"<RunEnsemble of {ensemble.why}: {title_of(ensemble.config)}>"
+    return printable(f"<RunEnsemble of {ensemble.why}: {title_of(ensemble.config)}>")
 
 
 def ensemble_fragment(ensemble: "RunEnsemble") -> str:

@@ -53,7 +53,9 @@ def inputs_to(
 def _input(network: Predictor, name: str, stdin: BinaryIO | None) -> Input:
     if name == STDIN:
         if stdin is None:
-            raise InputError("predict: there is no standard input here")
+            raise InputError(
+                "predict: there is no standard input here: name files, or pipe something in"
+            )
         return Input(None, lambda most: _of_stream(network, stdin, most))
     path = pathlib.Path(name)
     if not path.exists():

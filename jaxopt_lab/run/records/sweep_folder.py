@@ -1,12 +1,12 @@
 """The folder of a sweep."""
 
-import csv
 import hashlib
 import io
 import os
 import pathlib
 import shutil
 import warnings
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,9 +20,11 @@ from jaxopt_lab.config.signature import Signature, written_by
 from jaxopt_lab.config.sweep import Sweep, parse_sweep
 from jaxopt_lab.core.errors import DamageWarning, InputError
 from jaxopt_lab.core.files import write_atomically
+from jaxopt_lab.core.npz import opened_npz
 from jaxopt_lab.core.tree import flatten_with_names
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import checkpoint
+from jaxopt_lab.run.records.csv_text import csv_text
 from jaxopt_lab.run.records.folder import SWEEP, Resumable, write_json
 from jaxopt_lab.run.records.history import Columns
 from jaxopt_lab.run.records.identity import described
@@ -294,8 +296,6 @@ class SweepFolder(Resumable[Sweep]):
         axes = list(dict.fromkeys(k for run in plan.runs for k in run.values))
         metrics = sorted({k for _, r in there for k in r.metrics})
         tests = sorted({k for _, r in there for k in numbers_of(r.test)})
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
         names = [
             *axes,
             "rank",
@@ -305,13 +305,13 @@ class SweepFolder(Resumable[Sweep]):
             *metrics,
             *(f"test_{k}" for k in tests),
         ]
-        writer.writerow(["run", *names])
+        rows: list[list[Any]] = [["run", *names]]
         for i, r in there:
             measured = [r.metrics.get(k, "") for k in metrics] + [r.test.get(k, "") for k in tests]
             own = [r.values.get(k, "") for k in axes]
             kept = "" if r.kept_step is None else r.kept_step
-            writer.writerow([i, *own, ranks[i], r.stopped_by, r.steps, kept, *measured])
-        write_atomically(self.table, buffer.getvalue().encode())
+            rows.append([i, *own, ranks[i], r.stopped_by, r.steps, kept, *measured])
+        write_atomically(self.table, csv_text(rows).encode())
 
 
 def _said(text: str) -> None:
@@ -334,7 +334,7 @@ def _read_wave(
     try:
         histories = _histories(place / "histories.npz", rows)
         found = checkpoint.read_arrays(place, wanted.__contains__) if tree else None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{place} is damaged") from error
     arrays = {} if found is None else found[1]
     if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in arrays.items()}:
@@ -369,7 +369,7 @@ def _save_histories(path: pathlib.Path, histories: Mapping[int, Columns]) -> Non
 
 
 def _histories(path: pathlib.Path, runs: Iterable[int]) -> dict[int, Columns]:
-    with np.load(path, allow_pickle=False) as file:
+    with opened_npz(path) as file:
         columns = dict(file)
     return {
         i: {k.partition("/")[2]: v for k, v in columns.items() if k.startswith(f"{i}/")}

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.config.tables import better
+from jaxopt_lab.core.readable import printable
 from jaxopt_lab.core.types import ModelState, Params
 
 
@@ -42,7 +43,7 @@ class RunRecord(NamedTuple):
         values = ", ".join(f"{name} = {value}" for name, value in self.values.items())
         scores = ", ".join(f"{k} {v:.4g}" for k, v in self.metrics.items())
         ended = f"{self.stopped_by} at step {self.steps:,}"
-        return f"<RunRecord of {values or 'a run'}: {ended}; {scores}>"
+        return printable(f"<RunRecord of {values or 'a run'}: {ended}; {scores}>")
 
 
 class Setting(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.notebook import fragment, note, table
+from jaxopt_lab.core.readable import printable
 from jaxopt_lab.core.tree import stack_trees
 from jaxopt_lab.run.records.plots_in_notebook import plots
 from jaxopt_lab.run.records.sweep_records import RunRecord, Setting, score
@@ -115,7 +116,7 @@ class SweepResult(NamedTuple):
         lines = [f"<SweepResult of {ended:,} of {len(self.runs):,} runs, {self.stopped_by}"]
         lines += [f"  {name}: {value}" for value, name in best_figures(self)]
         lines += [f"  in {self.run_dir}"] if self.run_dir else []
-        return "\n".join(lines) + ">"
+        return printable("\n".join(lines)) + ">"
 
     def _repr_html_(self) -> str:
         names, rows = ranking(self.axes, self)

@@ -115,8 +115,8 @@ class Progress:
         for i, name in enumerate(names):
             number = footer is not None and i == len(names) - 1
             table.add_column(
-                name,
-                footer[i] if footer else "",
+                self._shown(name),
+                self._shown(footer[i] if footer else ""),
                 justify="right" if number else "left",
                 overflow="fold",
                 min_width=widths[i] if fits else None,  # no word, and no number, in two

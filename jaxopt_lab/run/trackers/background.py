@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from jaxopt_lab.core.errors import told
+from jaxopt_lab.core.readable import readable
 from jaxopt_lab.run.trackers.tracker import Tracker
 
 MOST_WAITING = 1000
@@ -65,7 +66,7 @@ class Background:
         if not self._given_up:
             self._given_up = True
             text = f"{self._name} {why}; the run goes on without it, and its own log has all"
-            print(text, file=sys.stderr, flush=True)
+            print(readable(text), file=sys.stderr, flush=True)
 
     def _work(self) -> None:
         try:

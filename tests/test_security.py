@@ -1,0 +1,142 @@
+"""Nothing that is read from a file is run, and nothing that a file names stands raw on a page."""
+
+import ast
+import pathlib
+
+import pytest
+
+import jaxopt_lab
+
+PACKAGE = pathlib.Path(jaxopt_lab.__file__).parent
+ROOT = pathlib.Path(__file__).parents[1]
+FILES = sorted(
+    path for folder in ("jaxopt_lab", "scripts") for path in (ROOT / folder).rglob("*.py")
+)
+
+# Modules that run what they read, or that start a shell.
+MODULES = {
+    *("pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"),
+    *("yaml", "ruamel", "runpy", "code", "codeop", "imp", "pty", "commands", "jsonpickle"),
+}
+# Calls of the same kind, by their last name where they are methods or functions of a module.
+BARE = {"eval", "exec", "compile", "__import__", "execfile"}
+DOTTED = {
+    *("os.system", "os.popen", "os.execv", "os.execvp", "os.spawnl", "os.startfile"),
+    *("subprocess.getoutput", "subprocess.getstatusoutput", "torch.load", "pandas.read_pickle"),
+    *("ctypes.CDLL", "tempfile.mktemp", "pkgutil.resolve_name"),
+}
+METHODS = {"extractall", "unpack_archive", "exec_module", "load_module", "spec_from_file_location"}
+TRUE = {"allow_pickle", "shell"}
+
+# (file, what it calls) -> why it may.
+ALLOWED = {
+    ("jaxopt_lab/run/process/own_module.py", "exec_module"): "--module, the user's own word",
+    ("jaxopt_lab/run/process/own_module.py", "spec_from_file_location"): "the same",
+    ("jaxopt_lab/__init__.py", "import_module"): "names of this package, from a table of its own",
+    ("scripts/benchmarks/augmentation.py", "import_module"): "peers, which the script itself names",
+}
+
+
+def dangers(tree):
+    """What of a file could run what it reads."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.partition(".")[0] in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (w for w in whole if w in DOTTED or w.rpartition(".")[2] in METHODS)
+            if node.module.partition(".")[0] in MODULES:
+                yield node.module
+        elif isinstance(node, ast.Call):
+            yield from _of_call(node)
+
+
+def _of_call(node):
+    name = ast.unparse(node.func)
+    last = name.rpartition(".")[2]
+    if name in BARE or name in DOTTED or name.removeprefix("builtins.") in BARE:
+        yield name
+    if isinstance(node.func, ast.Attribute) and last in METHODS:
+        yield last
+    if last == "import_module" and not isinstance(node.args[0], ast.Constant):
+        yield last
+    given = {k.arg: k.value for k in node.keywords}
+    for key in TRUE & set(given):
+        if not (isinstance(given[key], ast.Constant) and given[key].value is False):
+            yield f"{key}={ast.unparse(given[key])}"
+    if name in ("np.load", "numpy.load") and "allow_pickle" not in given:
+        yield f"{name} without allow_pickle=False"
+    if name in ("np.save", "numpy.save") and "allow_pickle" not in given:
+        yield f"{name} without allow_pickle=False"
+    if last == "extract" and "filter" not in given and "tar" in name:
+        yield f"{name} without filter="
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_nothing_that_is_read_is_run(path):
+    place = path.relative_to(ROOT).as_posix()
+    found = set(dangers(ast.parse(path.read_text())))
+    assert not [what for what in found if (place, what) not in ALLOWED]
+
+
+def test_what_may_is_there():
+    there = {
+        (place, what)
+        for place in {place for place, _ in ALLOWED}
+        for what in dangers(ast.parse((ROOT / place).read_text()))
+    }
+    assert there == set(ALLOWED)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pickle",
+        "import yaml.loader",
+        "from pickle import loads",
+        "from os import system",
+        "eval('1')",
+        "builtins.exec('1')",
+        "compile('1', '', 'eval')",
+        "__import__(name)",
+        "importlib.import_module(name)",
+        "np.load(path)",
+        "np.load(path, allow_pickle=True)",
+        "np.load(path, allow_pickle=asked)",
+        "np.save(path, x)",
+        "tar.extractall(place)",
+        "tar.extract(member, place)",
+        "shutil.unpack_archive(path)",
+        "subprocess.run(text, shell=True)",
+        "os.system(text)",
+        "torch.load(path)",
+    ],
+)
+def test_the_rule_sees(code):
+    assert list(dangers(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "re.compile(pattern)",
+        "jax.jit(f).lower(x).compile()",
+        "module.eval()",
+        "importlib.import_module('json')",
+        "np.load(path, allow_pickle=False)",
+        "tar.extract(member, place, filter='data')",
+        "subprocess.run([program, word])",
+    ],
+)
+def test_the_rule_lets_pass(code):
+    assert not list(dangers(ast.parse(code)))
+
+
+def test_csv_is_written_in_one_place():
+    writers = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("csv.writer", "csv.DictWriter")
+    }
+    assert writers == {"run/records/csv_text.py"}
