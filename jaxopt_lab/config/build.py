@@ -206,6 +206,7 @@ def assemble(
         drawn=source.drawn,
         evaluation_batch_size=config.train.evaluation_batch_size,
         steps_per_dispatch=dispatch if isinstance(dispatch, int) else None,
+        fusions=None if config.train.xla == "auto" else config.train.xla,
         steps_per_epoch=source.steps_per_epoch,
         total_steps=total,
         evaluate_every=length(config.train.evaluate_every),

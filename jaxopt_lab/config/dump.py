@@ -62,12 +62,15 @@ def config_hash(config: "Config") -> str:
 
     That is `[mesh]`, the devices that it runs on, the paths of its data, of which a run knows the
     fingerprint, and `train.checkpoint_seconds`, `train.keep` and the trackers in `[log]`, which
-    change no number of a run.
+    change no number of a run; and `train.xla` unless it is given, because a run goes on with what
+    its checkpoint says.
     """
     log = dataclasses.replace(config.log, **dict.fromkeys(TRACKERS))
     tables = without_paths(to_tables(dataclasses.replace(config, mesh=MeshConfig(), log=log)))
     for key in ("checkpoint_seconds", "keep"):
         del tables["train"][key]
+    if config.train.xla == "auto":
+        del tables["train"]["xla"]
     return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
 

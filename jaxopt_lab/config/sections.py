@@ -76,6 +76,8 @@ class TrainConfig:
       lsuv: start from `nn.lsuv`: every layer's output has variance 1 on the first images.
       dtype: of the computation; parameters and optimizer state are float32 in any case.
       steps_per_dispatch: most steps of one compiled call; "auto" lets the engine choose.
+      xla: "auto" compiles for the CPU with YNNPACK's fusions where large convolutions make that
+        faster; "default" never. The two differ in rounding.
       evaluate_every: between evaluations on the validation split.
       evaluate_weights: the [[control]] whose average is evaluated, and so watched and kept as the
         best, "weight_ema" for one, in place of what is trained. Where the model has batch
@@ -98,6 +100,7 @@ class TrainConfig:
     lsuv: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
     steps_per_dispatch: Count | Literal["auto"] = "auto"
+    xla: Literal["auto", "default"] = "auto"
     evaluate_every: Length = "1 epoch"
     evaluate_weights: str | None = None
     checkpoint_every: Length = "10%"

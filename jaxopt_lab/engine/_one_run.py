@@ -19,6 +19,7 @@ from jaxopt_lab.engine.devices import DATA, init_placed, replicated
 from jaxopt_lab.engine.evaluation import goes_in_loop
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.finishing import Finish, finish
+from jaxopt_lab.engine.fusions import YNN
 from jaxopt_lab.engine.layout import Layout, laid_out, require_even
 from jaxopt_lab.engine.needs import require_state
 from jaxopt_lab.engine.state import TrainState, with_evaluation
@@ -57,12 +58,22 @@ class OneRun:
           InputError: where the run needs more memory than there is.
         """
         del runs
-        experiment, layout = self.experiment, self._layout
-        shapes = jax.eval_shape(experiment.init, jax.random.key(0))
-        devices = 1 if layout is None else layout.devices
-        require_state(shapes, jax.local_devices()[0], devices=devices)
-        step, probe, data, mesh = experiment.step, experiment.probe, experiment.train, None
         state = self.first_state()
+        self.compile(state)
+        return state
+
+    def compile(self, state: TrainState, fusions: str | None = None) -> None:
+        """Compile the steps for states like `state`.
+
+        Args:
+          state: that the run begins with, or goes on from.
+          fusions: of `engine.fusions`, to go on as the run was; None for those of the experiment.
+
+        Raises:
+          InputError: where a step needs more memory than there is.
+        """
+        experiment, layout = self.experiment, self._layout
+        step, probe, data, mesh = experiment.step, experiment.probe, experiment.train, None
         if layout is not None:
             mesh = layout.mesh
             step = laid_out(step, layout, self._places)
@@ -79,13 +90,20 @@ class OneRun:
             meter=experiment.meter,
             mesh=mesh,
             total=experiment.total_steps,
+            fusions=fusions or experiment.fusions,
         )
         self.most = self._steps.most
-        return state
 
     def first_state(self) -> TrainState:
-        """The run's state at step 0, where it is to be."""
-        experiment = self.experiment
+        """The run's state at step 0, where it is to be.
+
+        Raises:
+          InputError: where it needs more memory than there is.
+        """
+        experiment, layout = self.experiment, self._layout
+        shapes = jax.eval_shape(experiment.init, jax.random.key(0))
+        devices = 1 if layout is None else layout.devices
+        require_state(shapes, jax.local_devices()[0], devices=devices)
         if self._layout is None:
             return jit_once(experiment.init)(jax.random.key(experiment.seed))
         return init_placed(experiment.init, experiment.seed, self._places)
@@ -95,6 +113,12 @@ class OneRun:
         """Whether the steps of a chunk are one dispatch."""
         assert self._steps is not None, "start comes first"
         return self._steps.in_loop
+
+    @property
+    def fusions(self) -> str:
+        """What the steps are compiled with, of `engine.fusions`."""
+        assert self._steps is not None, "start comes first"
+        return self._steps.fusions
 
     @property
     def waited(self) -> float:
@@ -111,6 +135,7 @@ class OneRun:
     def how(self) -> str:
         """What a chunk of steps is, in words."""
         words = "compiled loop" if self.in_loop else "one step a dispatch"
+        words += ", YNNPACK" * (self.fusions == YNN)
         if self._layout is None:
             return words
         devices = self._layout.devices

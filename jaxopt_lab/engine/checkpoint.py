@@ -140,6 +140,17 @@ def vouched_beside(folder: pathlib.Path) -> dict[int, dict[str, Any]]:
     return {step: manifest["beside"] for step, manifest in found if manifest is not None}
 
 
+def beside_of(folder: pathlib.Path, step: int) -> dict[str, Any]:
+    """What the checkpoint of a step vouches for beside its arrays.
+
+    Raises:
+      InputError: where there is none of the step that is whole.
+    """
+    found = _newest(folder, step)
+    assert found is not None  # there is one of the step, or it was refused
+    return found[1]["beside"]
+
+
 def size_of(folder: pathlib.Path, steps: Iterable[int]) -> int:
     """How many bytes the checkpoints of steps take."""
     wanted, size = set(steps), 0

@@ -1,5 +1,6 @@
 """Compiled steps: where their data lies, and whether they go in a loop or one by one."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from jaxopt_lab.core.rows import is_lazy
 from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.convolutions import slow_in_loop
 from jaxopt_lab.engine.from_host import FromHost
+from jaxopt_lab.engine.fusions import fusions_for, options_of
 from jaxopt_lab.engine.loop import make_run_steps
 from jaxopt_lab.engine.meter import Meter
 from jaxopt_lab.engine.needs import needs_of_program, require_compiled, require_fit, traced
@@ -35,6 +37,7 @@ class CompiledSteps(NamedTuple):
       in_loop: whether the steps of a call are one dispatch.
       may_loop: whether they would be if the data was on the device, and so whether batches of
         evaluation, which may be there, are one dispatch.
+      fusions: that the steps are compiled with.
       host: what gives the batches of data on the host; None where it is on the device.
     """
 
@@ -42,6 +45,7 @@ class CompiledSteps(NamedTuple):
     most: int
     in_loop: bool
     may_loop: bool
+    fusions: str
     host: FromHost | None = None
 
 
@@ -70,6 +74,7 @@ def compile_steps(
     total: int | None = None,
     probe: Probe | None = None,
     meter: Meter | None = None,
+    fusions: str | None = None,
 ) -> CompiledSteps:
     """Compile a training step for a split of data.
 
@@ -86,6 +91,7 @@ def compile_steps(
       total: steps of the run, past which nothing is read ahead; None for a time without an end.
       probe: what else is measured, every so many steps.
       meter: that of the step, whose numbers become columns.
+      fusions: of `engine.fusions`, to compile with; None for those with which it is faster.
 
     Returns:
       A `CompiledSteps`.
@@ -97,11 +103,14 @@ def compile_steps(
     on_host = not all(isinstance(v, jax.Array) for v in data.values())
     program = traced(step, state, batches.shapes(data))
     needs, device = needs_of_program(program, state), jax.local_devices()[0]
-    require_fit(needs, state, device, devices=1 if mesh is None else mesh.size)
+    devices = 1 if mesh is None else mesh.size
+    require_fit(needs, state, device, devices=devices)
     may_loop = steps_per_dispatch != 1
     if steps_per_dispatch is None:
         may_loop = not _slow(program, probe, state, data, batches)
     may_loop &= jax.process_count() == 1  # several hosts hand each batch over from the host
+    fusions = fusions or fusions_for(program, device.platform, devices=devices)
+    jit = functools.partial(jax.jit, compiler_options=options_of(fusions))
 
     def fits(compiled):
         """A compiled step, which is refused where it needs more than is free."""
@@ -110,11 +119,12 @@ def compile_steps(
 
     if on_host or not may_loop:
         host = FromHost(data, batches, mesh=mesh, total=total) if on_host else None
-        advance = _one_by_one(step, probe, state, data, batches, host, fits)
-        return CompiledSteps(_named(advance, meter), CAPACITY, False, may_loop, host)
+        advance = _one_by_one(step, probe, state, data, batches, host, jit, fits)
+        return CompiledSteps(_named(advance, meter), CAPACITY, False, may_loop, fusions, host)
     most = min(steps_per_dispatch or CAPACITY, MOST_CAPACITY)
     run_steps = make_run_steps(step, batches, most, probe=probe)
-    return CompiledSteps(_named(_looped(run_steps, state, data, fits), meter), most, True, True)
+    advance = _looped(run_steps, state, data, jit, fits)
+    return CompiledSteps(_named(advance, meter), most, True, True, fusions)
 
 
 def _named(advance, meter):
@@ -143,9 +153,9 @@ def _places(state: Any) -> Any:
     return jax.tree.map(lambda x: x.sharding, state)
 
 
-def _looped(run_steps, state, data, fits):
+def _looped(run_steps, state, data, jit, fits):
     # The next call wants the state where it was: the compiler would leave it where it likes.
-    run_steps = jax.jit(run_steps, donate_argnums=0, out_shardings=(_places(state), None))
+    run_steps = jit(run_steps, donate_argnums=0, out_shardings=(_places(state), None))
     compiled = fits(run_steps.lower(state, data, np.int32(0), np.int32(0)).compile())
 
     def advance(state, start, count):
@@ -155,7 +165,7 @@ def _looped(run_steps, state, data, fits):
     return advance
 
 
-def _one_by_one(step, probe, state, data, batches, host, fits):
+def _one_by_one(step, probe, state, data, batches, host, jit, fits):
     """`advance` with a dispatch a step: of data on the device, or on the `host`.
 
     The order of an epoch is drawn when its first step is taken. Of data on the host it is brought
@@ -171,7 +181,7 @@ def _one_by_one(step, probe, state, data, batches, host, fits):
     def dispatched(function, **how):
         """`(state, order, k) -> function(state, batch of step k)`, compiled."""
         if host is not None:
-            compiled = fits(jax.jit(function, **how).lower(state, host.of_zeros()).compile())
+            compiled = fits(jit(function, **how).lower(state, host.of_zeros()).compile())
 
             def one(state, k):
                 key = state.key
@@ -184,7 +194,7 @@ def _one_by_one(step, probe, state, data, batches, host, fits):
             return function(state, batches.take(data, order, k))
 
         order = jax.eval_shape(order_of, state.key, 0)
-        lowered = jax.jit(on_device, **how).lower(state, data, order, np.int32(0))
+        lowered = jit(on_device, **how).lower(state, data, order, np.int32(0))
         compiled = fits(lowered.compile())
         return lambda state, k: compiled(
             state, data, order_at(state.key, k // steps_per_epoch), np.int32(k)

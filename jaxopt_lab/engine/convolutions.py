@@ -31,13 +31,13 @@ def slow_in_loop(jaxpr: ClosedJaxpr | Jaxpr) -> bool:
     return any(
         eqn.primitive is lax.conv_general_dilated_p
         and not _is_fast(eqn.params["dimension_numbers"])
-        for eqn in _equations(jaxpr)
+        for eqn in equations(jaxpr)
     )
 
 
 def has_convolution(jaxpr: ClosedJaxpr | Jaxpr) -> bool:
     """Whether a program holds a convolution, in whatever labels."""
-    return any(eqn.primitive is lax.conv_general_dilated_p for eqn in _equations(jaxpr))
+    return any(eqn.primitive is lax.conv_general_dilated_p for eqn in equations(jaxpr))
 
 
 def _is_fast(numbers: lax.ConvDimensionNumbers) -> bool:
@@ -52,16 +52,21 @@ def _is_fast(numbers: lax.ConvDimensionNumbers) -> bool:
     )
 
 
-def _equations(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
-    """The equations of a program on a CPU and of every program inside it, loops and calls too."""
+def equations(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
+    """The equations of a program on a CPU, in place of loops and calls those inside them."""
     for eqn in jaxpr.eqns:
-        yield eqn
         params = dict(eqn.params)
         if (platforms := params.get("branches_platforms")) is not None:
             # Of `lax.platform_dependent`; None stands for all platforms that are not named.
             chosen = next(i for i, names in enumerate(platforms) if names is None or "cpu" in names)
             params["branches"] = params["branches"][chosen]
-        for parameter in params.values():
-            for inner in parameter if isinstance(parameter, tuple | list) else (parameter,):
-                if isinstance(inner, ClosedJaxpr | Jaxpr):
-                    yield from _equations(inner)
+        inner = [
+            each
+            for parameter in params.values()
+            for each in (parameter if isinstance(parameter, tuple | list) else (parameter,))
+            if isinstance(each, ClosedJaxpr | Jaxpr)
+        ]
+        for program in inner:
+            yield from equations(program)
+        if not inner:
+            yield eqn

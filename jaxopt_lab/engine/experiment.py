@@ -64,6 +64,7 @@ class Experiment(NamedTuple):
       drawn: how batches are.
       evaluation_batch_size: rows of a batch of evaluation, at most.
       steps_per_dispatch: the most steps of one dispatch; None for the engine to choose.
+      fusions: of `engine.fusions`, to compile with; None for the engine to choose.
       steps_per_epoch, total_steps, evaluate_every, checkpoint_every: in steps.
     """
 
@@ -99,6 +100,7 @@ class Experiment(NamedTuple):
     drawn: Batches
     evaluation_batch_size: int
     steps_per_dispatch: int | None
+    fusions: str | None
     steps_per_epoch: int
     total_steps: int
     evaluate_every: int

@@ -26,8 +26,9 @@ from jaxopt_lab.engine import (
     with_evaluation,
 )
 from jaxopt_lab.engine.devices import DATA, RUN
+from jaxopt_lab.engine.fusions import DEFAULT, YNN, fusions_for
 from jaxopt_lab.engine.layout import laid_out, require_even
-from jaxopt_lab.engine.needs import Needs, needs_of, require_fit
+from jaxopt_lab.engine.needs import Needs, needs_of_program, require_fit, traced
 from jaxopt_lab.engine.watched import make_statistics, needs_statistics
 from jaxopt_lab.sweeps._runs_at_once import runs_at_once
 from jaxopt_lab.sweeps.placement import over_runs, run_bytes, spread
@@ -104,7 +105,12 @@ class Population:
         self.shapes = jax.eval_shape(experiment.init, jax.random.key(0))
         self._batch = experiment.drawn.shapes(experiment.train)
         platform = mesh.devices.flat[0].platform
-        self.at_once = runs_at_once(vectorize, experiment.step, self.shapes, self._batch, platform)
+        self._program = traced(experiment.step, self.shapes, self._batch)
+        self.at_once = runs_at_once(vectorize, self._program, self.shapes, self._batch, platform)
+        self.fusions = experiment.fusions or DEFAULT
+        # Runs that go together have grouped convolutions, of which nothing has been measured.
+        if experiment.fusions is None and layout is None and self.at_once == 1:
+            self.fusions = fusions_for(self._program, platform)
         self.most = min(CAPACITY, experiment.evaluate_every, experiment.total_steps)
         for part in (experiment.train, experiment.validation, experiment.test):
             _require_in_memory(part or {})
@@ -119,12 +125,19 @@ class Population:
         self._init = self._over(
             lambda values: (values, variants.init(values)), once=True, places=(whole, state)
         )
-        places = ((whole, state), whole, whole, whole)
-        self._run_steps = self._over(self._steps_of_one, donate=True, places=places)
+        self._step_places = ((whole, state), whole, whole, whole)
+        self.compile_with(self.fusions)
         self._evaluate = self._over(self._evaluation_of_one)
         self._estimate: Callable[[TrainState], ModelState] | None = None
         self._kept = self._over(self._kept_of_one, once=True)
         self._test = self._over(self._test_of_one, once=True)
+
+    def compile_with(self, fusions: str) -> None:
+        """Take the steps to come with fusions of `engine.fusions`, as those before them were."""
+        self.fusions = fusions
+        self._run_steps = self._over(
+            self._steps_of_one, donate=True, places=self._step_places, fusions=fusions
+        )
 
     @property
     def how(self) -> str:
@@ -132,7 +145,8 @@ class Population:
         if self._layout is not None:
             return f"{self._layout.devices} devices a run"
         words = {None: "vmap", 1: "one after another"}
-        return words.get(self.at_once, f"vmap of {self.at_once}")
+        found = words.get(self.at_once, f"vmap of {self.at_once}")
+        return found + ", YNNPACK" * (self.fusions == YNN)
 
     @property
     def bytes_each(self) -> int:
@@ -151,7 +165,7 @@ class Population:
 
     @functools.cached_property
     def _needs(self) -> Needs:
-        return needs_of(self.experiment.step, self.shapes, self._batch)
+        return needs_of_program(self._program, self.shapes)
 
     def wave_of(self, runs: Sequence[int], stacked: Any) -> Wave:
         """The wave of these runs, from their values and states on a leading axis."""

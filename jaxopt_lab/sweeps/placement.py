@@ -12,6 +12,7 @@ from jaxopt_lab.core.memory import free_memory
 from jaxopt_lab.core.tree import size_bytes
 from jaxopt_lab.engine import jit_once
 from jaxopt_lab.engine.devices import RUN
+from jaxopt_lab.engine.fusions import DEFAULT, options_of
 from jaxopt_lab.sweeps.blocks import in_blocks
 
 # Of a device's memory, the share that a sweep may plan to fill: estimates are rough.
@@ -38,6 +39,7 @@ def over_runs(
     donate: bool = False,
     once: bool = False,
     places: Any = None,
+    fusions: str = DEFAULT,
 ) -> Callable[..., Any]:
     """`function(own, *shared)` of one run as a jitted `(stacked, *shared)` of many.
 
@@ -55,11 +57,12 @@ def over_runs(
       once: whether it is called once, so that what its compilation takes counts.
       places: the `PartitionSpec`s of the results of one run, a tree that begins as they do, where
         runs have several devices; None for copies on all of a run's.
+      fusions: of `engine.fusions`, to compile with what is not called once.
 
     Returns:
       The function; results have the leading axis of runs.
     """
-    jit = jit_once if once else jax.jit
+    jit = jit_once if once else partial(jax.jit, compiler_options=options_of(fusions))
     donated = (0,) if donate else ()
     by_run = PartitionSpec(RUN)
     if mesh.shape[RUN] < mesh.size:

@@ -12,7 +12,7 @@ import pytest
 from jax import lax
 
 from jaxopt_lab.core.tree import stack_trees
-from jaxopt_lab.engine.convolutions import _equations, slow_in_loop
+from jaxopt_lab.engine.convolutions import equations, slow_in_loop
 from jaxopt_lab.nn import Conv
 from jaxopt_lab.nn.convolution import canonical_convolution
 
@@ -200,7 +200,7 @@ def test_derivatives_hold_only_what_xla_does_fast(name):
     layer, _ = _layers(case)
     jaxpr = jax.make_jaxpr(_second(layer))(*_operands(case))
     assert not slow_in_loop(jaxpr)
-    for eqn in _equations(jaxpr):
+    for eqn in equations(jaxpr):
         if eqn.primitive is lax.conv_general_dilated_p:
             image, kernel = (v.aval.shape for v in eqn.invars)
             assert np.prod(kernel[:-2]) <= np.prod(image[1:-1])

@@ -53,8 +53,9 @@ def _plain(tree):
 def test_a_cpu_takes_convolutions_one_by_one_and_else_what_its_caches_hold():
     kernel = jnp.zeros((3, 3, 1, 1))
     image = jnp.zeros((2, 8, 8, 1))
-    step = lambda kernel, x: jax.lax.conv(x.transpose(0, 3, 1, 2), kernel.T, (1, 1), "SAME")  # noqa: E731
-    dense = lambda kernel, x: kernel.sum() * x  # noqa: E731
+    convolve = lambda kernel, x: jax.lax.conv(x.transpose(0, 3, 1, 2), kernel.T, (1, 1), "SAME")  # noqa: E731
+    step = jax.make_jaxpr(convolve)(kernel, image)
+    dense = jax.make_jaxpr(lambda kernel, x: kernel.sum() * x)(kernel, image)
     assert runs_at_once("auto", step, kernel, image, "cpu") == 1
     large = jnp.zeros((2, 2**22))
     assert runs_at_once("auto", dense, kernel, image, "cpu") > runs_at_once(

@@ -11,6 +11,7 @@ from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.core.tree import stack_trees, take
 from jaxopt_lab.engine import Chunk, Finish, fit
 from jaxopt_lab.run.records.history import History
+from jaxopt_lab.run.records.same_fusions import same_fusions
 from jaxopt_lab.run.records.standings import Standings
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.session import Session
@@ -70,10 +71,11 @@ class Rungs:
         """
         before = [runs for _, _, runs in self._waves(self._standings.left)]
         lost, best = self._lost, self._standings.best(keep, self._lost)
-        after = [runs for _, _, runs in self._waves(best)]
-        for runs in after:
+        waves = list(self._waves(best))
+        after = [runs for _, _, runs in waves]
+        for _, population, runs in waves:
             step, states = self._between(runs)
-            self._save(runs, step, states)
+            self._save(population, runs, step, states)
         left = [run for run in self._standings.left if run not in best]
         self._standings.end({r: ("diverged" if r in lost else "halved", None) for r in left})
         self._waiting = {run: found for run, found in self._waiting.items() if run in best}
@@ -114,12 +116,12 @@ class Rungs:
             wave, alive = chunk.state, chunk.alive
             standings.add(runs, chunk)
             if time.monotonic() - saved > SAVE_SECONDS:
-                self._save(runs, chunk.end, wave.stacked)
+                self._save(population, runs, chunk.end, wave.stacked)
                 saved = time.monotonic()
             try:
                 yield chunk
             except GeneratorExit:  # interrupted
-                self._save(runs, chunk.end, wave.stacked)
+                self._save(population, runs, chunk.end, wave.stacked)
                 raise
         lost = {run for run, is_alive in zip(runs, alive, strict=True) if not is_alive}
         if last:
@@ -134,7 +136,7 @@ class Rungs:
             self._forget(runs)  # now that they are written down
             return
         if start < end:
-            self._save(runs, end, wave.stacked)
+            self._save(population, runs, end, wave.stacked)
         self._lost |= lost
         for place, run in enumerate(runs):
             if run not in lost:
@@ -160,7 +162,10 @@ class Rungs:
         found = folder.restore_progress(runs, wave.unpadded) if folder else None
         if found is None:
             return 0, wave
-        start, states, histories = found
+        start, states, histories, beside = found
+        fusions = same_fusions(beside, self._session.say)
+        if fusions != population.fusions:
+            population.compile_with(fusions)
         for run in runs:
             self._standings.histories[run] = History(histories[run])
         self._session.say(f"{len(runs)} runs go on from step {start:,}")
@@ -170,13 +175,13 @@ class Rungs:
         """The step and the states of runs that wait, leading axis of runs."""
         return self._waiting[runs[0]][0], stack_trees([self._waiting[run][1] for run in runs])
 
-    def _save(self, runs: Sequence[int], step: int, stacked: Any) -> None:
+    def _save(self, population: Population, runs: Sequence[int], step: int, stacked: Any) -> None:
         """Save the states of a wave, which may be padded."""
         if self._session.folder is None:
             return
         histories = {run: self._standings.histories[run].columns() for run in runs}
         states = take(stacked, slice(len(runs)))
-        self._session.folder.save_progress(runs, step, states, histories)
+        self._session.folder.save_progress(runs, step, states, histories, population.fusions)
 
     def _forget(self, runs: Sequence[int]) -> None:
         """Forget the states of a wave."""

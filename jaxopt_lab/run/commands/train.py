@@ -31,6 +31,7 @@ from jaxopt_lab.run.records.report import write_report
 from jaxopt_lab.run.records.result import Result
 from jaxopt_lab.run.records.run import run_of
 from jaxopt_lab.run.records.run_writer import RunWriter
+from jaxopt_lab.run.records.same_fusions import same_fusions
 from jaxopt_lab.run.records.summary import summarize
 from jaxopt_lab.run.session import Session, open_session
 from jaxopt_lab.run.terminal.closing import opening, verdict
@@ -127,7 +128,10 @@ def train(
         place = session.written and session.written.path
         about = about_run(config, place, source.signature.classes, start)
         tracking = Tracking(config, experiment, about, loggers)
-        with RunWriter(session.folder, config, identity, state, start=start) as writer, tracking:
+        writer = RunWriter(
+            session.folder, config, identity, state, start=start, xla=program.fusions
+        )
+        with writer, tracking:
             writer.timings.add(start=start, compile_seconds=compiling.seconds)
             chunks = fit(
                 program,
@@ -250,10 +254,10 @@ def _goes_on(session: Session[RunFolder, Config]) -> bool:
 def _first_state(
     session: Session[RunFolder, Config], program: OneRun, identity: str, wanted: int | None
 ) -> tuple[int, TrainState]:
-    """Where the run begins: at step 0, or at the checkpoint where it goes on."""
-    state = program.start()
+    """Where the run begins: at step 0, or at the checkpoint where it goes on; compiled there."""
     if not (session.resumes and session.folder):
-        return 0, state
+        return 0, program.start()
+    state, fusions = program.first_state(), None
     checkpoints = session.folder.checkpoints
     found = checkpoint.restore(
         checkpoints, state, config_hash=identity, step=wanted, holds=session.folder.log_holds
@@ -264,6 +268,8 @@ def _first_state(
         if session.written:
             tell_of_damage(session.folder, found[0])
         session.say(f"going on from {why_this_step(session.folder, found[0], wanted)}")
+        fusions = same_fusions(checkpoint.beside_of(checkpoints, found[0]), session.say)
     start, state = found or (0, state)
     distributed.require_same(start, f"not every process finds step {start:,} of the run")
+    program.compile(state, fusions)
     return start, state

@@ -9,11 +9,13 @@ import jax
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.engine import Chunk, Finish, TrainState, checkpoint, make_is_good
 from jaxopt_lab.engine.devices import whole_beside
+from jaxopt_lab.engine.fusions import DEFAULT
 from jaxopt_lab.engine.saver import Saver
 from jaxopt_lab.engine.state_hash import in_hex, state_hash
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.metrics_log import MetricsLog
+from jaxopt_lab.run.records.same_fusions import XLA
 from jaxopt_lab.run.records.timings import Timings
 from jaxopt_lab.run.records.vouched_log import LOG
 
@@ -32,6 +34,7 @@ class RunWriter:
         state: TrainState,
         *,
         start: int = 0,
+        xla: str = DEFAULT,
     ):
         """Open the files of a run that stands at step `start`.
 
@@ -41,7 +44,9 @@ class RunWriter:
           identity: the hash that a checkpoint must have to belong to this run.
           state: of that step.
           start: what is past it is dropped, as these steps are taken again.
+          xla: what the steps are compiled with, of `engine.fusions`.
         """
+        self.xla = xla
         written = folder if distributed.is_first() else None
         self._checkpoints = folder and folder.checkpoints
         self._kept, self._ensemble = folder and folder.kept, folder and folder.ensemble
@@ -132,7 +137,8 @@ class RunWriter:
             return False
         if (folder := self._checkpoints) is not None:
             self.log.sync()
-            step, identity, beside = self.log.steps, self._identity, {LOG: self.log.vouched()}
+            step, identity = self.log.steps, self._identity
+            beside = {LOG: self.log.vouched(), XLA: self.xla}
 
             def write(tree):
                 save(folder, step, tree, config_hash=identity, beside=beside)

@@ -10,6 +10,7 @@ from jaxopt_lab.run.records.find_lost import Lost
 from jaxopt_lab.run.records.fit import judge_fit
 from jaxopt_lab.run.records.json_lines import finite, shortest
 from jaxopt_lab.run.records.run_writer import RunWriter
+from jaxopt_lab.run.records.same_fusions import XLA
 
 
 def summarize(
@@ -44,6 +45,7 @@ def summarize(
         "stopped_by": stopped_by,
         "parameters": sum(x.size for x in jax.tree.leaves(state.params)),
         "device": jax.devices()[0].device_kind,
+        XLA: writer.xla,
     }
     if ended:
         summary["kept"] = ended.kept

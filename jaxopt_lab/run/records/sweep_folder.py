@@ -36,6 +36,7 @@ from jaxopt_lab.run.records.json_lines import (
     vouched_line,
 )
 from jaxopt_lab.run.records.own_code import require_own_code
+from jaxopt_lab.run.records.same_fusions import XLA
 from jaxopt_lab.run.records.scores import numbers_of
 from jaxopt_lab.run.records.seal import unseal
 from jaxopt_lab.run.records.sweep_records import RunRecord
@@ -247,27 +248,35 @@ class SweepFolder(Resumable[Sweep]):
         return found
 
     def save_progress(
-        self, wave: Sequence[int], step: int, states: Any, histories: Mapping[int, Columns]
+        self,
+        wave: Sequence[int],
+        step: int,
+        states: Any,
+        histories: Mapping[int, Columns],
+        fusions: str,
     ) -> None:
-        """Save the states of a wave under way, and what it has measured."""
+        """Save the states of a wave under way, what it has measured, and how it is compiled."""
         place, name = self._place_of(wave)
         place.mkdir(parents=True, exist_ok=True)
         _save_histories(place / f"histories-{step}.npz", histories)
-        checkpoint.save(place, step, states, config_hash=name, keep=1)
+        beside = {XLA: fusions}
+        checkpoint.save(place, step, states, config_hash=name, keep=1, beside=beside)
         for old in place.glob("histories-*.npz"):
             if old.name != f"histories-{step}.npz":
                 old.unlink()
 
     def restore_progress(
         self, wave: Sequence[int], template: Any
-    ) -> tuple[int, Any, dict[int, Columns]] | None:
-        """The step, the states and the histories of this very wave; None where there are none."""
+    ) -> tuple[int, Any, dict[int, Columns], dict[str, Any]] | None:
+        """The step, the states and the histories of this very wave, and what its checkpoint vouches
+        for beside; None where there are none."""
         place, name = self._place_of(wave)
         try:
             found = checkpoint.restore(place, template, config_hash=name)
             if found is None:
                 return None
-            return *found, _histories(place / f"histories-{found[0]}.npz", wave)
+            histories = _histories(place / f"histories-{found[0]}.npz", wave)
+            return *found, histories, checkpoint.beside_of(place, found[0])
         except (OSError, ValueError, KeyError, InputError):
             warnings.warn(
                 f"{place} is damaged: its {len(wave)} runs under way are trained from their start",
