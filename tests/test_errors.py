@@ -37,13 +37,13 @@ from jaxopt_lab import (
 )
 from jaxopt_lab.config.build import build
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.memory import require_memory
 from jaxopt_lab.core.png import png_of
 from jaxopt_lab.core.ranges import require_number
 from jaxopt_lab.core.registry import lookup
 from jaxopt_lab.core.safetensors import write_safetensors
 from jaxopt_lab.data.columns import table_of
 from jaxopt_lab.data.encoding import encode
-from jaxopt_lab.data.memory import require_memory
 from jaxopt_lab.data.splitting import split
 from jaxopt_lab.data.tables import find_columns, stream_columns
 from jaxopt_lab.diagnostics import bias_variance, top_eigenvalues
