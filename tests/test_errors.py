@@ -48,7 +48,11 @@ from jaxopt_lab.data.splitting import split
 from jaxopt_lab.data.tables import find_columns, stream_columns
 from jaxopt_lab.diagnostics import bias_variance, top_eigenvalues
 from jaxopt_lab.linear import best_strength
+from jaxopt_lab.run.commands.doctor import Finding
+from jaxopt_lab.run.process import exit_codes
+from jaxopt_lab.run.records.difference import Difference
 from jaxopt_lab.run.records.folder import new_folder, read_json
+from jaxopt_lab.run.records.soundness import Fault
 
 CONFIG = """
 [data]
@@ -727,3 +731,12 @@ def test_verify_as_json(run, capsys):
     assert cli.main(["verify", "run", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found == {"good": True, "faults": {"run": []}, "difference": None}
+
+
+def test_the_page_has_every_code_and_field():
+    page = (HERE.parent / "docs" / "errors.md").read_text()
+    codes = {getattr(exit_codes, name) for name in dir(exit_codes) if name.isupper()}
+    assert codes == {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    told = set(re.findall(r"`(?:difference\.)?(\w+)`", page)) | set(re.findall(r'"(\w+)"', page))
+    fields = {*Finding._fields, *Fault._fields, *Difference._fields}
+    assert fields | {"good", "faults", "difference", "same"} <= told

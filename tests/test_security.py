@@ -1,8 +1,12 @@
 """Nothing that is read from a file is run, and nothing that a file names stands raw on a page."""
 
 import ast
+import os
 import pathlib
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 import jaxopt_lab
@@ -140,3 +144,94 @@ def test_csv_is_written_in_one_place():
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("csv.writer", "csv.DictWriter")
     }
     assert writers == {"run/records/csv_text.py"}
+
+
+CONFIG = """
+[data]
+name = "digits"
+train_size = 100
+[model]
+name = "mlp"
+hidden = [4]
+[[augment]]
+name = "random_crop"
+padding = 1
+[optimizer]
+name = "adam"
+learning_rate = 0.01
+[train]
+epochs = 1
+[log]
+tensorboard = {}
+"""
+# What is run where there is nothing, and what it writes there; the run's folder is `here`.
+COMMANDS = {
+    "list": set(),
+    "doctor": set(),
+    "train ../given/c.toml --dry-run": set(),
+    "train ../given/c.toml --print-config": set(),
+    "train ../given/c.toml --run-dir here --backup back": {"here", "back"},
+    "train ../given/c.toml": {"runs"},
+    "verify here": set(),
+    "runs": set(),
+    "evaluate here": set(),
+    "diagnose here": set(),
+    "compare here runs/c-001": {"comparison.html"},
+    "spectrum here --samples 32 --top 1": set(),
+    "landscape here --samples 32 --points 3 --output l.png": {"l.png"},
+    "predict here ../given/x.npy": set(),
+    "predict here ../given/x.npy --output p.csv": {"p.csv"},
+    "export here --to npz": set(),
+    "export here --to npz --output e.npz": {"e.npz"},
+    "plot-schedule ../given/c.toml": {"c-schedule.png"},
+    "show-data ../given/c.toml --output d.png": {"d.png"},
+    "show-augment ../given/c.toml": {"c-augment.png"},
+    "find-lr ../given/c.toml --steps 10 --seeds 1": {"c-find-lr.png"},
+    "linear ../given/l.toml": set(),
+    "sweep ../given/c.toml --grid optimizer.learning_rate=[0.1,0.01]": set(),
+    "prune here --keep last --yes": set(),
+}
+
+
+@pytest.mark.slow
+def test_a_command_writes_where_it_is_told(tmp_path):
+    """In its folder, in `--output` and in the two caches, and nowhere else."""
+    for name in ("given", "empty", "home", "temporary"):
+        (tmp_path / name).mkdir()
+    given = tmp_path / "given"
+    (given / "c.toml").write_text(CONFIG)
+    linear = (
+        '[data]\nname = "digits"\ntrain_size = 100\n[linear]\nname = "ridge"\nlam = [0.1, 1.0]\n'
+    )
+    (given / "l.toml").write_text(linear)
+    np.save(given / "x.npy", np.zeros((2, 8, 8, 1), np.uint8), allow_pickle=False)
+    code = f"""
+import pathlib, shlex
+from jaxopt_lab.cli import main
+for line, made in {COMMANDS!r}.items():
+    before = set(pathlib.Path().iterdir())
+    assert main(shlex.split(line)) == 0, line
+    new = {{path.name for path in set(pathlib.Path().iterdir()) - before}}
+    assert new == made, (line, new)
+"""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("JAX", "XDG", "MPL"))}
+    places = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")}
+    own = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "empty",
+        env=kept | places | own,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert {path.name for path in given.iterdir()} == {"c.toml", "l.toml", "x.npy"}
+    assert not list((tmp_path / "temporary").iterdir())
+    written = {path.relative_to(tmp_path / "home").parts[:2] for path in files(tmp_path / "home")}
+    assert written <= {(".cache", "jaxopt_lab"), (".cache", "matplotlib")}
+    assert {path.name for path in tmp_path.iterdir()} == {"given", "empty", "home", "temporary"}
+
+
+def files(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]

@@ -82,7 +82,7 @@ def _runs(made):
 @pytest.mark.parametrize(
     ("words", "page"),
     [
-        (["diagnose", "a"], "a/diagnosis.html"),
+        pytest.param(["diagnose", "a"], "a/diagnosis.html", marks=pytest.mark.slow),
         (["compare", "a", f"{EVIL}-b", "--output", "both.html"], "both.html"),
         (["show-data", f"{EVIL}.toml", "--output", "data.png"], None),
         (["verify", "a"], None),
@@ -93,7 +93,11 @@ def _runs(made):
         (["export", "a", "--to", "npz", "--output", f"{EVIL}.npz"], None),
         (["train", f"{EVIL}.toml", "--print-config"], None),
         (["train", f"{EVIL}.toml", "--dry-run"], None),
-        (["train", f"{EVIL}.toml", "--run-dir", f"{EVIL}-run"], f"{EVIL}-run/report.html"),
+        pytest.param(
+            ["train", f"{EVIL}.toml", "--run-dir", f"{EVIL}-run"],
+            f"{EVIL}-run/report.html",
+            marks=pytest.mark.slow,
+        ),
         (["train", "--resume", f"{EVIL}-gone"], None),
         (["train", f"{EVIL}-gone.toml"], None),
         (["train", f"{EVIL}.toml", "--set", f"{EVIL}=1"], None),
