@@ -1,17 +1,21 @@
 """Networks: ours and their peers in turn, in one process; prints the ratios.
 
-    python scripts/benchmarks/networks.py                 # all parts, about 5 minutes on 2 cores
+    python scripts/benchmarks/networks.py                 # all parts, about 7 minutes on 2 cores
     python scripts/benchmarks/networks.py resnet --quick
 
 Parts:
-  resnet   ResNet-20, forward and backward at batch 128, 32x32: against the same network of Flax's
-           own layers and, where it is installed, of PyTorch's (eager)
+  resnet   ResNet-20, forward and backward at batch 128, 32x32: as the engine compiles it and with
+           XLA's defaults, against the same network of Flax's own layers and, where it is installed,
+           of PyTorch's (eager)
+  fusions  training steps of other networks, with YNNPACK's fusions and XLA's defaults, and which of
+           them the engine chooses
   norms    the same with each normalization, and with weight standardization
   kernel   the gradient of a 3x3 kernel: as the forward convolution that `nn.Conv` makes of it on
            CPU, against forms that are matrix products
 """
 
 import os
+import time
 from functools import partial
 from typing import Any
 
@@ -22,8 +26,9 @@ from jax import lax
 from peer_resnet import FlaxResNet20, torch_resnet20
 from racing import Turn, medians, parser_of, show_times
 
+from jaxopt_lab.engine.fusions import DEFAULT, YNN, fusions_for, options_of
 from jaxopt_lab.losses import softmax_cross_entropy
-from jaxopt_lab.nn import resnet
+from jaxopt_lab.nn import cnn, mlp, plain, resnet, wide_resnet
 from jaxopt_lab.nn.convolution import canonical_convolution
 
 BATCH = 128
@@ -35,12 +40,13 @@ def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
     return images, rng.integers(0, 10, BATCH)
 
 
-def jax_turn(model: Any) -> Turn:
+def jax_turn(model: Any, fusions: str | None = DEFAULT, *, size: int = 32) -> Turn:
+    """A forward and a backward pass; where `fusions` is None with those that the engine chooses."""
     images, labels = map(jnp.asarray, images_and_labels())
+    images = images[:, :size, :size]
     variables = dict(jax.jit(model.init)(jax.random.key(0), images[:1]))
     params = variables.pop("params")
 
-    @jax.jit
     def gradient(params, rest):
         def loss(params):
             variables = {"params": params, **rest}
@@ -49,7 +55,17 @@ def jax_turn(model: Any) -> Turn:
 
         return jax.grad(loss, has_aux=True)(params)
 
-    return lambda: jax.block_until_ready(gradient(params, variables))
+    if fusions is None:
+        program = jax.make_jaxpr(gradient)(params, variables)
+        fusions = fusions_for(program, jax.default_backend())
+    begin = time.perf_counter()
+    jitted = jax.jit(gradient, compiler_options=options_of(fusions))
+    compiled = jitted.lower(params, variables).compile()
+    taken, analysis = time.perf_counter() - begin, compiled.memory_analysis()
+    memory = analysis.temp_size_in_bytes / 2**20 if analysis else float("nan")
+    name = type(model).__name__
+    print(f"{name}, xla = {fusions!r}: compiled in {taken:.1f} s, {memory:.0f} MiB")
+    return lambda: jax.block_until_ready(compiled(params, variables))
 
 
 def torch_turn() -> Turn:
@@ -68,7 +84,8 @@ def torch_turn() -> Turn:
 
 
 def resnets(rounds: int) -> None:
-    contenders = {"ours": jax_turn(resnet(10)), "Flax": jax_turn(FlaxResNet20())}
+    contenders = {"ours": jax_turn(resnet(10), None), "ours, default": jax_turn(resnet(10))}
+    contenders |= {"Flax": jax_turn(FlaxResNet20()), "Flax, YNNPACK": jax_turn(FlaxResNet20(), YNN)}
     try:
         contenders["PyTorch eager"] = torch_turn()
     except ImportError:
@@ -82,6 +99,21 @@ def norms(rounds: int) -> None:
     standardized = resnet(10, norm="group", weight_standardization="standard")
     contenders["norm group, standardized"] = jax_turn(standardized)
     show_times("ResNet-20 by normalization", medians(contenders, rounds))
+
+
+def fusions(rounds: int) -> None:
+    networks = {
+        "small CNN, 8x8": (cnn(10, channels=(16, 32, 64), norm="batch"), 8),
+        "CNN": (cnn(10, channels=(32, 64, 128)), 32),
+        "ResNet-8": (resnet(10, depth=8), 32),
+        "plain of 8": (plain(10, depth=8), 32),
+        "wide ResNet-10-2": (wide_resnet(10, depth=10, width=2), 32),
+        "perceptron": (mlp(10, hidden=(512, 512)), 32),
+    }
+    for name, (model, size) in networks.items():
+        turns = {each: jax_turn(model, each, size=size) for each in (YNN, DEFAULT)}
+        turns["the engine's choice"] = jax_turn(model, None, size=size)
+        show_times(f"{name}, forward and backward, batch {BATCH}", medians(turns, rounds))
 
 
 def shifted(x: jax.Array) -> list[jax.Array]:
@@ -127,7 +159,12 @@ def kernels(rounds: int) -> None:
         show_times(f"{inputs} -> {features} channels, {size}x{size}", medians(contenders, rounds))
 
 
-PARTS = {"resnet": (resnets, 9), "norms": (norms, 5), "kernel": (kernels, 15)}
+PARTS = {
+    "resnet": (resnets, 9),
+    "fusions": (fusions, 5),
+    "norms": (norms, 5),
+    "kernel": (kernels, 15),
+}
 
 
 def main() -> None:

@@ -1,18 +1,23 @@
 """What a run is compiled with: told, kept to by a resume, and to be switched off."""
 
 import json
+import pathlib
+import tomllib
 
 import jax
 import numpy as np
 import pytest
+from processes import outputs, processes_of_a_run
 
 import jaxopt_lab
+from jaxopt_lab.config.build import build
 from jaxopt_lab.config.checks import ConfigError
 from jaxopt_lab.config.dump import config_hash, to_toml
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.engine import compiled_steps, fusions
-from jaxopt_lab.engine.fusions import DEFAULT, YNN, has_fusions
+from jaxopt_lab.engine.fusions import DEFAULT, YNN, fusions_for, has_fusions
+from jaxopt_lab.engine.needs import traced
 from jaxopt_lab.run.commands import rungs
 from jaxopt_lab.run.records.same_fusions import same_fusions
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
@@ -149,4 +154,49 @@ def test_a_sweep_goes_on_with_it(tmp_path, monkeypatch):
     found = jaxopt_lab.sweep(None, tmp_path / "sweep", resume=True, progress=False)
     assert named == [DEFAULT, YNN]
     for ours, theirs in zip(found.runs, whole.runs, strict=True):
+        assert ours is not None and theirs is not None
         jax.tree.map(np.testing.assert_array_equal, ours.history, theirs.history)
+
+
+CHOOSING = """
+from jaxopt_lab.engine import compiled_steps
+compiled_steps.fusions_for = lambda *_, **__: "ynn"
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_keep_to_it(tmp_path):
+    path, run = tmp_path / "config.toml", tmp_path / "run"
+    path.write_text(to_toml(config()))
+    logs = []
+    for arguments, before in (
+        ((path, "--run-dir", run), CHOOSING),
+        (("--resume", run, "--from-step", 4), ""),
+    ):
+        processes = processes_of_a_run("train", *arguments, before=before, count=2, devices=2)
+        out = outputs(processes)
+        assert [process.returncode for process in processes] == [0, 0], out
+        assert told(run) == (YNN, [YNN] * 4)
+        logs.append((run / "metrics.jsonl").read_bytes())
+    assert logs[0] == logs[1]
+
+
+CONFIGS = {path.stem: path for path in (pathlib.Path(__file__).parents[2] / "configs").glob("*")}
+
+
+@pytest.mark.slow
+def test_of_the_shipped_configurations_those_with_large_convolutions_are_compiled_so():
+    rng, found = np.random.default_rng(0), {}
+    colors = rng.integers(0, 256, (700, 32, 32, 3), np.uint8), np.arange(700) % 10
+    for name, path in sorted(CONFIGS.items()):
+        tables = tomllib.loads(path.read_text())
+        if not {"linear", "sweep"} & tables.keys():
+            given = colors if name.startswith("cifar10") else None
+            experiment = build(parse_config(tables), data=given)
+            state = jax.eval_shape(experiment.init, jax.random.key(0))
+            batch = experiment.drawn.shapes(experiment.train)
+            found[name] = fusions_for(traced(experiment.step, state, batch), "cpu")
+    assert len(found) > 20
+    large = {name for name, chosen in found.items() if chosen == YNN}
+    bfloat16 = {"cifar10_resnet18"}
+    assert large == {name for name in found if name.startswith("cifar10")} - bfloat16
