@@ -674,13 +674,13 @@ def test_every_error_has_its_row(run, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "raised", "said", "code"),
     [
-        ("train c.toml", KeyboardInterrupt(), "goes on with: jaxopt-lab train --resume RUN", 130),
-        ("sweep sweep.toml", KeyboardInterrupt(), "jaxopt-lab sweep --resume RUN", 130),
+        ("train c.toml", KeyboardInterrupt(), "aborted\n", 130),
+        ("sweep sweep.toml", KeyboardInterrupt(), "aborted\n", 130),
         ("doctor", KeyboardInterrupt(), "aborted\n", 130),
         (
             "train c.toml",
             OSError(28, "No space left on device", "runs/\x1b[31ma"),
-            "No space left on device (runs/\\x1b[31ma): what was saved before is kept",
+            "No space left on device (runs/\\x1b[31ma)\n",
             1,
         ),
         ("doctor", PermissionError(13, "Permission denied", "a"), "Permission denied (a)\n", 1),
