@@ -438,7 +438,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     """
     try:
         values = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: no JSON, it is damaged: {error}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected a JSON object, got a {type(values).__name__}")
