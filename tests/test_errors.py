@@ -67,6 +67,7 @@ learning_rate = 0.01
 [train]
 epochs = 1
 """
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 2 2\n%%EndComments\nshowpage\n%%EOF\n"
 FILES = {
     "c.toml": CONFIG,
     "empty.toml": "",
@@ -124,6 +125,7 @@ TYPED = [
     ("train no.toml", "no.toml: not TOML: Expected ']' at the end of a table declaration"),
     ("train deep.toml", "tables or lists are more than 32 deep within each other"),
     ("train empty.toml", "empty; a run needs [data], [model], [optimizer], [train]"),
+    ("train huge.toml", "1,000,000,000 bytes, more than a configuration has (10,000,000)"),
     ("train linear.toml", "has [linear]; solve it with: jaxopt-lab linear CONFIG"),
     ("train sweep.toml", "has [sweep]; run it with: jaxopt-lab sweep CONFIG"),
     ("show-data c.toml --set data.batch_size=0", "data.batch_size: "),
@@ -506,6 +508,8 @@ CALLED = [
     (lambda: list(in_pieces("a,y\n1,u\n2\n")), "line 3 has 1 values, the header names 2"),
     (lambda: new_folder("a", pathlib.Path("text.txt")).__enter__(), "give another --run-dir"),
     (lambda: read_json(written("[1]")), "expected a JSON object, got a list"),
+    (lambda: read_json(written("[" * 100_000)), "no JSON, it is damaged"),
+    (lambda: data.image_folder("programs", size=2), "EPS, which is a program and not an image"),
     (lambda: read_json(written("{")), "no JSON, it is damaged"),
     (lambda: best_strength(np.ones(1), np.full(1, np.nan)), "no lambda gave a finite score"),
 ]
@@ -517,6 +521,8 @@ def _place(tmp_path_factory):
     for name, text in FILES.items():
         (place / name).write_text(text)
     (place / "empty").mkdir()
+    with open(place / "huge.toml", "wb") as file:
+        file.truncate(1_000_000_000)
     (place / "pickled").mkdir()
     (place / "pickled" / "cifar-10-python.tar.gz").touch()
     (place / "solved").mkdir()
@@ -525,6 +531,8 @@ def _place(tmp_path_factory):
     for name in ("train", "val", "valid"):
         (place / "roles" / name).mkdir(parents=True)
     for name in "uv":
+        (place / "programs" / name).mkdir(parents=True)
+        (place / "programs" / name / "1.png").write_bytes(EPS)
         (place / "pictures" / name).mkdir(parents=True)
         (place / "pictures" / name / "1.png").write_bytes(png_of(np.zeros((2, 2, 3), np.uint8)))
     return place

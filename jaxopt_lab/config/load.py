@@ -15,6 +15,9 @@ from jaxopt_lab.config.sections import DataConfig, LinearConfig
 from jaxopt_lab.config.toml import TomlError, read_toml
 from jaxopt_lab.core.errors import InputError
 
+MOST_BYTES = 10_000_000
+"""Of a configuration; the longest that ships has 1,000."""
+
 
 def load_config(
     path: str | os.PathLike[str],
@@ -75,6 +78,12 @@ def read_tables(
     if path.exists() and not path.is_file() and not path.is_dir():
         raise InputError(f"{path}: no regular file; give the path of a TOML configuration")
     try:
+        if path.stat().st_size > MOST_BYTES:
+            size = path.stat().st_size
+            raise InputError(
+                f"{path}: {size:,} bytes, more than a configuration has ({MOST_BYTES:,}); give the "
+                "path of a TOML configuration"
+            )
         tables = read_toml(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the path of a TOML configuration") from None

@@ -194,7 +194,7 @@ def _of_run(path: pathlib.Path, config: StartConfig) -> tuple[str, dict[str, np.
 def _kept_name(path: pathlib.Path) -> str:
     try:
         return str(json.loads((path / SUMMARY).read_bytes())["kept"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "parameters"
 
 

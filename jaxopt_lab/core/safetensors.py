@@ -64,7 +64,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
       InputError: as `read_safetensors`, which has to have read it.
     """
     with open(path, "rb") as file:
-        header = file.read(int.from_bytes(file.read(8), "little"))
+        header = file.read(min(int.from_bytes(file.read(8), "little"), _MOST_HEADER))
     found = json.loads(header).get("__metadata__", {})
     return {str(name): str(text) for name, text in found.items()}
 

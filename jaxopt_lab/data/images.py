@@ -74,7 +74,7 @@ def is_gray(file: Any) -> bool:
       Unreadable: where it is no image, or one of too many pixels.
     """
     with _opened(file) as image:
-        _refuse_wide(image)
+        _refuse(image)
         return image.mode in _GRAY or image.mode.startswith("I")
 
 
@@ -89,7 +89,7 @@ def pixels_of(file: Any, form: Form) -> np.ndarray:
       Unreadable: where it cannot be decoded.
     """
     with _opened(file) as image:
-        _refuse_wide(image)
+        _refuse(image)
         try:
             upright = _upright(image)
             return np.asarray(_sized(_colored(_in_bytes(upright), form.channels), form)).reshape(
@@ -132,7 +132,10 @@ def _reason(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _refuse_wide(image: Any) -> None:
+def _refuse(image: Any) -> None:
+    """Refuse what has no pixels of 8 or 16 bits, or is a program, whatever the file is called."""
+    if image.format == "EPS":  # for which Pillow starts Ghostscript
+        raise Unreadable("EPS, which is a program and not an image: save it as PNG")
     if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
         raise Unreadable(f"pixels of 32 bits ({image.mode}), which have no white: save 8 or 16")
 

@@ -36,7 +36,7 @@ def require_own_code(path: pathlib.Path) -> None:
         return
     try:
         rows = [(r["table"], r["name"], dict(r["files"])) for r in json.loads(path.read_bytes())]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: damaged, {error!r}: restore it from a copy") from None
     missing = [row for row in rows if row[1] not in own(row[0])]
     if missing:
