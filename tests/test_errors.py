@@ -624,7 +624,7 @@ ELSEWHERE = {
     "run/records/network_program.py": (1, "weights of 2 GiB"),
     "run/records/own_code.py": (1, "a run of names of one's own, tests/run/test_own_names.py"),
     "run/records/run_ensemble.py": (2, "runs of other data, tests/run/test_predictions.py"),
-    "run/records/sweep_folder.py": (2, "damage, tests/run/test_damage.py"),
+    "run/records/sweep_folder.py": (3, "damage, tests/run/test_damage.py"),
     "run/records/sweep_result.py": (1, "a result made by hand"),
 }
 
