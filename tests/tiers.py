@@ -70,10 +70,38 @@ FAST = {
 # counts of devices and processes, the whole grid of sizes, float32 beside float64, a twin as it is
 # beside the same with options. A test, or one of its cases.
 SLOW = {
+    "run/test_keep.py": {
+        "test_so_many_stay_and_what_the_run_keeps_is_apart[1-steps0]",
+        "test_so_many_stay_and_what_the_run_keeps_is_apart[2-steps1]",
+        "test_so_many_stay_and_what_the_run_keeps_is_apart[all-steps3]",
+        "test_a_disk_without_the_room_is_told_before_the_start",
+    },
+    "run/test_xla.py": {
+        "test_it_can_be_switched_off",
+        "test_the_choice_is_told_and_rounds_otherwise",
+    },
+    "run/test_verify.py": {
+        "test_another_seed_and_other_intervals",
+    },
+    "run/test_determinism.py": {
+        "test_at_other_intervals_the_rows_and_checkpoints_that_both_have[24]",
+        "test_at_other_intervals_the_rows_and_checkpoints_that_both_have[100]",
+    },
+    "run/test_damage.py": {
+        "test_runs_of_a_sweep_whose_rows_or_files_are_damaged_are_trained_again",
+        "test_a_damaged_row_is_written_again_where_a_checkpoint_is_older[0-digit]",
+        "test_a_damaged_row_is_written_again_where_a_checkpoint_is_older[13-brace]",
+    },
     "run/test_trackers.py": {
+        "test_numbers_that_are_not_finite_arrive",
         "test_one_that_fails_or_hangs_is_given_up_with_one_message",
     },
     "run/test_not_finite.py": {
+        "test_steps_that_are_left_out_are_counted_and_leave_no_trace[True-forward_trap]",
+        "test_after_so_many_in_a_row_the_run_stops_where_it_was_good[3]",
+        "test_it_is_found_without_a_folder_and_by_halving_of_long_chunks",
+        "test_a_run_that_stops_names_its_step_its_layer_and_its_last_good_checkpoint[forward_trap-nnx]",
+        "test_a_run_that_stops_names_its_step_its_layer_and_its_last_good_checkpoint[backward_trap-linen]",
         *(
             "test_a_run_that_stops_names_its_step_its_layer_and_its_last_good_checkpoint"
             f"[{trap}_trap-{kind}]"
@@ -97,6 +125,7 @@ SLOW = {
         "test_two_leave_at_once_and_only_what_is_there_is_called_saved",
     },
     "run/test_disk.py": {
+        "test_odd_names_are_names",
         *(
             f"test_what_fails_at_a_save_is_told_there_and_older_ones_are_whole[{case}]"
             for case in ("08.npz-122", "08.npz-30", "08.npz-5", "08.json-122", "08.json-5")
@@ -129,6 +158,7 @@ SLOW = {
         "test_a_strange_option_is_taken_or_refused",
     },
     "run/test_linear.py": {
+        "test_the_lasso_path_is_that_of_scikit_learn",
         "test_classifiers",
     },
     "run/test_given_data.py": {
@@ -147,6 +177,7 @@ SLOW = {
         "test_a_run_goes_on_where_its_data_has_moved_to",
     },
     "run/test_evaluate.py": {
+        "test_runs_side_by_side_on_clean_and_corrupted_images",
         "test_a_diverged_run_has_no_numbers",
         "test_the_loss_and_the_metrics_are_the_runs_own",
         "test_an_autoencoder_has_its_reconstruction_loss_and_no_error",
@@ -182,6 +213,7 @@ SLOW = {
         "test_a_range_test_shows_its_suggestions",
     },
     "run/test_predictions.py": {
+        "test_outputs_are_those_of_the_test_to_the_bit",
         "test_a_table_is_encoded_as_training_did",
         "test_the_runs_of_a_sweep_and_their_ensembles",
         "test_other_targets",
@@ -371,8 +403,8 @@ SLOW = {
     },
 }
 
-# Where many cases are held to many promises. Of a test's cases the default runs an eighth, another
-# eighth in each test, so that every promise and nearly every case is tried in every run.
+# Where many cases are held to many promises. Of a test's cases the default runs a twelfth, another
+# twelfth in each test, so that every promise and nearly every case is tried in every run.
 TABLES = {
     "augment": {"attacks", "augment", "corruptions", "draws", "geometry", "mixers", "tone"},
     "compat": {
@@ -416,5 +448,5 @@ def mark(items):
             cases.setdefault((path, item.originalname), []).append(item)
     for of_one_test in cases.values():
         by_draw = sorted(of_one_test, key=lambda item: zlib.crc32(item.name.encode()))
-        for item in by_draw[-(-len(by_draw) // 8) :] if len(by_draw) > 2 else ():
+        for item in by_draw[-(-len(by_draw) // 12) :] if len(by_draw) > 2 else ():
             item.add_marker("slow")
