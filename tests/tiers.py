@@ -70,6 +70,27 @@ FAST = {
 # counts of devices and processes, the whole grid of sizes, float32 beside float64, a twin as it is
 # beside the same with options. A test, or one of its cases.
 SLOW = {
+    "run/test_show_data.py": {
+        "test_published_data_and_faults",
+    },
+    "run/test_escaping.py": {
+        "test_a_command[compare-]",
+    },
+    "config/test_own_entries.py": {
+        "test_a_metric_is_measured_and_better_as_it_says",
+    },
+    "linear/test_fit.py": {
+        "test_hinge",
+    },
+    "engine/test_fusions.py": {
+        "test_computes_what_the_default_does",
+    },
+    "optimizers/test_sam.py": {
+        "test_the_gradient_is_taken_uphill",
+    },
+    "optimizers/test_modern.py": {
+        "test_prodigy_survives_a_first_step_without_rate_or_gradient",
+    },
     "run/test_keep.py": {
         "test_so_many_stay_and_what_the_run_keeps_is_apart[1-steps0]",
         "test_so_many_stay_and_what_the_run_keeps_is_apart[2-steps1]",
@@ -77,6 +98,7 @@ SLOW = {
         "test_a_disk_without_the_room_is_told_before_the_start",
     },
     "run/test_xla.py": {
+        "test_a_resume_keeps_to_it_whatever_the_rule_says_now",
         "test_it_can_be_switched_off",
         "test_the_choice_is_told_and_rounds_otherwise",
     },
@@ -93,10 +115,12 @@ SLOW = {
         "test_a_damaged_row_is_written_again_where_a_checkpoint_is_older[13-brace]",
     },
     "run/test_trackers.py": {
+        "test_each_run_of_a_sweep_is_one_of_its_trackers",
         "test_numbers_that_are_not_finite_arrive",
         "test_one_that_fails_or_hangs_is_given_up_with_one_message",
     },
     "run/test_not_finite.py": {
+        "test_the_optimizer_s_state_is_as_if_these_steps_had_not_been",
         "test_steps_that_are_left_out_are_counted_and_leave_no_trace[True-forward_trap]",
         "test_after_so_many_in_a_row_the_run_stops_where_it_was_good[3]",
         "test_it_is_found_without_a_folder_and_by_halving_of_long_chunks",
@@ -140,6 +164,7 @@ SLOW = {
         "test_an_ensemble_of_equals_that_are_surely_wrong_scores_as_each_does",
     },
     "run/test_streamed.py": {
+        "test_held_out_images_are_decoded_once_unless_they_are_many",
         "test_streamed_and_in_memory_give_the_same_bytes_and_either_goes_on_as_the_other",
     },
     "core/test_mask.py": {
@@ -202,6 +227,7 @@ SLOW = {
         "test_a_run_is_read_back_and_predicts",
     },
     "run/test_report.py": {
+        "test_the_report_of_a_run[diabetes]",
         "test_the_report_of_a_run[reconstruct]",
     },
     "run/test_prolong.py": {
@@ -255,7 +281,10 @@ SLOW = {
         "test_consistency_compares_a_clean_view_with_two_others",
         "test_noise_among_moves_leaves_the_target_where_the_moves_take_it",
     },
-    "config/test_measures.py": {"test_a_metric_is_watched"},
+    "config/test_measures.py": {
+        "test_a_metric_is_watched",
+        "test_metrics_of_numbers_and_of_labels_need_no_name",
+    },
     "config/test_curvature.py": {
         "test_the_engine_gives_the_curvature_of_its_batch",
         "test_an_autoencoder_rebuilds_its_images",
@@ -293,7 +322,7 @@ SLOW = {
         "test_eight_devices_train_what_one_does",
         "test_eight_devices_train_what_one_does_by_curvature",
     },
-    "nn/test_lsuv.py": {"test_fifty_plain_layers[False]"},
+    "nn/test_lsuv.py": {"test_fifty_plain_layers[False]", "test_fifty_plain_layers"},
     "nn/test_models.py": {
         "test_a_deep_plain_network_does_not_train_and_its_residual_twin_does",
         "test_noise_acts_in_training_only[WideResNet]",
@@ -315,10 +344,15 @@ SLOW = {
         "test_only_what_takes_long_is_saved_because_of_the_time",
     },
     "run/test_controls.py": {
+        "test_snapshots_make_an_ensemble",
+        "test_schedule_free_is_evaluated_at_its_average",
+        "test_the_best_parameters_are_kept_those_of_the_last_evaluation_too",
         "test_averaged_weights_are_tested_with_statistics_of_their_own",
         "test_early_stopping_on_loss_beside_a_plateau_on_val_loss",
     },
     "run/test_diagnose.py": {
+        "test_a_diverged_run_is_judged_by_its_beginning",
+        "test_runs_of_two_networks_have_no_line_between_them",
         "test_a_surface_has_the_runs_own_loss_at_its_center",
         "test_a_checkpoint_is_looked_at_as_evaluate_does",
         "test_a_run_of_a_sweep_is_judged",
@@ -375,6 +409,7 @@ SLOW = {
         "test_what_one_refuses_ends_all_with_its_message",
     },
     "run/test_train.py": {
+        "test_a_diverging_run_keeps_its_best[1]",
         "test_a_diverging_run_stops_and_says_so",
         "test_a_finished_run_resumes_to_the_same_result",
         "test_a_run_goes_on_from_the_step_that_is_asked_for_and_says_which",
@@ -403,8 +438,8 @@ SLOW = {
     },
 }
 
-# Where many cases are held to many promises. Of a test's cases the default runs a twelfth, another
-# twelfth in each test, so that every promise and nearly every case is tried in every run.
+# Where many cases are held to many promises. Of a test's cases the default runs a sixteenth, another
+# sixteenth in each test, so that every promise and many cases are tried in every run.
 TABLES = {
     "augment": {"attacks", "augment", "corruptions", "draws", "geometry", "mixers", "tone"},
     "compat": {
@@ -448,5 +483,5 @@ def mark(items):
             cases.setdefault((path, item.originalname), []).append(item)
     for of_one_test in cases.values():
         by_draw = sorted(of_one_test, key=lambda item: zlib.crc32(item.name.encode()))
-        for item in by_draw[-(-len(by_draw) // 12) :] if len(by_draw) > 2 else ():
+        for item in by_draw[-(-len(by_draw) // 16) :] if len(by_draw) > 2 else ():
             item.add_marker("slow")
