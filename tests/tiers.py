@@ -438,8 +438,8 @@ SLOW = {
     },
 }
 
-# Where many cases are held to many promises. Of a test's cases the default runs a sixteenth, another
-# sixteenth in each test, so that every promise and many cases are tried in every run.
+# Where many cases are held to many promises. Of a test's cases the default runs a sixteenth,
+# another sixteenth in each test, so that every promise and many cases are tried in every run.
 TABLES = {
     "augment": {"attacks", "augment", "corruptions", "draws", "geometry", "mixers", "tone"},
     "compat": {
