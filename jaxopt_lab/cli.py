@@ -67,10 +67,10 @@ def _main(
             sys.stdout.flush()  # here, where it is told that nobody reads or the disk is full
             return code
     except InputError as error:
-        _say_error(error)
+        _say_aside(error)
         return WRONG_INPUT
     except KeyboardInterrupt:
-        _say_error(aborted(options.called, getattr(options, "taken", None)))
+        _say_aside(aborted(options.called, getattr(options, "taken", None)))
         return INTERRUPTED
     except (RuntimeError, AssertionError, MemoryError) as error:
         from jaxopt_lab.run.process.cores import why_no_devices
@@ -79,19 +79,19 @@ def _main(
         why = why_no_memory(error) or why_no_devices()
         if why is None:
             raise
-        _say_error(why)
+        _say_aside(why)
         return WRONG_INPUT
     except BrokenPipeError:
         # Its reader has seen enough. A run says all it says by a console that outlives its reader.
         let_go(sys.stdout)
         return DONE
     except OSError as error:
-        _say_error(failed(error, getattr(options, "taken", None)))
+        _say_aside(failed(error, getattr(options, "taken", None)))
         # A name that no file can have is wrong whatever the machine does.
         return WRONG_INPUT if error.errno == errno.ENAMETOOLONG else FAILED
 
 
-def _say_error(text: Any) -> None:
+def _say_aside(text: Any) -> None:
     """Print to standard error, which may be a terminal that is gone."""
     try:
         print(readable(str(text)), file=sys.stderr)
@@ -648,8 +648,7 @@ def _is_longer(options: argparse.Namespace) -> bool:
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
     """What the command line changes in the file."""
-    say = lambda text: print(readable(text), file=sys.stderr)  # noqa: E731
-    return {"overrides": options.set, "unset": options.unset, "say": say}
+    return {"overrides": options.set, "unset": options.unset, "say": _say_aside}
 
 
 @contextlib.contextmanager

@@ -4,10 +4,11 @@ import contextlib
 import errno
 import hashlib
 import itertools
+import json
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 try:
     import fcntl
@@ -27,6 +28,11 @@ def sha256_of(path: pathlib.Path) -> str:
         raise FileNotFoundError(errno.ENOENT, "no regular file", str(path))
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_json(values: Any) -> str:
+    """The SHA-256 of values as JSON writes them, in the order that they are in; in hex."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def write_atomically(path: pathlib.Path, content: bytes) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
+from jax.extend.core import Jaxpr, Literal, Var
 
+from jaxopt_lab.core.programs import programs_in
 from jaxopt_lab.core.tree import path_name
 
 # A parameter that only passes through these is not used yet.
@@ -43,7 +44,7 @@ def _walk(jaxpr: Jaxpr, held: dict[Var, str], order: dict[str, None]) -> None:
         inputs = [None if isinstance(v, Literal) else held.get(v) for v in equation.invars]
         if not any(inputs):
             continue
-        inner = [j for value in equation.params.values() for j in _jaxprs(value)]
+        inner = programs_in([*equation.params.values()])
         if equation.primitive.name in _PASSING:
             (passed, *_) = filter(None, inputs)
             held |= dict.fromkeys(equation.outvars, passed)
@@ -62,13 +63,3 @@ def _walk(jaxpr: Jaxpr, held: dict[Var, str], order: dict[str, None]) -> None:
                 }
         else:
             order |= dict.fromkeys(name for name in inputs if name)
-
-
-def _jaxprs(value: Any) -> list[Jaxpr]:
-    if isinstance(value, ClosedJaxpr):
-        return [value.jaxpr]
-    if isinstance(value, Jaxpr):
-        return [value]
-    if isinstance(value, tuple | list):
-        return [found for item in value for found in _jaxprs(item)]
-    return []

@@ -25,7 +25,7 @@ import jax
 import numpy as np
 
 from jaxopt_lab.core.errors import DamageWarning, InputError, require, told
-from jaxopt_lab.core.files import sha256_of, write_atomically
+from jaxopt_lab.core.files import sha256_of, sha256_of_json, write_atomically
 from jaxopt_lab.core.npz import opened_npz
 from jaxopt_lab.core.tree import flatten_with_names, size_bytes
 
@@ -64,6 +64,7 @@ def save(
     archive = folder.resolve() / f"step-{step:08d}"
     if _several_processes():
         _orbax().write(archive, list(arrays.values()))
+        digest = None
     else:
         buffer = io.BytesIO()
         np.savez(buffer, **{str(i): _plain(x) for i, x in enumerate(arrays.values())})
@@ -71,7 +72,7 @@ def save(
         archive = archive.with_suffix(".npz")
         write_atomically(archive, content := buffer.getvalue())
         # What is not on the disk as it was written vouches for nothing, and replaces nothing.
-        if _digest(archive) != hashlib.sha256(content).hexdigest():
+        if sha256_of(archive) != (digest := hashlib.sha256(content).hexdigest()):
             raise OSError(errno.EIO, "it reads back otherwise than it was written", str(archive))
     if jax.process_index():
         return
@@ -79,11 +80,11 @@ def save(
         "format": FORMAT,
         "step": step,
         "config": config_hash,
-        "sha256": _digest(archive),
+        "sha256": digest or _digest(archive),
         "arrays": {n: {"shape": x.shape, "dtype": x.dtype.name} for n, x in arrays.items()},
         "beside": dict(beside),
     }
-    manifest["manifest"] = _hash_of(manifest)
+    manifest["manifest"] = sha256_of_json(manifest)
     write_atomically(archive.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
     if keep is not None:
         for old in _sorted(folder.glob(PATTERN))[keep:]:
@@ -364,11 +365,6 @@ def _archive(path: pathlib.Path) -> pathlib.Path:
     return folder if folder.is_dir() else folder.with_suffix(".npz")
 
 
-def _hash_of(manifest: dict[str, Any]) -> str:
-    """The SHA-256 of a manifest's own values, in the order that they are written in."""
-    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
-
-
 def _digest(archive: pathlib.Path) -> str:
     """The SHA-256 of a file; of a folder that of its files' names and their SHA-256."""
     if not archive.is_dir():
@@ -393,7 +389,7 @@ def _verified(path: pathlib.Path) -> dict[str, Any] | None:
         manifest = json.loads(path.read_bytes())
         whole = (
             manifest["format"] == FORMAT
-            and manifest.pop("manifest") == _hash_of(manifest)
+            and manifest.pop("manifest") == sha256_of_json(manifest)
             and _digest(_archive(path)) == manifest["sha256"]
             and path.stem == f"step-{manifest['step']:08d}"
             and isinstance(manifest["config"], str)

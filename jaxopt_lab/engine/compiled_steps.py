@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from jaxopt_lab.core.rows import is_lazy
 from jaxopt_lab.engine.batches import Batches
 from jaxopt_lab.engine.convolutions import slow_in_loop
+from jaxopt_lab.engine.devices import own_memory
 from jaxopt_lab.engine.from_host import FromHost
 from jaxopt_lab.engine.fusions import fusions_for, options_of
 from jaxopt_lab.engine.loop import make_run_steps
@@ -56,11 +57,8 @@ def fits_on_device(data: dict[str, np.ndarray]) -> bool:
     """
     if any(map(is_lazy, data.values())):
         return False
-    stats = jax.local_devices()[0].memory_stats()
-    if not stats or "bytes_limit" not in stats:
-        return True
-    free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-    return sum(v.nbytes for v in data.values()) <= free // 2
+    own = own_memory(jax.local_devices()[0])
+    return own is None or sum(v.nbytes for v in data.values()) <= own.free // 2
 
 
 def compile_steps(

@@ -6,6 +6,8 @@ from typing import Any
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
+from jaxopt_lab.core.programs import programs_in
+
 
 def slow_in_loop(jaxpr: ClosedJaxpr | Jaxpr) -> bool:
     """Whether a program holds a convolution that would run slowly inside a loop on CPU.
@@ -60,12 +62,7 @@ def equations(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
             # Of `lax.platform_dependent`; None stands for all platforms that are not named.
             chosen = next(i for i, names in enumerate(platforms) if names is None or "cpu" in names)
             params["branches"] = params["branches"][chosen]
-        inner = [
-            each
-            for parameter in params.values()
-            for each in (parameter if isinstance(parameter, tuple | list) else (parameter,))
-            if isinstance(each, ClosedJaxpr | Jaxpr)
-        ]
+        inner = programs_in([*params.values()])
         for program in inner:
             yield from equations(program)
         if not inner:

@@ -1,7 +1,7 @@
 """A mesh of devices, and what lies on all of them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -38,6 +38,21 @@ def device_mesh(devices: Sequence[Any] | None = None, *, data: int = 1, model: i
         )
     shape, names = (-1, data, model), (RUN, DATA, MODEL)
     return Mesh(found.reshape(shape), names, axis_types=(AxisType.Auto,) * 3)
+
+
+class OwnMemory(NamedTuple):
+    """Bytes of a device's own memory, and how many of them are free."""
+
+    size: int
+    free: int
+
+
+def own_memory(device: Any) -> OwnMemory | None:
+    """The memory that a device has for itself; None of a CPU, which shares the machine's."""
+    stats = device.memory_stats()
+    if not stats or "bytes_limit" not in stats:
+        return None
+    return OwnMemory(stats["bytes_limit"], stats["bytes_limit"] - stats.get("bytes_in_use", 0))
 
 
 def some_devices(count: int | None) -> list[Any]:

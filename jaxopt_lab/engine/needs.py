@@ -15,8 +15,10 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.memory import free_memory, machine_memory
-from jaxopt_lab.core.tree import flatten_with_names
+from jaxopt_lab.core.programs import programs_in
+from jaxopt_lab.core.tree import flatten_with_names, size_bytes
 from jaxopt_lab.core.types import Batch
+from jaxopt_lab.engine.devices import own_memory
 from jaxopt_lab.engine.state import TrainState
 
 # The order in which a program frees gradients is the compiler's, and may be better than the
@@ -98,7 +100,7 @@ def traced(step: Callable[..., Any], state: TrainState, batch: Batch) -> ClosedJ
 def needs_of_program(program: ClosedJaxpr, state: TrainState) -> Needs:
     """The same of a step that has been traced."""
     found = _Program(program.jaxpr)
-    return Needs(_tree_bytes(state), found.peak, _largest([_largest_of(state), found.largest]))
+    return Needs(size_bytes(state), found.peak, _largest([_largest_of(state), found.largest]))
 
 
 def require_state(state: TrainState, device: Any, *, devices: int = 1) -> None:
@@ -112,7 +114,7 @@ def require_state(state: TrainState, device: Any, *, devices: int = 1) -> None:
     Raises:
       InputError: where it does not fit, naming the number, the largest array and the remedy.
     """
-    require_fit(Needs(_tree_bytes(state), 0, _largest_of(state)), state, device, devices=devices)
+    require_fit(Needs(size_bytes(state), 0, _largest_of(state)), state, device, devices=devices)
 
 
 def require_fit(
@@ -142,8 +144,8 @@ def require_fit(
     size = held + at_once * needs.step // devices
     if held > memory or size > _SLACK * memory:
         parts = {
-            "parameters": runs * _tree_bytes(state.params) // devices,
-            "optimizer state": runs * _tree_bytes(state.opt_state) // devices,
+            "parameters": runs * size_bytes(state.params) // devices,
+            "optimizer state": runs * size_bytes(state.opt_state) // devices,
             "within a step": at_once * needs.step // devices,
             "data": data,
         }
@@ -175,8 +177,8 @@ def require_compiled(compiled: Any, needs: Needs, device: Any) -> None:
 
 def device_memory(device: Any) -> int:
     """Bytes of memory of a device of JAX; that of the machine where it is a CPU."""
-    stats = device.memory_stats()
-    return stats["bytes_limit"] if stats and "bytes_limit" in stats else machine_memory()
+    own = own_memory(device)
+    return machine_memory() if own is None else own.size
 
 
 def in_bytes(count: float) -> str:
@@ -189,10 +191,8 @@ def in_bytes(count: float) -> str:
 
 
 def _free(device: Any) -> int:
-    stats = device.memory_stats()
-    if stats and "bytes_limit" in stats:
-        return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-    return free_memory()
+    own = own_memory(device)
+    return free_memory() if own is None else own.free
 
 
 def _too_large(
@@ -219,10 +219,6 @@ def _remedy(largest: Largest, parts: dict[str, int], runs: int) -> str:
     if most == "within a step":
         return "lower data.batch_size, raise train.microbatches, or lower the sizes in [model]"
     return "lower the sizes in [model]"
-
-
-def _tree_bytes(tree: Any) -> int:
-    return sum(map(_bytes, jax.tree.leaves(tree)))
 
 
 def _largest_of(state: TrainState) -> Largest:
@@ -275,7 +271,7 @@ class _Program:
         for eqn in jaxpr.eqns:
             name, place = eqn.primitive.name, len(self._inner)
             read = [known[v] for v in eqn.invars if not isinstance(v, Literal)]
-            inner = list(_programs(eqn.params.values()))
+            inner = programs_in([*eqn.params.values()])
             where = f"{within}/{_cleaned(str(eqn.source_info.name_stack))}".strip("/")
             if name in _VIEWS and len(eqn.invars) == 1 and read:
                 known[eqn.outvars[0]] = read[0]
@@ -321,15 +317,6 @@ class _Program:
             there += change[place]
             most = max(most, there + inner)
         return most
-
-
-def _programs(parameters: Iterable[Any]) -> Iterable[Jaxpr]:
-    for parameter in parameters:
-        for inner in parameter if isinstance(parameter, tuple | list) else (parameter,):
-            if isinstance(inner, ClosedJaxpr):
-                yield inner.jaxpr
-            elif isinstance(inner, Jaxpr):
-                yield inner
 
 
 def _is_call(eqn: Any, inner: Jaxpr) -> bool:

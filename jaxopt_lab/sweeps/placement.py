@@ -11,7 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxopt_lab.core.memory import free_memory
 from jaxopt_lab.core.tree import size_bytes
 from jaxopt_lab.engine import jit_once
-from jaxopt_lab.engine.devices import RUN
+from jaxopt_lab.engine.devices import RUN, own_memory
 from jaxopt_lab.engine.fusions import DEFAULT, options_of
 from jaxopt_lab.sweeps.blocks import in_blocks
 
@@ -94,9 +94,8 @@ def _of_runs(specs: Any, mesh: Mesh) -> Any:
 
 def free_bytes(device: Any) -> int:
     """What a sweep may plan to use of a device's memory; CPU devices share the host's."""
-    stats = device.memory_stats()
-    if stats and "bytes_limit" in stats:
-        return int(SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+    if (own := own_memory(device)) is not None:
+        return int(SHARE * own.free)
     return int(SHARE * free_memory() / len(jax.local_devices()))
 
 

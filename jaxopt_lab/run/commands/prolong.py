@@ -80,7 +80,7 @@ def prolong(
             if (path := getattr(old, name)).exists():
                 shutil.copyfile(path, getattr(new, name))
         seal(new.path, {p.name: None for p in (new.split, new.own_code) if p.exists()})
-        beside = checkpoint.vouched_beside(old.checkpoints)[step]
+        beside = checkpoint.beside_of(old.checkpoints, step)
         identity = identity_of(longer, model)
         checkpoint.save(new.checkpoints, step, state, config_hash=identity, beside=beside)
     return [

@@ -265,10 +265,11 @@ def _first_state(
     if found is None:
         session.say(f"{checkpoints} holds no checkpoint yet: starting over")
     else:
+        beside = checkpoint.vouched_beside(checkpoints)
         if session.written:
-            tell_of_damage(session.folder, found[0])
+            tell_of_damage(session.folder, found[0], beside)
         session.say(f"going on from {why_this_step(session.folder, found[0], wanted)}")
-        fusions = same_fusions(checkpoint.beside_of(checkpoints, found[0]), session.say)
+        fusions = same_fusions(beside[found[0]], session.say)
     start, state = found or (0, state)
     distributed.require_same(start, f"not every process finds step {start:,} of the run")
     program.compile(state, fusions)

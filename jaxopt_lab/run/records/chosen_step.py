@@ -1,6 +1,8 @@
 """Why a run is read, or goes on, at the checkpoint of a step."""
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 from jaxopt_lab.core.errors import DamageWarning
 from jaxopt_lab.engine import checkpoint
@@ -27,13 +29,17 @@ def why_this_step(folder: RunFolder, step: int, asked: int | None) -> str:
     return f"step {step:,}{which}; {how_it_stands(folder)}"
 
 
-def tell_of_damage(folder: RunFolder, step: int) -> None:
+def tell_of_damage(folder: RunFolder, step: int, beside: Mapping[int, Any]) -> None:
     """Say what is lost to a run that goes on from the checkpoint of a step.
+
+    Args:
+      folder: of the run.
+      step: of the checkpoint that was restored.
+      beside: of `checkpoint.vouched_beside`.
 
     Warns:
       DamageWarning: where an older checkpoint is damaged, or the log is not what they vouch for.
     """
-    beside = checkpoint.vouched_beside(folder.checkpoints)
     place = folder.checkpoints
     there = [*checkpoint.steps(place), *checkpoint.unfinished_steps(place)]
     if lost := ", ".join(f"{s:,}" for s in sorted(there) if s < step and s not in beside):

@@ -1,6 +1,5 @@
 """Files with a JSON object a line, which a killed process may leave with half a line at the end."""
 
-import hashlib
 import json
 import math
 import os
@@ -11,6 +10,7 @@ from typing import Any, BinaryIO, TextIO
 import jax
 import numpy as np
 
+from jaxopt_lab.core.files import sha256_of_json
 from jaxopt_lab.core.metrics import is_of_layers
 
 VOUCHED = "sha256"
@@ -81,7 +81,7 @@ def read_vouched_lines(path: pathlib.Path) -> Iterator[dict[str, Any] | None]:
 
 
 def _hash_of(row: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(row).encode()).hexdigest()[:32]
+    return sha256_of_json(row)[:32]
 
 
 def append_lines(path: pathlib.Path) -> TextIO:

@@ -13,7 +13,7 @@ from typing import Any
 
 from jaxopt_lab.config.start import SUMMARY
 from jaxopt_lab.core.errors import DamageWarning
-from jaxopt_lab.core.files import sha256_of, write_atomically
+from jaxopt_lab.core.files import sha256_of, sha256_of_json, write_atomically
 
 SEAL = "seal.json"
 TIMES = ("steps_per_second",)  # and what ends in `_seconds`
@@ -99,7 +99,7 @@ def _digest(path: pathlib.Path) -> str:
         return sha256_of(path)
     found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
     lasting = {k: v for k, v in found.items() if not (k.endswith("_seconds") or k in TIMES)}
-    return hashlib.sha256(json.dumps(lasting).encode()).hexdigest()
+    return sha256_of_json(lasting)
 
 
 def _read(folder: pathlib.Path) -> dict[str, list[str]] | None:
@@ -107,7 +107,7 @@ def _read(folder: pathlib.Path) -> dict[str, list[str]] | None:
     try:
         path = folder / SEAL
         values: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
-        whole = values.pop("seal") == _hash_of(values)
+        whole = values.pop("seal") == sha256_of_json(values)
         return values["files"] if whole else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -115,10 +115,5 @@ def _read(folder: pathlib.Path) -> dict[str, list[str]] | None:
 
 def _write(folder: pathlib.Path, vouched: dict[str, list[str]]) -> None:
     values: dict[str, Any] = {"files": vouched}
-    values["seal"] = _hash_of(values)
+    values["seal"] = sha256_of_json(values)
     write_atomically(folder / SEAL, json.dumps(values, indent=1).encode())
-
-
-def _hash_of(values: dict[str, Any]) -> str:
-    """The SHA-256 of a seal's own values, in the order that they are written in."""
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
