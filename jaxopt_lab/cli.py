@@ -513,7 +513,7 @@ def _train(options: argparse.Namespace) -> int:
     use_compilation_cache()
     config = None if options.config is None else load_config(options.config, **_changes(options))
     if config is None and options.set:
-        from jaxopt_lab.run.records.folder import RunFolder
+        from jaxopt_lab.run.records.run_folder import RunFolder
 
         _bring_back(options)
         config = RunFolder(options.resume).moved(options.set)
@@ -574,7 +574,7 @@ def _mesh_of(text: str) -> Any:
 
 def _devices_of(options: argparse.Namespace, config: Any, mesh: Any) -> int | None:
     """How many devices a run is to have; None for all that there are."""
-    from jaxopt_lab.run.records.folder import RunFolder
+    from jaxopt_lab.run.records.run_folder import RunFolder
 
     if options.devices is not None:
         return options.devices
@@ -692,7 +692,7 @@ def _look(options: argparse.Namespace, config: Any, mesh: Any) -> int:
     from jaxopt_lab.config.build import build
     from jaxopt_lab.config.dump import to_toml
     from jaxopt_lab.run.commands.dry_run import dry_run
-    from jaxopt_lab.run.records.folder import RunFolder
+    from jaxopt_lab.run.records.run_folder import RunFolder
     from jaxopt_lab.run.terminal.progress import Progress
 
     if config is None:

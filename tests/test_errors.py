@@ -51,7 +51,8 @@ from jaxopt_lab.linear import best_strength
 from jaxopt_lab.run.commands.doctor import Finding
 from jaxopt_lab.run.process import exit_codes
 from jaxopt_lab.run.records.difference import Difference
-from jaxopt_lab.run.records.folder import new_folder, read_json
+from jaxopt_lab.run.records.folder import new_folder
+from jaxopt_lab.run.records.json_file import read_json
 from jaxopt_lab.run.records.soundness import Fault
 
 CONFIG = """
@@ -191,6 +192,8 @@ CHANGED = [
     ("train.epochs='many'", "train.epochs: must be a number > 0, got 'many'"),
     ("data.validation=1.5", "data.validation: must be in [0, 1), got 1.5"),
     ("data.train_size=100000", "data.train_size: 100000 is more than the "),
+    ("train.microbatches=1000", "train.microbatches: 1,000 parts are more than the "),
+    ("model.unit='maxout' model.pieces=2000000000", "model.pieces: of the widest layer are "),
     ("data.test=0.5", "data.test: 0.5 is a share of data without a test split"),
     ("data.batch_size=100000", "data.batch_size: "),
     ("train.epochs=1e12", "steps are more than a run can count"),
@@ -500,6 +503,7 @@ CALLED = [
     (lambda: schedules.step_decay(), "must be given, one of the two; neither is"),
     (lambda: require_number("dct", k=jnp.ones(())), "must be a number of Python, because shapes"),
     (lambda: nn.mlp(hidden=[4], classes=10), "mlp: classes was renamed outputs"),
+    (lambda: linear.polynomial(jnp.ones((2, 99)), degree=9), "polynomial: degree 9 of 99 features"),
     (lambda: data.image_folder("roles"), "holds both val and valid: keep one"),
     (lambda: given_columns({"a": [1.0], "b": [1.0, 2.0]}), "x: no table: "),
     (lambda: given_columns({"a": [object()], "b": [1.0]}), "x: column 'a': "),
@@ -619,11 +623,13 @@ ELSEWHERE = {
     "data/cifar.py": (1, "a whole archive, tests/data/test_cifar.py"),
     "data/idx.py": (1, "its whole files, tests/data/test_idx.py"),
     "engine/checkpoint.py": (2, "a checkpoint that was edited with its hashes"),
+    "engine/needs.py": (2, "sizes by the machine's memory, tests/engine/test_needs.py"),
     "run/process/distributed.py": (2, "several processes, tests/run/test_distributed.py"),
-    "run/records/folder.py": (1, "damage, tests/run/test_damage.py"),
+    "run/records/folder.py": (2, "a folder that takes no files, tests/run/test_disk.py"),
     "run/records/network_program.py": (1, "weights of 2 GiB"),
     "run/records/own_code.py": (1, "a run of names of one's own, tests/run/test_own_names.py"),
     "run/records/run_ensemble.py": (2, "runs of other data, tests/run/test_predictions.py"),
+    "run/records/run_folder.py": (1, "damage, tests/run/test_damage.py"),
     "run/records/sweep_folder.py": (3, "damage, tests/run/test_damage.py"),
     "run/records/sweep_result.py": (1, "a result made by hand"),
 }

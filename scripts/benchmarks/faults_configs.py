@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "config"))
+sys.path[:0] = [str(ROOT / "tests" / "config"), str(ROOT / "tests")]
 
 MOST_SECONDS, MOST_BYTES = 60, 4 << 30
 READ_SECONDS = 10
@@ -40,7 +40,8 @@ def configs(count: int, seed: int) -> Iterator[tuple[str, str, float]]:
     Yields:
       The text, what came of it ("read" or "refused") and the seconds that it took.
     """
-    from test_strange_files import CONFIGS, mutated, refused_well
+    from refusal import refused_well
+    from test_strange_files import CONFIGS, mutated
 
     from jaxopt_lab.config.load import load_config
 

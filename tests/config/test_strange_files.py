@@ -5,13 +5,13 @@ import pathlib
 import random
 
 import pytest
+from refusal import refused_well
 
 from jaxopt_lab import cli
 from jaxopt_lab.config.load import load_config, load_linear_config
 from jaxopt_lab.config.sweep import load_sweep
 from jaxopt_lab.config.toml import DEEPEST, TomlError, read_toml
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.readable import LONGEST
 
 CONFIGS = sorted((pathlib.Path(__file__).parents[2] / "configs").glob("*.toml"))
 VALUES = [
@@ -27,18 +27,6 @@ KEYS = [
     "optimizer", "optimizer.name", "linear.name", "linear.lam", "", "=", "x" * 3000, "sweep.seeds",
     "mesh.data", "log.layers", "group.0.match", "metric.0.name", '"a.b".c', "data.name",
 ]  # fmt: skip
-
-
-def refused_well(call):
-    """Whether a call is refused; in a message that a person can read, where it is."""
-    try:
-        call()
-    except InputError as error:
-        text = str(error)
-        assert 0 < len(text) <= LONGEST
-        assert all(c.isprintable() or c in "\n\t" for c in text), text
-        return True
-    return False
 
 
 def mutated(text, draw):

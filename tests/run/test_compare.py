@@ -17,7 +17,7 @@ from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.commands.compare import compare
 from jaxopt_lab.run.commands.prune import find_prunable, prune
 from jaxopt_lab.run.commands.runs import list_runs
-from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.seal import seal, unseal
 
 RATES, SEEDS = (0.01, 0.1), (0, 1, 2)

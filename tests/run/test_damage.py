@@ -11,7 +11,7 @@ import jaxopt_lab
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import DamageWarning, InputError
 from jaxopt_lab.run.commands.evaluate import evaluate_runs
-from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.seal import broken, seal
 
 

@@ -100,18 +100,23 @@ def begun(process, out):
     return said
 
 
-@EACH
-def test_a_run_saves_within_a_chunk_says_so_and_goes_on(number, tmp_path):
+def started(tmp_path, **streams):
+    """A run in a process of its own that takes steps, and what it has said."""
     process = subprocess.Popen(
         command(tmp_path),
         cwd=tmp_path,
         env=environment(),
-        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        **streams,
     )
     assert process.stdout is not None
-    said = begun(process, process.stdout.fileno())
+    return process, begun(process, process.stdout.fileno())
+
+
+@EACH
+def test_a_run_saves_within_a_chunk_says_so_and_goes_on(number, tmp_path):
+    process, said = started(tmp_path, stdin=subprocess.DEVNULL)
     process.send_signal(number)
     said += process.communicate(timeout=60)[0]
     assert process.returncode == 130 and b"Traceback" not in said
@@ -144,15 +149,7 @@ def test_a_terminal_that_is_closed_ends_a_run_that_is_saved(tmp_path):
 
 
 def test_two_leave_at_once_and_only_what_is_there_is_called_saved(tmp_path):
-    process = subprocess.Popen(
-        command(tmp_path),
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert process.stdout is not None
-    said = begun(process, process.stdout.fileno())
+    process, said = started(tmp_path)
     # Two kinds, because a second one of a kind may be one with the first.
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)

@@ -15,8 +15,8 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.data import DATASETS, digits
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.chosen_step import why_this_step
-from jaxopt_lab.run.records.folder import RunFolder
-from jaxopt_lab.run.records.seal import seal
+from jaxopt_lab.run.records.run_folder import RunFolder
+from jaxopt_lab.run.records.seal import seal, unseal
 
 DATA = {"name": "digits", "batch_size": 128, "validation": 0.15, "train_size": 512}
 
@@ -77,6 +77,7 @@ def test_a_run_that_was_interrupted_is_read_at_its_newest_checkpoint(tmp_path, w
         path.unlink()
     with pytest.raises(InputError, match="what it kept is gone from"):
         jaxopt_lab.load_run(tmp_path / "run")
+    unseal(tmp_path / "run", ["summary.json"])
     (tmp_path / "run" / "summary.json").unlink()
     without_data()
     run = jaxopt_lab.load_run(tmp_path / "run")

@@ -8,7 +8,7 @@ import pytest
 
 from jaxopt_lab.engine import Chunk, checkpoint
 from jaxopt_lab.run.records import metrics_log
-from jaxopt_lab.run.records.folder import read_json, write_json
+from jaxopt_lab.run.records.json_file import read_json, write_json
 from jaxopt_lab.run.records.json_lines import (
     append_lines,
     last_lines,

@@ -16,7 +16,8 @@ from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.source import read
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.run_folder import RunFolder
+from jaxopt_lab.run.records.seal import seal
 
 CONFIG = """
 [data]
@@ -174,6 +175,7 @@ def test_other_data_is_refused_and_what_differs_is_said(home):
     split = RunFolder(home / "run").split
     parts = json.loads(split.read_text())
     split.write_text(json.dumps({**parts, "test": parts["test"][1:]}))
+    seal(home / "run", {split.name: None})
     with pytest.raises(InputError, match=r"other samples are held out than split\.json says"):
         jaxopt_lab.train(None, home / "run", resume=True, progress=False)
 

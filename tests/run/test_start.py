@@ -23,7 +23,7 @@ from jaxopt_lab.config.start import started, with_start
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import flatten_with_names
-from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.run_folder import RunFolder
 
 TABLES = {
     "data": {"name": "digits", "batch_size": 64, "train_size": 256},

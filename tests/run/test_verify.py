@@ -11,7 +11,7 @@ from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import checkpoint
-from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.run_folder import RunFolder
 
 
 def vouched(folder):

@@ -11,9 +11,10 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.metrics import is_held_out
 from jaxopt_lab.run.records.comparison import Compared, Comparison, Setting
-from jaxopt_lab.run.records.folder import RunFolder, read_json
+from jaxopt_lab.run.records.json_file import read_json
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
 from jaxopt_lab.run.records.overview import flat, overview_of
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.terminal.progress import Progress
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -26,10 +26,11 @@ from jaxopt_lab.core.types import Split
 from jaxopt_lab.data import as_dataset
 from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import categorical, expected_calibration_error
-from jaxopt_lab.run.records.folder import RunFolder, write_json
+from jaxopt_lab.run.records.json_file import write_json
 from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.run import Run, read_run, with_own_statistics
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.terminal.counting import counting
 from jaxopt_lab.run.terminal.progress import Progress
 

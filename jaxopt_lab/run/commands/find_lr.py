@@ -23,9 +23,9 @@ from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.notebook import fragment
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import Experiment, TrainState, device_mesh, fit, some_devices
-from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.plots_in_notebook import plots
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.session import open_session
 from jaxopt_lab.run.terminal.counting import counting
 from jaxopt_lab.run.terminal.progress import Progress

@@ -22,7 +22,8 @@ from jaxopt_lab.core.memory import require_memory
 from jaxopt_lab.core.tree import stack_trees, take
 from jaxopt_lab.linear import Fit, LinearModel, best_strength, predict, score
 from jaxopt_lab.run.records.csv_text import csv_text
-from jaxopt_lab.run.records.folder import LINEAR_MODEL, Folder, write_json
+from jaxopt_lab.run.records.folder import LINEAR_MODEL, Folder
+from jaxopt_lab.run.records.json_file import write_json
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.session import open_session
 

@@ -14,9 +14,9 @@ from jaxopt_lab.config.source import without_data
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import checkpoint
-from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.overview import flat
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.seal import seal
 
 

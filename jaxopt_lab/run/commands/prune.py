@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import checkpoint
-from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.overview import find_overviews, size_in_words
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.terminal.progress import Progress
 
 Keep = Literal["best", "last"] | int

@@ -25,11 +25,11 @@ from jaxopt_lab.run.records.answers import look_at_test
 from jaxopt_lab.run.records.chosen_step import tell_of_damage, why_this_step
 from jaxopt_lab.run.records.find_lost import find_lost
 from jaxopt_lab.run.records.fit import has_diverged
-from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.report import write_report
 from jaxopt_lab.run.records.result import Result
 from jaxopt_lab.run.records.run import run_of
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.run_writer import RunWriter
 from jaxopt_lab.run.records.same_fusions import same_fusions
 from jaxopt_lab.run.records.summary import summarize

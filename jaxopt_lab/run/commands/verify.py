@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.records.difference import Difference, difference_of
-from jaxopt_lab.run.records.folder import SWEEP, RunFolder
+from jaxopt_lab.run.records.folder import SWEEP
 from jaxopt_lab.run.records.json_lines import finite
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.soundness import Fault, faults_of
 from jaxopt_lab.run.terminal.progress import Progress
 

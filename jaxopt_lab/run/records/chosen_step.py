@@ -6,9 +6,9 @@ from typing import Any
 
 from jaxopt_lab.core.errors import DamageWarning
 from jaxopt_lab.engine import checkpoint
-from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.json_lines import read_lines
 from jaxopt_lab.run.records.metrics_log import last_step
+from jaxopt_lab.run.records.run_folder import RunFolder
 
 
 def why_this_step(folder: RunFolder, step: int, asked: int | None) -> str:

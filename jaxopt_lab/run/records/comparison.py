@@ -12,12 +12,12 @@ from jaxopt_lab.core.metrics import is_held_out, on_batch
 from jaxopt_lab.core.notebook import fragment, table
 from jaxopt_lab.core.readable import printable
 from jaxopt_lab.engine.batches import Batches
-from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.history import EVAL_STEP, STEP, thinned
 from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.overview import Overview
 from jaxopt_lab.run.records.page import Section, fill_page, picture
 from jaxopt_lab.run.records.plots_in_notebook import plots
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.scores import decimals_beside, in_words, is_share, label
 
 MOST_POINTS = 2000  # of a curve that is drawn

@@ -8,10 +8,10 @@ import numpy as np
 
 from jaxopt_lab.config.dump import config_hash
 from jaxopt_lab.engine import checkpoint
-from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.history import EVAL_STEP, STEP
 from jaxopt_lab.run.records.json_lines import read_lines
 from jaxopt_lab.run.records.metrics_log import STATE
+from jaxopt_lab.run.records.run_folder import RunFolder
 
 
 class Difference(NamedTuple):

@@ -15,7 +15,7 @@ from jaxopt_lab.engine import (
     find_not_finite,
     first_lost_step,
 )
-from jaxopt_lab.run.records.folder import RunFolder
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.run_writer import RunWriter
 
 # Of training that is done once more to find the step; a run with a folder saves as often.

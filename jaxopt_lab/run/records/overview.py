@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from jaxopt_lab.config.tables import better
 from jaxopt_lab.config.toml import read_toml
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.run.records.folder import KINDS, SWEEP, RunFolder, is_in_use
+from jaxopt_lab.run.records.folder import KINDS, SWEEP, is_in_use
 from jaxopt_lab.run.records.json_lines import numbers, read_lines
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.scores import numbers_of
 
 _DEPTH = 3  # of folders within folders that are looked through

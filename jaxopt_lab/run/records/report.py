@@ -23,8 +23,9 @@ from jaxopt_lab.run.records.answers import (
     scores_section,
     worst_section,
 )
-from jaxopt_lab.run.records.folder import RunFolder, write_json
+from jaxopt_lab.run.records.json_file import write_json
 from jaxopt_lab.run.records.page import Section, drawn_into, fill_page
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.story import curves_of, figures_of, how_it_went, title_of, verdict_of
 
 

@@ -20,10 +20,10 @@ from jaxopt_lab.core.tree import is_trained, take
 from jaxopt_lab.core.types import Model, ModelState, Params
 from jaxopt_lab.engine import Experiment, Finish, TrainState, checkpoint, statistics_of
 from jaxopt_lab.run.records.chosen_step import how_it_ended, how_it_stands, why_this_step
-from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.predictor import Predictor
 from jaxopt_lab.run.records.run_ensemble import RunEnsemble, snapshots_of
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.run_fragment import run_fragment, run_words
 
 

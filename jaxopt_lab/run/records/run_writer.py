@@ -13,8 +13,8 @@ from jaxopt_lab.engine.fusions import DEFAULT
 from jaxopt_lab.engine.saver import Saver
 from jaxopt_lab.engine.state_hash import in_hex, state_hash
 from jaxopt_lab.run.process import distributed
-from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.metrics_log import MetricsLog
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.same_fusions import XLA
 from jaxopt_lab.run.records.timings import Timings
 from jaxopt_lab.run.records.vouched_log import LOG

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import checkpoint
-from jaxopt_lab.run.records.folder import RUN, SWEEP, RunFolder
+from jaxopt_lab.run.records.folder import RUN, SWEEP
 from jaxopt_lab.run.records.json_lines import read_vouched_lines
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.seal import broken
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 

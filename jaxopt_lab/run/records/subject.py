@@ -18,8 +18,9 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Batch, Model, ModelState, Params
 from jaxopt_lab.data import as_dataset
 from jaxopt_lab.engine import Experiment, TrainState
-from jaxopt_lab.run.records.folder import SWEEP, RunFolder
+from jaxopt_lab.run.records.folder import SWEEP
 from jaxopt_lab.run.records.run import read_run, with_own_statistics
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 
 

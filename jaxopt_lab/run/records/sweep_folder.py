@@ -25,9 +25,10 @@ from jaxopt_lab.core.tree import flatten_with_names
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.csv_text import csv_text
-from jaxopt_lab.run.records.folder import SWEEP, Resumable, write_json
+from jaxopt_lab.run.records.folder import SWEEP, Resumable
 from jaxopt_lab.run.records.history import Columns
 from jaxopt_lab.run.records.identity import described
+from jaxopt_lab.run.records.json_file import write_json
 from jaxopt_lab.run.records.json_lines import (
     append_lines,
     finite,

@@ -10,8 +10,8 @@ from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.engine import Experiment, TrainState, checkpoint
 from jaxopt_lab.engine.finishing import statistics_batches
 from jaxopt_lab.engine.watched import needs_statistics
-from jaxopt_lab.run.records.folder import RunFolder
 from jaxopt_lab.run.records.overview import size_in_words
+from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.scores import headline, in_words, label, numbers_of
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_result import SweepResult
