@@ -2,11 +2,14 @@
 
     python scripts/benchmarks/saving.py                  # about 20 minutes on 2 cores
     python scripts/benchmarks/saving.py --steps 40 --rounds 1
+    python scripts/benchmarks/saving.py --rounds 0       # the hash of a state alone
 
 The network, the optimizer and the augmentation are those of the file, on random images of the shape
 of CIFAR-10. A run takes so many steps and saves ten times or, to compare with, at its end alone;
 what is measured is the run without its compilation. Saving is to cost less than 2 % of a run, which
 saves once a minute at least: so the cost of one save is told as a share of 60 seconds, too.
+
+The hash of a state, which each evaluation's row in the log has, is timed beside the steps of it.
 """
 
 import argparse
@@ -15,9 +18,13 @@ import statistics
 import tempfile
 import time
 
+import jax
 import numpy as np
 
 import jaxopt_lab
+from jaxopt_lab.config.build import assemble
+from jaxopt_lab.config.source import read
+from jaxopt_lab.engine.state_hash import in_hex, state_hash
 
 CONFIG = pathlib.Path(__file__).parents[2] / "configs" / "cifar10_resnet20.toml"
 SAVES = 10
@@ -53,11 +60,33 @@ def seconds_of(steps: int, saves: int, data: dict[str, tuple[np.ndarray, np.ndar
         return time.perf_counter() - begun - result.summary["compile_seconds"]
 
 
+def hash_in_words(name: str) -> str:
+    """What the hash of the state of a configuration takes, and the first time, compiled."""
+    config = jaxopt_lab.load_config(CONFIG.with_name(f"{name}.toml"))
+    given = data_of(1024) if name.startswith("cifar10") else None
+    experiment = assemble(config, read(config, data=given))
+    state = jax.jit(experiment.init)(jax.random.key(0))
+    hashed, seconds = jax.jit(state_hash), []
+    for _ in range(21):
+        begun = time.perf_counter()
+        in_hex(hashed(state))
+        seconds.append(time.perf_counter() - begun)
+    size = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    return (
+        f"{name}, {size:,} parameters: {statistics.median(seconds[1:]) * 1e3:.2f} ms a hash of the "
+        f"state, {seconds[0]:.2f} s the first time"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    for name in ("digits_mlp", CONFIG.stem):
+        print(hash_in_words(name), flush=True)
+    if not options.rounds:
+        return
     data, found = data_of(1024), {SAVES: [], 1: []}
     seconds_of(SAVES, 1, data)  # what a process does once
     for k in range(options.rounds):
