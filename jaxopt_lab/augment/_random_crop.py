@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.augment.op import Op
-from jaxopt_lab.augment.taking import cut_out
+from jaxopt_lab.augment.op import Op, moving
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Range, checked
 
@@ -40,13 +39,21 @@ def random_crop(
     def sample(key):
         return jax.random.randint(key, (2,), 0, 2 * padding + 1)
 
-    def apply(offset, image):
-        if padding and padding >= min(image.shape[:2]):
+    def places(offset, sides):
+        if padding and padding >= min(sides):
             raise InputError(
                 f"random_crop: padding must be below the image's side, got {padding} for an image "
-                f"of shape {image.shape}"
+                f"of shape {sides}"
             )
-        padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), mode=mode)
-        return cut_out(padded, offset, image.shape)
+        rows, columns = (offset[i] - padding + jnp.arange(side) for i, side in enumerate(sides))
+        if mode == "constant":  # there is nothing outside, which is zeros
+            return rows, columns
+        fold = _reflected if mode == "reflect" else jnp.clip
+        return fold(rows, 0, sides[0] - 1), fold(columns, 0, sides[1] - 1)
 
-    return Op(sample, apply)
+    return moving(sample, places)
+
+
+def _reflected(x: jax.Array, first: int, last: int) -> jax.Array:
+    """Positions beyond an end as far within it; the end itself is there once."""
+    return last - jnp.abs(last - jnp.abs(x - first))

@@ -41,4 +41,8 @@ def random_flip(probability: Probability = 0.5) -> Op:
 
         return lax.platform_dependent(flip, image, tpu=chosen, default=gathered)
 
-    return Op(sample, apply)
+    def places(flip, sides):
+        column = jnp.arange(sides[1])
+        return jnp.arange(sides[0]), jnp.where(flip, column[::-1], column)
+
+    return Op(sample, apply, places=places)

@@ -1,11 +1,14 @@
 """What an augmentation is: a draw, and its application to an image."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from jaxopt_lab.augment.taking import take_again, take_grid
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,16 @@ class Op:
         out, unless the op says otherwise.
       sample_batch: `(key, n) -> draws` of n images, or None.
       apply_images: `(draws, images) -> images`, which belongs to `sample_batch`, or None.
+      places: `(draw, (H, W)) -> (rows, columns)` of an op that only moves pixels: those of its
+        input where those of its output are, as `taking.take_grid` has them; or None. `compose`
+        makes one move of several.
     """
 
     sample: Callable[[jax.Array], Any]
     apply: Callable[[Any, jax.Array], jax.Array]
     sample_batch: Callable[[jax.Array, int], Any] | None = None
     apply_images: Callable[[Any, jax.Array], jax.Array] | None = None
+    places: Callable[[Any, tuple[int, int]], tuple[jax.Array, jax.Array]] | None = None
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         return self.apply(self.sample(key), image)
@@ -46,8 +53,23 @@ class Op:
         return apply(draws, images)
 
 
+def moving(
+    sample: Callable[[jax.Array], Any],
+    places: Callable[[Any, tuple[int, int]], tuple[jax.Array, jax.Array]],
+) -> Op:
+    """An op that only moves pixels, from its draws and its places."""
+
+    def apply(draw, image):
+        return take_grid(image, *places(draw, image.shape[:2]))
+
+    return Op(sample, apply, places=places)
+
+
 def compose(*ops: Op) -> Op:
-    """One op that applies `ops` from left to right, each with a key of its own."""
+    """One op that applies `ops` from left to right, each with a key of its own.
+
+    Neighbors that only move pixels, such as a crop and a flip, move them once.
+    """
 
     def keys(key):
         return (jax.random.fold_in(key, i) for i in range(len(ops)))
@@ -56,7 +78,7 @@ def compose(*ops: Op) -> Op:
         return tuple(op.sample(k) for op, k in zip(ops, keys(key), strict=True))
 
     def apply(draws, image):
-        for op, draw in zip(ops, draws, strict=True):
+        for op, draw in moved_once(draws):
             image = op.apply(draw, image)
         return image
 
@@ -64,11 +86,36 @@ def compose(*ops: Op) -> Op:
         return tuple(op.draw_batch(k, n) for op, k in zip(ops, keys(key), strict=True))
 
     def apply_images(draws, images):
-        for op, draw in zip(ops, draws, strict=True):
+        for op, draw in moved_once(draws):
             images = op.apply_batch(draw, images)
         return images
 
+    def moved_once(draws):
+        """The ops with their draws, those in a row that move pixels as one with theirs."""
+        moves = lambda pair: pair[0].places is not None  # noqa: E731
+        for are_moves, pairs in itertools.groupby(zip(ops, draws, strict=True), moves):
+            group = list(pairs)
+            if are_moves and len(group) > 1:
+                moves_, theirs = zip(*group, strict=True)
+                yield _one_move(moves_), theirs
+            else:
+                yield from group
+
     return Op(sample, apply, sample_batch, apply_images)
+
+
+def _one_move(ops: Sequence[Op]) -> Op:
+    """Ops that move pixels as one, whose draw is all of theirs."""
+
+    def places(draws, sides):
+        rows, columns = (jnp.arange(side) for side in sides)
+        for op, draw in zip(ops, draws, strict=True):
+            assert op.places is not None
+            then = op.places(draw, (len(rows), len(columns)))
+            rows, columns = take_again(rows, then[0]), take_again(columns, then[1])
+        return rows, columns
+
+    return moving(ops[0].sample, places)
 
 
 def per_batch(op: Op) -> Op:

@@ -38,19 +38,38 @@ def take_pixels(image: jax.Array, row: jax.Array, column: jax.Array) -> jax.Arra
     return lax.platform_dependent(image, row, column, tpu=_by_products, default=gathered)
 
 
-def cut_out(image: jax.Array, start: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """The part (H', W', C) of an image that begins at `start`, (row, column), and lies inside."""
+def take_grid(image: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+    """The pixels where these rows and columns cross; zeros where one is outside the image.
 
-    def sliced(image, start):
-        return lax.dynamic_slice(image, (start[0], start[1], 0), shape)
+    Args:
+      image: (H, W, C).
+      rows: integers, (H',); outside of 0 to H - 1 there is no row.
+      columns: integers, (W',).
 
-    def by_products(image, start):
-        row, column = (start[i] + jnp.arange(shape[i]) for i in range(2))
-        return _by_products(image, row[:, None], column[None, :])
+    Returns:
+      (H', W', C), of the image's dtype.
+    """
+    image = jnp.asarray(image)
+
+    def gathered(image, rows, columns):
+        h, w, c = image.shape
+        inside = ((rows >= 0) & (rows < h))[:, None] & ((columns >= 0) & (columns < w))[None, :]
+        at = jnp.clip(rows, 0, h - 1)[:, None] * w + jnp.clip(columns, 0, w - 1)[None, :]
+        found = image.reshape(h * w, c).at[at].get(mode="promise_in_bounds")
+        return jnp.where(inside[..., None], found, jnp.zeros([], image.dtype))
+
+    def by_products(image, rows, columns):  # where there is no row, all of its zeros and ones are 0
+        return _by_products(image, rows[:, None], columns[None, :])
 
     if not _exact(image.dtype):
-        return sliced(image, start)
-    return lax.platform_dependent(image, start, tpu=by_products, default=sliced)
+        return gathered(image, rows, columns)
+    return lax.platform_dependent(image, rows, columns, tpu=by_products, default=gathered)
+
+
+def take_again(positions: jax.Array, then: jax.Array) -> jax.Array:
+    """Positions of what is taken at `then` from what was taken at `positions`; -1 for none."""
+    inside = (then >= 0) & (then < len(positions))
+    return jnp.where(inside, positions[jnp.clip(then, 0, len(positions) - 1)], -1)
 
 
 def look_up(table: jax.Array, image: jax.Array) -> jax.Array:

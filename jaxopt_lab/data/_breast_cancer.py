@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from jaxopt_lab.core.errors import require
 from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.of_scikit_learn import of_scikit_learn
 from jaxopt_lab.data.stratified import stratified
 
 _TEST_COUNT = 114
@@ -25,10 +25,8 @@ def breast_cancer() -> Dataset:
 
     Reference: Street, Wolberg and Mangasarian, 1993, https://doi.org/10.1117/12.148698; UCI, 1995.
     """
-    require("sklearn", "lab")
-    from sklearn.datasets import load_breast_cancer
-
-    features, labels = load_breast_cancer(return_X_y=True)
+    files = ("breast_cancer.csv",)
+    features, labels = of_scikit_learn("breast_cancer", files, delimiter=",", skiprows=1)
     features, labels = np.asarray(features, np.float32), np.asarray(labels).astype(np.int32)
     train, test = stratified(labels, _TEST_COUNT)
     return Dataset(

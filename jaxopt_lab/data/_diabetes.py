@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from jaxopt_lab.core.errors import require
 from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.of_scikit_learn import of_scikit_learn
 from jaxopt_lab.data.stratified import stratified
 
 _TEST_COUNT = 88
@@ -28,10 +28,8 @@ def diabetes() -> Dataset:
 
     Reference: Efron et al., 2004, https://doi.org/10.1214/009053604000000067.
     """
-    require("sklearn", "lab")
-    from sklearn.datasets import load_diabetes
-
-    features, labels = load_diabetes(return_X_y=True, scaled=False)
+    files = ("diabetes_data_raw.csv.gz", "diabetes_target.csv.gz")
+    features, labels = of_scikit_learn("diabetes", files, scaled=False)
     features, labels = np.asarray(features, np.float32), np.asarray(labels, np.float32)
     train, test = stratified(np.zeros(len(labels), int), _TEST_COUNT)
     return Dataset(

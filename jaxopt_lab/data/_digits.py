@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.data.dataset import Dataset
+from jaxopt_lab.data.of_scikit_learn import of_scikit_learn
 from jaxopt_lab.data.stratified import stratified
 
 _TEST_COUNT = 360
@@ -25,13 +25,7 @@ def digits() -> Dataset:
     Reference:
       Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998: its test split.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise InputError(
-            'digits: scikit-learn is not installed: pip install "jaxopt_lab[lab]"'
-        ) from error
-    values, labels = load_digits(return_X_y=True)
+    values, labels = of_scikit_learn("digits", ("digits.csv.gz",), delimiter=",")
     values = np.asarray(values).astype(np.int32).reshape(-1, 8, 8, 1)
     images = ((values * 255 + 8) // 16).astype(np.uint8)
     labels = np.asarray(labels).astype(np.int32)

@@ -11,11 +11,12 @@ from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import Count, NonNegative, Positive, Probability, Range, checked
+from jaxopt_lab.linear.centered import centered
 from jaxopt_lab.linear.hinge_dual import hinge_dual
-from jaxopt_lab.linear.least_squares import reduced
 from jaxopt_lab.linear.model import LinearModel
-from jaxopt_lab.linear.prepare import centered, check_data, check_strength, uncentered
+from jaxopt_lab.linear.prepare import check_data, check_strength, uncentered
 from jaxopt_lab.linear.smooth_risk import smooth_risk
+from jaxopt_lab.linear.squared_risk import squared_risk
 
 Loss = Literal["squared", "logistic", "softmax", "squared_hinge", "hinge"]
 Penalty = Literal["none", "l1", "l2", "elastic_net"]
@@ -27,7 +28,8 @@ class Fit(NamedTuple):
     Attributes:
       model: the `LinearModel`.
       residual: the certificate of optimality, 0 at the optimum; the largest over outputs.
-      iterations: int32, the most over outputs; a multiple of 10.
+      iterations: int32, the most over outputs; a multiple of 10. Of the squared loss sweeps of
+        coordinate descent, and iterations of accelerated gradients where these had to follow.
       converged: bool, whether the residual is within the tolerance.
     """
 
@@ -69,8 +71,10 @@ def fit(
     and one against the rest with the others: a score for each class.
 
     By accelerated proximal gradients with restarts and the known bound on the curvature: zeros of
-    L1 are exact. The squared loss of a tall X is reduced to d rows by QR first. Hinge is solved in
-    its dual, by the same method, and takes a penalty with an L2 part.
+    L1 are exact. The squared loss of a tall X is solved by coordinate descent on the Gram matrix,
+    refined with gradients of X itself; where that is too ill-conditioned, X is reduced to d rows by
+    QR first. Hinge is solved in its dual, by accelerated gradients, and takes a penalty with an L2
+    part.
 
     Args:
       X: features, (N, d), real; computed in their dtype, in float32 where that is narrower.
@@ -166,27 +170,23 @@ def _classes(y: jax.Array, loss: str, classes: int | None) -> jax.Array:
 @functools.partial(jax.jit, static_argnames=("loss", "intercept", "max_iterations"))
 @full_precision
 def _solve(X, target, lasso, ridge, tolerance, loss, intercept, max_iterations):
-    A, X_mean = centered(X, intercept)
-    t = target.reshape(len(X), -1).astype(X.dtype)
+    A, t = centered(X, intercept), target.reshape(len(X), -1).astype(X.dtype)
     y_mean = jnp.zeros(t.shape[1], X.dtype)
-    solver = functools.partial(smooth_risk, loss=loss, count=len(X), intercept=intercept)
+    how = {"lasso": lasso, "ridge": ridge}
+    how |= {"tolerance": tolerance, "max_iterations": max_iterations}
     if loss == "squared":
-        t, y_mean = centered(t, intercept)
-        A, t = reduced(A, t)
-        solver = functools.partial(solver, intercept=False)
-    elif loss == "hinge":
-        solver = functools.partial(hinge_dual, intercept=intercept)
-
-    def problem(t):
-        return solver(
-            A, t, lasso=lasso, ridge=ridge, tolerance=tolerance, max_iterations=max_iterations
-        )
-
-    if loss == "softmax":
-        w, b, optimum = problem(t)
+        targets = centered(t, intercept)
+        optimum = squared_risk(A, targets.whole(), **how)
+        w, b, y_mean = optimum.x, jnp.zeros_like(y_mean), targets.whole_mean
     else:
-        columns = jax.vmap(problem, in_axes=1)(t[:, :, None])
-        w, b, optimum = columns[0][..., 0].T, columns[1][:, 0], columns[2]
+        solver = functools.partial(smooth_risk, loss=loss, count=len(X))
+        solver = hinge_dual if loss == "hinge" else solver
+        problem = functools.partial(solver, A, intercept=intercept, **how)
+        if loss == "softmax":
+            w, b, optimum = problem(t)
+        else:
+            columns = jax.vmap(problem, in_axes=1)(t[:, :, None])
+            w, b, optimum = columns[0][..., 0].T, columns[1][:, 0], columns[2]
     residual, iterations = optimum.residual.max(), optimum.iterations.max()
-    model = uncentered(w, X_mean, y_mean + b, jnp.shape(target)[1:])
+    model = uncentered(w, A.whole_mean, y_mean + b, jnp.shape(target)[1:])
     return Fit(model, residual, iterations, residual <= tolerance)

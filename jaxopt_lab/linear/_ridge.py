@@ -9,9 +9,10 @@ from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import NonNegative, checked
 from jaxopt_lab.linear._ridge_path import ridge_path
+from jaxopt_lab.linear.centered import centered
 from jaxopt_lab.linear.least_squares import Method, least_squares
 from jaxopt_lab.linear.model import LinearModel
-from jaxopt_lab.linear.prepare import centered, check_data, check_strength, uncentered
+from jaxopt_lab.linear.prepare import check_data, check_strength, uncentered
 
 
 @declare(path=ridge_path)
@@ -67,6 +68,6 @@ def solve(
 @functools.partial(jax.jit, static_argnames=("intercept", "method"))
 @full_precision
 def _solve(X, y, lam, intercept, method):
-    A, X_mean = centered(X, intercept)
-    t, y_mean = centered(y.reshape(len(y), -1).astype(X.dtype), intercept)
-    return uncentered(least_squares(A, t, lam, method), X_mean, y_mean, jnp.shape(y)[1:])
+    A, t = (centered(x, intercept) for x in (X, y.reshape(len(y), -1).astype(X.dtype)))
+    w = least_squares(A, t.whole(), lam, method)
+    return uncentered(w, A.whole_mean, t.whole_mean, jnp.shape(y)[1:])

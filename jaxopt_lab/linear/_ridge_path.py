@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import checked
+from jaxopt_lab.linear.centered import centered
 from jaxopt_lab.linear.least_squares import decompose, filtered
 from jaxopt_lab.linear.model import LinearModel
-from jaxopt_lab.linear.prepare import centered, check_data, check_strength, uncentered
+from jaxopt_lab.linear.prepare import check_data, check_strength, uncentered
 
 
 @declare(in_files=False)
@@ -52,11 +53,10 @@ def ridge_path(
 @functools.partial(jax.jit, static_argnames="intercept")
 @full_precision
 def _solve(X, y, lams, intercept):
-    A, X_mean = centered(X, intercept)
-    t, y_mean = centered(y.reshape(len(y), -1).astype(X.dtype), intercept)
-    parts = decompose(A, t)
+    A, t = (centered(x, intercept) for x in (X, y.reshape(len(y), -1).astype(X.dtype)))
+    parts = decompose(A.whole(), t.whole())
 
     def model(lam):
-        return uncentered(filtered(*parts, lam), X_mean, y_mean, jnp.shape(y)[1:])
+        return uncentered(filtered(*parts, lam), A.whole_mean, t.whole_mean, jnp.shape(y)[1:])
 
     return jax.vmap(model)(lams)

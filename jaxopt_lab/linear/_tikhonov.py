@@ -9,9 +9,10 @@ from jaxopt_lab.core.declare import declare
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import checked
+from jaxopt_lab.linear.centered import as_it_is, centered
 from jaxopt_lab.linear.least_squares import Method, least_squares
 from jaxopt_lab.linear.model import LinearModel
-from jaxopt_lab.linear.prepare import centered, check_data, uncentered
+from jaxopt_lab.linear.prepare import check_data, uncentered
 
 
 @declare(in_files=False)
@@ -64,9 +65,8 @@ def tikhonov(
 @functools.partial(jax.jit, static_argnames=("intercept", "method"))
 @full_precision
 def _solve(X, y, gamma, intercept, method):
-    A, X_mean = centered(X, intercept)
-    t, y_mean = centered(y.reshape(len(y), -1).astype(X.dtype), intercept)
-    A = jnp.concatenate([A, gamma])
-    t = jnp.concatenate([t, jnp.zeros((len(gamma), t.shape[1]), t.dtype)])
-    zero = jnp.zeros([], X.dtype)
-    return uncentered(least_squares(A, t, zero, method), X_mean, y_mean, jnp.shape(y)[1:])
+    A, t = (centered(x, intercept) for x in (X, y.reshape(len(y), -1).astype(X.dtype)))
+    rows = as_it_is(jnp.concatenate([A.whole(), gamma]))
+    targets = jnp.pad(t.whole(), ((0, len(gamma)), (0, 0)))
+    w = least_squares(rows, targets, jnp.zeros([], X.dtype), method)
+    return uncentered(w, A.whole_mean, t.whole_mean, jnp.shape(y)[1:])

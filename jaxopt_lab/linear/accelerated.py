@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_lab.linear.centered import Centered
+
 # Iterations between two looks at the certificate.
 EVERY = 10
 
@@ -77,7 +79,9 @@ def soft_threshold(x: jax.Array, threshold: jax.typing.ArrayLike) -> jax.Array:
     return jnp.sign(x) * jnp.maximum(jnp.abs(x) - threshold, 0)
 
 
-def largest_eigenvalue(A: jax.Array) -> jax.Array:
+def largest_eigenvalue(A: Centered) -> jax.Array:
     """Of `A^T A`."""
-    gram = A.T @ A if A.shape[0] >= A.shape[1] else A @ A.T
-    return jnp.linalg.eigvalsh(gram)[-1]
+    if A.X.shape[0] >= A.X.shape[1]:
+        return jnp.linalg.eigvalsh(A.gram())[-1]
+    whole = A.whole()
+    return jnp.linalg.eigvalsh(whole @ whole.T)[-1]

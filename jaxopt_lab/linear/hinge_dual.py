@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_lab.linear.accelerated import Optimum, accelerated, largest_eigenvalue, soft_threshold
+from jaxopt_lab.linear.centered import Centered
 
 
 def hinge_dual(
-    A: jax.Array,
+    A: Centered,
     t: jax.Array,
     lasso: jax.Array,
     ridge: jax.Array,
@@ -40,29 +41,30 @@ def hinge_dual(
     Reference: Shalev-Shwartz and Zhang, 2013, https://www.jmlr.org/papers/v14/shalev-shwartz13a.html.
     """
     s = 2 * t[:, 0] - 1
-    n = len(A)
-    length = largest_eigenvalue(A) / (n * ridge)
+    rows, length = A.whole(), largest_eigenvalue(A)
+    n = len(rows)
+    length /= n * ridge
     step = 1 / jnp.where(length > 0, length, 1)
 
     def primal(a):
-        return soft_threshold((s * a) @ A / n, lasso) / ridge
+        return soft_threshold((s * a) @ rows / n, lasso) / ridge
 
     def gradient(a):
-        return s * (A @ primal(a)) - 1
+        return s * (rows @ primal(a)) - 1
 
     def project(a):
         return box_and_balance(a, s) if intercept else a.clip(0, 1)
 
     def gap(a):
         w = primal(a)
-        scores = A @ w
+        scores = rows @ w
         b = best_intercept(scores, s) if intercept else 0
         risk = jax.nn.relu(1 - s * (scores + b)).mean() + lasso * jnp.abs(w).sum()
         return risk + ridge * (w**2).sum() - a.mean()
 
-    optimum = accelerated(gradient, project, step, gap, jnp.zeros(n, A.dtype), **stop)
+    optimum = accelerated(gradient, project, step, gap, jnp.zeros(n, rows.dtype), **stop)
     w = primal(optimum.x)
-    b = best_intercept(A @ w, s) if intercept else jnp.zeros([], A.dtype)
+    b = best_intercept(rows @ w, s) if intercept else jnp.zeros([], w.dtype)
     return w[:, None], b[None], optimum
 
 

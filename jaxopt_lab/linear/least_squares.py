@@ -7,13 +7,15 @@ import jax.numpy as jnp
 from jax import lax
 from jax.scipy.linalg import cho_solve
 
+from jaxopt_lab.linear.centered import Centered
+
 Method = Literal["auto", "cholesky", "svd"]
 
 # Each refinement squares the relative error. So a factorization of any use needs few of them.
 MOST_REFINEMENTS = 3
 
 
-def least_squares(A: jax.Array, t: jax.Array, lam: jax.Array, method: Method) -> jax.Array:
+def least_squares(A: Centered, t: jax.Array, lam: jax.Array, method: Method) -> jax.Array:
     """`argmin ||t - A w||^2 + lam ||w||^2`, of the smallest norm where there are several.
 
     Args:
@@ -26,14 +28,14 @@ def least_squares(A: jax.Array, t: jax.Array, lam: jax.Array, method: Method) ->
       (d, T).
     """
     if method == "svd":
-        return filtered(*decompose(A, t), lam)
+        return filtered(*decompose(A.whole(), t), lam)
     w, trusted = by_cholesky(A, t, lam)
     if method == "cholesky":
         return w
-    return lax.cond(trusted, lambda: w, lambda: filtered(*decompose(A, t), lam))
+    return lax.cond(trusted, lambda: w, lambda: filtered(*decompose(A.whole(), t), lam))
 
 
-def by_cholesky(A: jax.Array, t: jax.Array, lam: jax.Array) -> tuple[jax.Array, jax.Array]:
+def by_cholesky(A: Centered, t: jax.Array, lam: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The solution by the smaller of both systems, and whether it is good to working precision.
 
         tall   (A^T A + lam I) w = A^T t
@@ -41,17 +43,22 @@ def by_cholesky(A: jax.Array, t: jax.Array, lam: jax.Array) -> tuple[jax.Array, 
 
     Refined with residuals of A itself, it is as good as by QR as long as the factor is of any use.
     """
-    n, d = A.shape
-    tall = n >= d
-    gram = A.T @ A if tall else A @ A.T
-    system = gram + lam * jnp.eye(len(gram), dtype=A.dtype)
+    n, d = A.X.shape
+    if n >= d:
+        gram, right, back = A.gram(), A.pull(t), lambda x: x
+
+        def residual(x):
+            return A.summed(lambda rows, t: ((t - rows @ x).T @ rows).T, t) - lam * x
+
+    else:
+        whole, back = A.whole(), A.pull
+        gram, right = whole @ whole.T, t
+
+        def residual(x):
+            return t - whole @ back(x) - lam * x
+
+    system = gram + lam * jnp.eye(len(gram), dtype=gram.dtype)
     factor = (jnp.linalg.cholesky(system), True)
-
-    def back(r):
-        return (r.T @ A).T  # A^T r, 10 times faster on CPU
-
-    def residual(x):
-        return back(t - A @ x) - lam * x if tall else t - A @ back(x) - lam * x
 
     def still_changing(carry):
         _, change, size, step = carry
@@ -63,9 +70,9 @@ def by_cholesky(A: jax.Array, t: jax.Array, lam: jax.Array) -> tuple[jax.Array, 
         # The next change is about the square of this one, relative to x.
         return x + dx, (dx**2).sum(0), eps * (x**2).sum(0), step + 1
 
-    eps = jnp.finfo(A.dtype).eps
-    start = cho_solve(factor, back(t) if tall else t)
-    none, all_ = jnp.zeros(t.shape[1], A.dtype), jnp.full(t.shape[1], jnp.inf, A.dtype)
+    eps = jnp.finfo(t.dtype).eps
+    start = cho_solve(factor, right)
+    none, all_ = jnp.zeros(t.shape[1], t.dtype), jnp.full(t.shape[1], jnp.inf, t.dtype)
     x, change, size, _ = lax.while_loop(still_changing, refine, (start, all_, none, 0))
 
     # A pivot is the share of its column that those before leave unexplained; rounding of the
@@ -73,7 +80,7 @@ def by_cholesky(A: jax.Array, t: jax.Array, lam: jax.Array) -> tuple[jax.Array, 
     pivots = jnp.diagonal(factor[0]) ** 2
     least = 10 * eps * max(len(gram), n**0.5)
     trusted = jnp.all(pivots > least * jnp.diagonal(system)) & jnp.all(change <= size)
-    return (x if tall else back(x)), trusted
+    return back(x), trusted
 
 
 def reduced(A: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:

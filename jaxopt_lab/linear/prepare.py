@@ -1,4 +1,4 @@
-"""Data as a solver wants it: checked, in one dtype, centered."""
+"""Data as a solver wants it: checked, in one dtype; and its model on the data as given."""
 
 from typing import Any
 
@@ -84,18 +84,6 @@ def check_strength(method: str, lam: Any, dtype: Any, *, many: bool = False) -> 
         raise InputError(f"{method}: lambda has shape {jnp.shape(lam)}, expected {wanted}")
     lam = jnp.asarray(lam, dtype)
     return jnp.where(lam >= 0, lam, jnp.nan)
-
-
-def centered(x: jax.Array, intercept: bool) -> tuple[jax.Array, jax.Array]:
-    """Columns without their mean, and the mean; as they are, and zero, without an intercept.
-
-    What is left of an unpenalized intercept: at the optimum it is `mean(y) - mean(X) w`.
-    """
-    if not intercept:
-        return x, jnp.zeros(x.shape[1], x.dtype)
-    mean = x.mean(0)
-    rest = (x - mean[None]).mean(0)  # what rounding left: the mean of numbers far from 0 is coarse
-    return x - mean[None] - rest[None], mean + rest
 
 
 def uncentered(w: jax.Array, X_mean: jax.Array, y_mean: jax.Array, shape: tuple) -> LinearModel:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.linear.accelerated import Optimum, accelerated, largest_eigenvalue, soft_threshold
+from jaxopt_lab.linear.centered import Centered
 
 # The slope of each loss in its output z, (N, K) for targets t, and a bound on its curvature.
 SLOPES: dict[str, tuple[Callable[[jax.Array, jax.Array], jax.Array], float]] = {
@@ -18,7 +19,7 @@ SLOPES: dict[str, tuple[Callable[[jax.Array, jax.Array], jax.Array], float]] = {
 
 
 def smooth_risk(
-    A: jax.Array,
+    A: Centered,
     t: jax.Array,
     loss: str,
     lasso: jax.Array,
@@ -26,6 +27,7 @@ def smooth_risk(
     *,
     count: int,
     intercept: bool,
+    start: jax.Array | None = None,
     **stop: Any,
 ) -> tuple[jax.Array, jax.Array, Optimum]:
     """`argmin 1/count sum_n l(A_n w + b, t_n) + lasso ||w||_1 + ridge/2 ||w||^2`.
@@ -37,6 +39,7 @@ def smooth_risk(
       lasso, ridge: scalars >= 0.
       count: samples that the rows of A stand for.
       intercept: with b.
+      start: w to begin with, (d, K), where there is no intercept; None for zeros.
       stop: `tolerance` and `max_iterations`.
 
     Returns:
@@ -44,19 +47,28 @@ def smooth_risk(
       metric in which steps have length 1, over that of the loss alone at w = 0, b = 0; or 0, where
       it is no longer than a unit in the last place of the terms that a gradient sums.
     """
-    d, (slope, curvature) = A.shape[1], SLOPES[loss]
-    # An unscaled column of ones is orthogonal to the others: it has a step size of its own.
-    lengths = jnp.full((d, 1), largest_eigenvalue(A) / count, A.dtype)
-    penalized = jnp.ones((d, 1), A.dtype)
+    (slope, curvature), d, dtype = SLOPES[loss], A.X.shape[1], A.X.dtype
+    lengths = jnp.full((d, 1), largest_eigenvalue(A) / count, dtype)
+    penalized = jnp.ones((d, 1), dtype)
     if intercept:
-        A = jnp.concatenate([A, jnp.ones((len(A), 1), A.dtype)], axis=1)
-        lengths = jnp.concatenate([lengths, jnp.ones((1, 1), A.dtype)])
-        penalized = jnp.concatenate([penalized, jnp.zeros((1, 1), A.dtype)])
+        # A column of ones, which is orthogonal to the others: it has a step size of its own.
+        lengths = jnp.concatenate([lengths, jnp.ones((1, 1), dtype)])
+        penalized = jnp.concatenate([penalized, jnp.zeros((1, 1), dtype)])
     # A matrix of zeros has no curvature, nor a gradient.
     steps = 1 / (curvature * jnp.where(lengths > 0, lengths, 1))
 
+    def pulled(theta, of_slope, of_rows):
+        """`A^T slope`, and its sum for the column of ones, of functions of both factors."""
+
+        def part(rows, t):
+            r = of_slope(slope(rows @ theta[:d] + theta[d:].sum(0, keepdims=True), t))
+            product = (r.T @ of_rows(rows)).T  # 10 times faster than A^T r on CPU
+            return jnp.concatenate([product, r.sum(0, keepdims=True)]) if intercept else product
+
+        return A.summed(part, t) / count
+
     def gradient(theta):
-        return (slope(A @ theta, t).T @ A).T / count  # A^T r, 10 times faster on CPU
+        return pulled(theta, jnp.asarray, jnp.asarray)
 
     def prox(theta):
         shrunk = soft_threshold(theta, steps * lasso * penalized)
@@ -65,17 +77,18 @@ def smooth_risk(
     def size(step):
         return jnp.sqrt((step**2 / steps).sum())
 
-    start = jnp.zeros((A.shape[1], t.shape[1]), A.dtype)
-    scale = size(steps * gradient(start))
+    zero = jnp.zeros((len(lengths), t.shape[1]), dtype)
+    scale = size(steps * gradient(zero))
     scale = jnp.where(scale > 0, scale, 1)
-    terms = (jnp.abs(slope(A @ start, t)).T @ jnp.abs(A)).T / count
-    rounding = jnp.finfo(A.dtype).eps * size(steps * terms)
+    rounding = jnp.finfo(dtype).eps * size(steps * pulled(zero, jnp.abs, jnp.abs))
 
     def certificate(theta):
         step = size(theta - prox(theta - steps * gradient(theta)))
         return jnp.where(step <= rounding, 0, step) / scale
 
-    optimum = accelerated(gradient, prox, steps, certificate, start, **stop)
+    optimum = accelerated(
+        gradient, prox, steps, certificate, zero if start is None else start, **stop
+    )
     w = optimum.x[:d]
-    b = optimum.x[d] if intercept else jnp.zeros(t.shape[1], A.dtype)
+    b = optimum.x[d] if intercept else jnp.zeros(t.shape[1], dtype)
     return w, b, optimum

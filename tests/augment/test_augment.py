@@ -14,6 +14,7 @@ from jaxopt_lab.augment import (
     cutout,
     gaussian_blur,
     gaussian_noise,
+    op,
     per_batch,
     rand_augment,
     random_crop,
@@ -175,6 +176,23 @@ def test_compose_applies_from_left_to_right_with_keys_of_their_own():
     np.testing.assert_array_equal(op(key, image), expected)
     twice = jax.vmap(compose(random_crop(4), random_crop(4)).sample)(jax.random.split(key, 100))
     assert (twice[0] != twice[1]).any()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "bfloat16", "int32", "bool"])
+def test_ops_in_a_row_that_move_pixels_move_them_once(dtype, monkeypatch):
+    """And to where they come one after another, zeros from outside included."""
+    ops = [random_crop(2), random_flip(), random_crop(3, mode="reflect"), random_crop(2)]
+    ops += [random_crop(2, mode="edge"), random_rotate(30.0), random_flip(0.9), random_flip(0.5)]
+    batch, moves = jax.random.randint(jax.random.key(0), (6, 9, 7, 2), 0, 256).astype(dtype), []
+    take = op.take_grid
+    monkeypatch.setattr(op, "take_grid", lambda *how: moves.append(len(how)) or take(*how))
+    whole = compose(*ops)
+    draws = whole.draw_batch(jax.random.key(1), len(batch))
+    found = jax.jit(whole.apply_batch)(draws, batch)
+    assert len(moves) == 2  # one before the rotation, one after it
+    for one, draw in zip(ops, draws, strict=True):
+        batch = jax.jit(one.apply_batch)(draw, batch)
+    np.testing.assert_array_equal(found, batch)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,9 @@
 import hashlib
-import sys
 
 import numpy as np
-import pytest
 from sklearn.datasets import load_digits
 
 from jaxopt_lab import data
-from jaxopt_lab.core.errors import InputError
 
 
 def rows(split):
@@ -79,11 +76,3 @@ def test_the_global_generator_is_neither_read_nor_moved():
         assert rows(first.train) == rows(data.digits().train)
     finally:
         np.random.set_state(state)
-
-
-def test_without_scikit_learn(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(InputError) as caught:
-        data.digits()
-    assert 'pip install "jaxopt_lab[lab]"' in str(caught.value)
-    assert "\n" not in str(caught.value)

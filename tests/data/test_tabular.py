@@ -1,8 +1,15 @@
-"""The tables that come with scikit-learn: its own rows, each once, in a split that never moves."""
+"""The data sets that come with scikit-learn: its own rows, each once, in a split that never moves.
+
+`test_digits.py` looks at those that are images.
+"""
 
 import hashlib
 import importlib.util
+import subprocess
+import sys
+from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from sklearn import datasets
@@ -63,8 +70,25 @@ def test_the_split_is_always_the_same(name):
     assert digest.hexdigest() == DIGESTS[name]
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", [*SIZES, "digits"])
 def test_without_scikit_learn(monkeypatch, name):
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
     with pytest.raises(InputError, match=r'pip install "jaxopt_lab\[lab\]"'):
         data.DATASETS[name]()
+
+
+def test_scikit_learn_is_not_imported():
+    """It takes a second, and SciPy and pandas with it."""
+    names = [*SIZES, "digits"]
+    told = f"[data.DATASETS[name]() for name in {names}], 'sklearn' in sys.modules"
+    command = f"import sys; from jaxopt_lab import data; print({told})"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+    assert done.stdout.endswith("] False\n"), done.stderr
+
+
+@pytest.mark.parametrize("name", [*SIZES, "digits"])
+def test_should_scikit_learn_keep_its_files_elsewhere_it_is_asked(monkeypatch, name):
+    found = data.DATASETS[name]()
+    monkeypatch.setattr(Path, "is_file", lambda path: False)
+    for split, other in zip([*found][:2], [*data.DATASETS[name]()][:2], strict=True):
+        jax.tree.map(np.testing.assert_array_equal, split, other)
