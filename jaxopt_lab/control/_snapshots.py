@@ -67,7 +67,7 @@ def snapshots(
         return SnapshotsState(
             count=jnp.zeros([], jnp.int32),
             taken=jnp.zeros([], jnp.int32),
-            params=jax.tree.map(lambda p: jnp.repeat(p[None], members, 0), params),
+            params=jax.tree.map(lambda p: jnp.repeat(jnp.asarray(p)[None], members, 0), params),
         )
 
     def update(updates, state, params=None, **extra):

@@ -21,8 +21,8 @@ class Chunk(NamedTuple):
         for that.
       start, count: the step before the first of these, and how many there are.
       rows: metrics of each step, (R, count) each.
-      steps: that each run has taken, (R,); a run that has stopped early takes no more, and its
-        rows from there on mean nothing.
+      steps: that each run has taken, (R,); a run that has stopped early or is lost takes no more,
+        and its rows from there on mean nothing.
       alive: whether a run's parameters are finite and it has not given up, (R,).
       evaluation: `{name: (R,)}`, or None; of a run that has stopped it means nothing.
       seconds: of the steps; `evaluation_seconds` of the evaluation.

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine.compilation import jit_once
 from jaxopt_lab.engine.compiled_steps import (
@@ -21,6 +20,7 @@ from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.finishing import Finish, finish
 from jaxopt_lab.engine.fusions import YNN
 from jaxopt_lab.engine.layout import Layout, laid_out, require_even
+from jaxopt_lab.engine.lost_run import alive_and_step
 from jaxopt_lab.engine.needs import require_state
 from jaxopt_lab.engine.state import TrainState, with_evaluation
 from jaxopt_lab.engine.watched import make_statistics, needs_statistics
@@ -147,12 +147,11 @@ class OneRun:
         """As of `Program`."""
         assert self._steps is not None, "start comes first"
         state, rows = self._steps.advance(state, start, count)
-        step = int(state.step)
-        # A bad batch may pass; parameters that are not finite stay so.
-        last = rows["loss"][step - start - 1] if step > start else 0.0
-        alive = bool(np.isfinite(last)) or bool(all_finite(state.params))
+        step, alive = int(state.step), True
+        if step > start and not np.isfinite(rows["loss"][step - start - 1]):
+            alive, step = map(int, alive_and_step(state, rows["loss"], start, count))
         if self.experiment.gave_up is not None:
-            alive &= not self.experiment.gave_up(state.opt_state)
+            alive = bool(alive) and not self.experiment.gave_up(state.opt_state)
         rows = {name: values[None] for name, values in rows.items()}
         return state, rows, np.array([step]), np.array([alive])
 

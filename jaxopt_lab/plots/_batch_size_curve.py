@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
-from jaxopt_lab.plots.panels import Figure, panels
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 
 def batch_size_curve(scan: Mapping[str, object]) -> Figure:
@@ -25,7 +25,7 @@ def batch_size_curve(scan: Mapping[str, object]) -> Figure:
     figure, (left, right) = panels(8.4, 3.6, columns=2)
     size = np.asarray(scan.get("batch_size", np.zeros(0)), float)
     both = (
-        (left, "score", str(scan.get("score_name", "loss")), TRAIN),
+        (left, "score", plain(scan.get("score_name", "loss")), TRAIN),
         (right, "noise_scale", "gradient noise scale, samples", VALIDATION),
     )
     for axes, name, label, color in both:

@@ -53,8 +53,8 @@ def descent_paths(surface: Mapping) -> Figure:
     if "minimizer" in surface:
         star = {"marker": "*", "markersize": 17, "color": "white", "markeredgecolor": "black"}
         left.plot(*surface["minimizer"], linestyle="", zorder=4, label="minimum", **star)
-    left.set_xlabel(str(surface.get("xlabel", "")))
-    left.set_ylabel(str(surface.get("ylabel", "")))
+    left.set_xlabel(plain(surface.get("xlabel", "")))
+    left.set_ylabel(plain(surface.get("ylabel", "")))
     right.set_xlabel("step")
     right.set_ylabel("objective above its minimum")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -70,7 +70,7 @@ def descent_paths(surface: Mapping) -> Figure:
             fontsize=13,
         )  # fmt: skip
     if "title" in surface:
-        figure.suptitle(str(surface["title"]), fontsize=17)
+        figure.suptitle(plain(surface["title"]), fontsize=17)
     return figure
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxopt_lab.plots.curves import TRAIN, VALIDATION
-from jaxopt_lab.plots.panels import Figure, panels
+from jaxopt_lab.plots.panels import Figure, panels, plain
 
 # Beyond these many lines the largest coefficients are drawn alone.
 MOST_LINES = 200
@@ -25,7 +25,7 @@ def regularization_path(path: Mapping[str, np.ndarray]) -> Figure:
     """
     figure, (above, below) = panels(6.4, 5.4, 2, sharex=True, height_ratios=(3, 2))
     above.set_ylabel("coefficients")
-    below.set_ylabel(str(path.get("score", "score")))
+    below.set_ylabel(plain(path.get("score", "score")))
     below.set_xlabel("lambda")
     lam = np.asarray(path.get("lam", np.zeros(0)))
     order, marker = np.argsort(lam), "o" if len(lam) == 1 else None

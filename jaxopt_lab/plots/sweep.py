@@ -30,7 +30,7 @@ def axis_curve(sweep: Mapping[str, object]) -> Figure:
     Returns:
       A figure; values of x that hold a diverged run are marked at the top.
     """
-    figure, axes = panel(str(sweep.get("x_name", "")), str(sweep.get("score_name", "")))
+    figure, axes = panel(plain(sweep.get("x_name", "")), plain(sweep.get("score_name", "")))
     x, score = _column(sweep, "x"), _column(sweep, "score")
     if not len(x):
         return figure

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
@@ -28,6 +27,7 @@ from jaxopt_lab.engine import (
 from jaxopt_lab.engine.devices import DATA, RUN
 from jaxopt_lab.engine.fusions import DEFAULT, YNN, fusions_for
 from jaxopt_lab.engine.layout import laid_out, require_even
+from jaxopt_lab.engine.lost_run import alive_and_step
 from jaxopt_lab.engine.needs import Needs, needs_of_program, require_fit, traced
 from jaxopt_lab.engine.watched import make_statistics, needs_statistics
 from jaxopt_lab.sweeps._runs_at_once import runs_at_once
@@ -266,10 +266,10 @@ class Population:
             probe=experiment.probe,
         )
         state, rows = run_steps(state, data, start, count)
-        alive = jnp.isfinite(rows["loss"][count - 1]) | all_finite(state.params)
+        alive, at = alive_and_step(state, rows["loss"], start, count)
         if experiment.gave_up is not None:
             alive &= experiment.gave_up(state.opt_state) == 0
-        return (values, state), rows, state.step, alive
+        return (values, state), rows, at, alive
 
     def _evaluation_of_one(self, run, batches):
         values, state, model_state = run

@@ -155,7 +155,7 @@ def test_smoothing_is_unbiased_and_passes_over_what_is_not_finite():
 NAMES = [r"$\frac{$", "a$b", "$x_$", "\x1b[31m\x07", "日本", "%s {0}", "_x", ""]
 MANY = len(NAMES)
 NAMED = {
-    "confusion_matrix": lambda a: {"counts": np.eye(MANY), "classes": a},
+    "confusion_matrix": lambda a: {"matrix": np.eye(MANY), "classes": a},
     "compared_curves": lambda a: {
         "x": [STEP] * MANY, "y": [STEP] * MANY, "label": a, "x_name": a[0], "name": a[0],
     },

@@ -62,6 +62,21 @@ def test_again_in_this_process_with_a_bar_and_in_chunks_of_other_sizes(
         assert contents(tmp_path / str(seconds)) == whole
 
 
+def test_a_run_that_is_lost_ends_at_the_same_step_whatever_the_chunks_are(tmp_path, monkeypatch):
+    lost = parse_config(
+        TABLES | {"optimizer": {"name": "adam", "learning_rate": 1e30}, "control": []}
+    )
+    found = []
+    for seconds in (1e-9, 1e9):
+        monkeypatch.setattr(
+            _fit.fit, "__kwdefaults__", _fit.fit.__kwdefaults__ | {"seconds_per_chunk": seconds}
+        )
+        result = jaxopt_lab.train(lost, tmp_path / str(seconds), progress=False)
+        assert result.stopped_by == "diverged"
+        found.append(contents(tmp_path / str(seconds)))
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("log_every", [5, 24, 100])
 def test_at_other_intervals_the_rows_and_checkpoints_that_both_have(whole, tmp_path, log_every):
     train = {"log_every": log_every, "evaluate_every": 12, "checkpoint_every": 12}

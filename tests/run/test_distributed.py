@@ -21,7 +21,7 @@ import jaxopt_lab
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.load import load_config
 from jaxopt_lab.config.source import read
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import DamageWarning, InputError
 from jaxopt_lab.core.tree import flatten_with_names
 from jaxopt_lab.engine import Batches, OneRun, checkpoint
 from jaxopt_lab.run.process import distributed
@@ -127,7 +127,8 @@ def test_two_processes_go_on_from_the_checkpoint_that_they_wrote_and_one_can_too
     together("--resume", folder)
     assert (folder / "metrics.jsonl").read_text() == log
     assert checkpoint_steps(folder) == [16, 20]
-    jaxopt_lab.train(None, alone, resume=True, progress=False)
+    with pytest.warns(DamageWarning, match="of step 20 is damaged, and that of step 16 is taken"):
+        jaxopt_lab.train(None, alone, resume=True, progress=False)
     last = [json.loads((f / "summary.json").read_text())["test"]["loss"] for f in (folder, alone)]
     assert last[0] == pytest.approx(last[1], rel=1e-3)  # sums over the batch in another order
 

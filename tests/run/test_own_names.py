@@ -11,6 +11,7 @@ import pytest
 import jaxopt_lab
 from jaxopt_lab.core.errors import InputError, OwnCodeWarning
 from jaxopt_lab.core.files import sha256_of
+from jaxopt_lab.run.records.seal import seal
 
 MODULE = """
 import flax.linen as nn
@@ -130,9 +131,11 @@ def test_python_takes_them_too(tmp_path):
         assert again.apply(np.zeros((2, 8, 8, 1), np.uint8)).shape == (2, 10)
         text = (tmp_path / "run" / "own.json").read_text()
         (tmp_path / "run" / "own.json").write_text(text.replace('.py": "', '.py": "0'))
+        seal(tmp_path / "run", {"own.json": None})
         with jaxopt_lab.extended(EXTEND), pytest.warns(OwnCodeWarning, match="has changed"):
             jaxopt_lab.load_run("run")
         (tmp_path / "run" / "own.json").write_text("{")
+        seal(tmp_path / "run", {"own.json": None})
         with pytest.raises(InputError, match=r"own\.json: damaged"):
             jaxopt_lab.load_run("run")
     finally:

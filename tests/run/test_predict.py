@@ -21,6 +21,7 @@ from jaxopt_lab.config.source import read
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.data import digits
 from jaxopt_lab.run.process.own_module import own_module
+from jaxopt_lab.run.records.seal import unseal
 
 BASE = {
     "model": {"name": "mlp", "hidden": [8]},
@@ -398,5 +399,6 @@ def test_a_run_of_ones_own_names(capsys, tmp_path):
     command = ["export", tmp_path / "run", "--to", "stablehlo", *module]
     assert main(list(map(str, command))) == 0
     (tmp_path / "run" / "summary.json").unlink()
+    unseal(tmp_path / "run", ["summary.json"])
     _, said = predicted(capsys, tmp_path / "run", tmp_path / "x.npy", *module)
     assert "step 3, the newest checkpoint; the run has not ended" in said

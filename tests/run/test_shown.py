@@ -9,6 +9,7 @@ import pytest
 import jaxopt_lab
 from jaxopt_lab.data import digits
 from jaxopt_lab.run.commands.find_lr import find_lr
+from jaxopt_lab.run.records.seal import unseal
 
 RUN = {
     "data": {"name": "digits", "train_size": 200},
@@ -125,6 +126,7 @@ def test_runs_that_have_not_ended_or_measured_anything(tmp_path):
     run = jaxopt_lab.load_run(tmp_path / "a", step=3)
     assert "not" in repr(run) or "step 3" in repr(run)
     (tmp_path / "a" / "summary.json").unlink()
+    unseal(tmp_path / "a", ["summary.json"])
     assert "parameters" in jaxopt_lab.load_run(tmp_path / "a")._repr_html_()
 
 
