@@ -101,11 +101,12 @@ class OneRun:
           InputError: where it needs more memory than there is.
         """
         experiment, layout = self.experiment, self._layout
-        shapes = jax.eval_shape(experiment.init, jax.random.key(0))
+        key = jax.random.key(experiment.seed)
+        traced = jit_once(experiment.init).trace(key)
         devices = 1 if layout is None else layout.devices
-        require_state(shapes, jax.local_devices()[0], devices=devices)
-        if self._layout is None:
-            return jit_once(experiment.init)(jax.random.key(experiment.seed))
+        require_state(traced.out_info, jax.local_devices()[0], devices=devices)
+        if layout is None:
+            return traced.lower().compile()(key)
         return init_placed(experiment.init, experiment.seed, self._places)
 
     @property

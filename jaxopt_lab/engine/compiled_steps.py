@@ -98,6 +98,8 @@ def compile_steps(
       InputError: where a step needs more memory than there is; where that can be told, before it is
         compiled.
     """
+    # Traced once, for what it needs and for the loop, and no program of its own within it.
+    step = jax.jit(step, inline=True)
     on_host = not all(isinstance(v, jax.Array) for v in data.values())
     program = traced(step, state, batches.shapes(data))
     needs, device = needs_of_program(program, state), jax.local_devices()[0]

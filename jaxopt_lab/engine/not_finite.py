@@ -17,6 +17,7 @@ from jaxopt_lab.core.arrays import is_concrete
 from jaxopt_lab.core.tree import all_finite, flatten_with_names, is_trained, stays_finite
 from jaxopt_lab.core.types import Batch, Params
 from jaxopt_lab.engine._one_run import OneRun
+from jaxopt_lab.engine.compilation import jit_once
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.gradient import passes
 from jaxopt_lab.engine.keys import Stream, stream_key
@@ -25,10 +26,7 @@ from jaxopt_lab.engine.state import TrainState
 
 FirstUse = Callable[..., list[str]]
 
-_all_finite = jax.jit(all_finite)
 
-
-@jax.jit
 def _no_nan(tree: Any) -> jax.Array:
     numbers = [~jnp.isnan(x).any() for x in jax.tree.leaves(tree) if is_trained(x)]
     return jnp.stack(numbers).all()
@@ -60,7 +58,9 @@ def make_is_good(first: TrainState) -> Callable[[TrainState], bool]:
     def model_of(state):
         return state.params, state.model_state
 
-    test = _all_finite if _all_finite(model_of(first)) else _no_nan
+    test = jit_once(all_finite)
+    if not test(model_of(first)):
+        test = jit_once(_no_nan)
     return lambda state: bool(test(model_of(state)))
 
 

@@ -5,6 +5,8 @@ Layers, normalizations, initializers, and models built of them by name. Imports 
 all models share; `convolution.py` makes gradients of convolutions fast in a loop on CPU.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from jaxopt_lab.nn._as_model import as_model
 from jaxopt_lab.nn._autoencoder import autoencoder
 from jaxopt_lab.nn._cnn import cnn
@@ -12,7 +14,6 @@ from jaxopt_lab.nn._conv import Conv
 from jaxopt_lab.nn._dense import Dense
 from jaxopt_lab.nn._dropout import Dropout
 from jaxopt_lab.nn._from_equinox import from_equinox
-from jaxopt_lab.nn._from_nnx import from_nnx
 from jaxopt_lab.nn._gaussian_noise import GaussianNoise
 from jaxopt_lab.nn._linear import linear
 from jaxopt_lab.nn._lsuv import lsuv
@@ -43,6 +44,9 @@ from jaxopt_lab.nn.normalizations import (
     normalization,
 )
 from jaxopt_lab.nn.weight_standardization import scaled_standardize, standardize
+
+if TYPE_CHECKING:
+    from jaxopt_lab.nn._from_nnx import from_nnx
 
 MODELS = {f.__name__: f for f in (linear, mlp, cnn, resnet, wide_resnet, plain, autoencoder)}
 INITIALIZERS = BY_NAME
@@ -86,3 +90,13 @@ __all__ = [
     "standardize",
     "wide_resnet",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if (
+        name == "from_nnx"
+    ):  # when first asked for: `flax.nnx` takes longer to import than this family
+        from jaxopt_lab.nn._from_nnx import from_nnx
+
+        return from_nnx
+    raise AttributeError(f"module 'jaxopt_lab.nn' has no attribute {name!r}")

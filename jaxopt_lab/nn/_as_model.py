@@ -5,12 +5,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flax import linen, nnx
+from flax import linen
 
 from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.nn._from_equinox import from_equinox
-from jaxopt_lab.nn._from_nnx import from_nnx
 
 # What a module may call the wish to train, and whether it is the wish not to.
 _WORDS = {
@@ -65,11 +64,14 @@ def as_model(made: Any) -> Any:
     Raises:
       InputError: from `from_nnx` and `from_equinox`.
     """
-    equinox = sys.modules.get("equinox")  # what is of a library that was not imported is not there
+    # What is of a library that was not imported is not there.
+    equinox, nnx = sys.modules.get("equinox"), sys.modules.get("flax.nnx")
     if isinstance(made, linen.Module):
         call = type(made).__call__
         return made if _takes_train(call) else Adapted(made, call)
-    if isinstance(made, nnx.Module):
+    if nnx is not None and isinstance(made, nnx.Module):
+        from jaxopt_lab.nn._from_nnx import from_nnx
+
         return from_nnx(made)
     if isinstance(made, type):
         return made
@@ -79,6 +81,8 @@ def as_model(made: Any) -> Any:
         return from_equinox(made)
     taken = _arguments(made) if callable(made) else ()
     if "rngs" in (taken or ()):
+        from jaxopt_lab.nn._from_nnx import from_nnx
+
         return from_nnx(lambda rngs: made(rngs=rngs))
     if "key" in (taken or ()):
         return from_equinox(lambda key: made(key=key))

@@ -26,7 +26,7 @@ from jaxopt_lab.run.records.sweep_records import ranked
 from jaxopt_lab.run.records.sweep_report import write_sweep_report
 from jaxopt_lab.run.records.sweep_result import SweepResult
 from jaxopt_lab.run.session import open_session
-from jaxopt_lab.run.terminal.closing import closing_table
+from jaxopt_lab.run.terminal.closing_of_sweep import closing_table
 from jaxopt_lab.run.trackers.sweep_tracking import SweepTracking
 from jaxopt_lab.run.trackers.tracking import check_trackers
 from jaxopt_lab.sweeps import Population, rung_ends, rung_sizes, wave_size

@@ -61,4 +61,6 @@ def use_compilation_cache() -> None:
     chosen = getattr(jax.config, "jax_compilation_cache_dir", None)
     if chosen is None and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(compilation_cache()))
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        # JAX keeps what took a second: of a small network that is nothing.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.source import IMAGE_RANK
 from jaxopt_lab.core.types import ModelState, Params
-from jaxopt_lab.engine import Experiment
+from jaxopt_lab.engine import Experiment, jit_once
 from jaxopt_lab.run.records import intervals
 from jaxopt_lab.run.records.page import Sample, Section, picture
 from jaxopt_lab.run.records.pictures import pixels_png
@@ -57,12 +57,14 @@ def look_at_test(
         return None
     objective, test = experiment.objective, experiment.test
     batch = {name: jnp.asarray(values) for name, values in test.items() if name != "x"}
-    values = objective.values(jnp.asarray(outputs), batch)
+    # One program: each operation by itself takes as long to compile as all of them together.
+    of_each = jit_once(lambda *given: (objective.values(*given), objective.each(*given)))
+    values, losses = of_each(jnp.asarray(outputs), batch)
     return Answers(
         test["x"],
         np.asarray(test["y"]),
         prediction_of(outputs, signature, objective.loss),
-        np.asarray(objective.each(jnp.asarray(outputs), batch)),
+        np.asarray(losses),
         {name: np.asarray(value) for name, value in values.items()},
         "weight" in test,
     )
