@@ -106,4 +106,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES, *_FAMILIES])
+    return sorted([*__all__, *_FAMILIES, "__version__"])

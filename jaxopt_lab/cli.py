@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from jaxopt_lab import __version__
 from jaxopt_lab.core.readable import printable, readable
 from jaxopt_lab.run.process.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from jaxopt_lab.run.process.interrupt import EndsAtOnce, ending_at_once, leave_quietly
@@ -170,6 +171,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     """Every command with its options; `options.command` is the function that it runs."""
     parser = _Parser(prog="jaxopt-lab", description="Train networks in JAX from one TOML file.")
+    parser.add_argument("--version", action="version", version=f"jaxopt_lab {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="called")
 
     train = commands.add_parser("train", help="train from a configuration, or resume a run")
@@ -403,6 +405,10 @@ def _parser() -> argparse.ArgumentParser:
     verified.add_argument("other", nargs="?", metavar="RUN", help="of a run to compare it with")
     verified.add_argument("--json", action="store_true", help="print JSON in place of words")
     verified.set_defaults(command=_verify)
+
+    ours = commands.add_parser("configs", help="the configurations that ship, by name")
+    ours.add_argument("--copy", metavar="NAME", help="write one here, as NAME.toml, to change it")
+    ours.set_defaults(command=_configs)
 
     names = commands.add_parser("list", help="the names that a configuration may use")
     names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
@@ -1000,6 +1006,17 @@ def _verify(options: argparse.Namespace) -> int:
     else:
         show_verified(found, Progress())
     return DONE if found.good else FAILED
+
+
+def _configs(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.commands.configs import copy_config, list_configs
+    from jaxopt_lab.run.terminal.progress import Progress
+
+    if options.copy is None:
+        list_configs(Progress())
+    else:
+        print(f"wrote {readable(str(copy_config(options.copy)))}")
+    return DONE
 
 
 def _list(options: argparse.Namespace) -> int:

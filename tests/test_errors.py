@@ -122,7 +122,12 @@ TYPED = [
     ("prune runs", "the following arguments are required: --keep"),
     ("train", "give a CONFIG, or the folder of a run with --resume"),
     ("train gone.toml", "gone.toml: no such file; give the path of a TOML configuration"),
+    ("train digits_mpl", "or the name of one that ships, did you mean 'digits_mlp'? (`jaxopt-lab"),
     ("train .", ".: a folder; give the path of a TOML file in it"),
+    (
+        "configs --copy digits_mpl",
+        "no configuration 'digits_mpl' ships, did you mean 'digits_mlp'?",
+    ),
     ("train no.toml", "no.toml: not TOML: Expected ']' at the end of a table declaration"),
     ("train deep.toml", "tables or lists are more than 32 deep within each other"),
     ("train empty.toml", "empty; a run needs [data], [model], [optimizer], [train]"),

@@ -12,6 +12,7 @@ from jaxopt_lab.config.overrides import Say, override
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.sections import DataConfig, LinearConfig
+from jaxopt_lab.config.shipped import file_of
 from jaxopt_lab.config.toml import TomlError, read_toml
 from jaxopt_lab.core.errors import InputError
 
@@ -28,7 +29,8 @@ def load_config(
     """Read and check a configuration.
 
     Args:
-      path: of a TOML file.
+      path: of a TOML file, or the name of one that ships, "digits_mlp"; a path that is there is
+        meant first.
       overrides: `"table.key=value"`, the value as TOML; a bare word is a string.
       unset: `"table.key"` to leave out.
       say: told what another function's name made it leave out.
@@ -74,7 +76,7 @@ def read_tables(
     Paths become absolute: those of the file by its own folder, those of a change by the working
     directory.
     """
-    path = pathlib.Path(path)
+    path = file_of(pathlib.Path(path))
     if path.exists() and not path.is_file() and not path.is_dir():
         raise InputError(f"{path}: no regular file; give the path of a TOML configuration")
     try:
