@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from jaxopt_lab import __version__
+import jaxopt_lab
 from jaxopt_lab.core.readable import printable, readable
 from jaxopt_lab.run.process.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from jaxopt_lab.run.process.interrupt import EndsAtOnce, ending_at_once, leave_quietly
@@ -171,7 +171,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     """Every command with its options; `options.command` is the function that it runs."""
     parser = _Parser(prog="jaxopt-lab", description="Train networks in JAX from one TOML file.")
-    parser.add_argument("--version", action="version", version=f"jaxopt_lab {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"jaxopt_lab {jaxopt_lab.__version__}"
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="called")
 
     train = commands.add_parser("train", help="train from a configuration, or resume a run")
