@@ -240,4 +240,30 @@ def checked(function: F) -> F:
             raise ArgumentError(function.__name__, faults)
         return function(*args, **kwargs)
 
+    vars(wrapper)["__signature__"] = _for_people(signature)
     return typing.cast(F, wrapper)
+
+
+class _Named:
+    """An annotation that `help` shows by the name of the alias that it was written with.
+
+    `typing.get_type_hints` of the function gives it whole.
+    """
+
+    def __init__(self, annotation: Any):
+        self.annotation = annotation
+
+    def __repr__(self) -> str:
+        for name, value in globals().items():
+            if value == self.annotation:
+                return name
+        base = inspect.formatannotation(typing.get_args(self.annotation)[0])
+        return " ".join([base, *(str(mark) for mark in marks(self.annotation))])
+
+
+def _for_people(signature: inspect.Signature) -> inspect.Signature:
+    parameters = [
+        p.replace(annotation=_Named(p.annotation)) if marks(p.annotation) else p
+        for p in signature.parameters.values()
+    ]
+    return signature.replace(parameters=parameters)

@@ -1,15 +1,18 @@
 """Ranges in signatures, held to by `checked` and never by looking at an array."""
 
+import inspect
+import typing
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_lab import optimizers
 from jaxopt_lab.core.errors import ArgumentError, InputError
-from jaxopt_lab.core.ranges import MOST_DEPTH, Count, Decay, LearningRate, Positive, checked
+from jaxopt_lab.core.ranges import MOST_DEPTH, Count, Decay, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.registry import lookup
 
 
@@ -74,3 +77,13 @@ def test_lookup_names_the_nearest():
     assert lookup({"adam": example}, "adam", "optimizer") is example
     with pytest.raises(InputError, match=r"did you mean 'adam'\?; one of adam, sgd"):
         lookup({"adam": example, "sgd": example}, "adan", "optimizer")
+
+
+def test_help_shows_a_range_by_its_name():
+    @checked
+    def f(a: Positive, b: Annotated[int, Range(0)] = 4, *, c: bool = True):
+        raise NotImplementedError(a, b, c)
+
+    assert str(inspect.signature(f)) == "(a: Positive, b: int >= 0 = 4, *, c: bool = True)"
+    assert typing.get_type_hints(f, include_extras=True)["a"] == Positive
+    assert len(str(inspect.signature(optimizers.adam))) < 200
