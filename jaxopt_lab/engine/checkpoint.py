@@ -124,10 +124,7 @@ def holds(folder: pathlib.Path, step: int) -> bool:
 
 def unfinished_steps(folder: pathlib.Path) -> list[int]:
     """The steps of archives without a manifest, which were never finished, the newest first."""
-    places = [*folder.glob("step-*"), *(folder / LATEST).glob("step-*")]
-    archives = (path for path in places if path.is_dir() or path.suffix == ".npz")
-    there = {path.with_suffix("") for path in _manifests(folder)}
-    return [_step_of(path) for path in _sorted(archives) if path.with_suffix("") not in there]
+    return [_step_of(path) for path in _without_manifest(folder)]
 
 
 def whole_steps(folder: pathlib.Path) -> list[int]:
@@ -177,8 +174,13 @@ def drop(folder: pathlib.Path, steps: Iterable[int]) -> None:
 
 
 def drop_after(folder: pathlib.Path, step: int) -> None:
-    """Remove the checkpoints of later steps, which are to be taken again; process 0 calls this."""
+    """Remove the checkpoints of later steps, which are to be taken again; process 0 calls this.
+
+    What a killed process did not finish to write, or to remove, goes too.
+    """
     drop(folder, (later for later in steps(folder) if later > step))
+    for archive in _without_manifest(folder):
+        _remove(archive.with_suffix(".json"))
 
 
 def restore(
@@ -342,6 +344,14 @@ def _manifests(folder: pathlib.Path) -> list[pathlib.Path]:
     return _sorted([*folder.glob(PATTERN), *(folder / LATEST).glob(PATTERN)])
 
 
+def _without_manifest(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Archives of which the manifest is not there yet, or is gone already, the newest first."""
+    places = [*folder.glob("step-*"), *(folder / LATEST).glob("step-*")]
+    archives = (path for path in places if path.is_dir() or path.suffix == ".npz")
+    there = {path.with_suffix("") for path in _manifests(folder)}
+    return [path for path in _sorted(archives) if path.with_suffix("") not in there]
+
+
 def _sorted(found: Iterable[pathlib.Path]) -> list[pathlib.Path]:
     """Newest first: by the number, because text has 100000000 before 99999999."""
     found = [path for path in found if path.stem.removeprefix("step-").isdecimal()]
@@ -354,7 +364,7 @@ def _step_of(path: pathlib.Path) -> int:
 
 def _remove(path: pathlib.Path) -> None:
     """Remove the manifest `path`, and then what it vouches for."""
-    path.unlink()
+    path.unlink(missing_ok=True)
     path.with_suffix(".npz").unlink(missing_ok=True)
     shutil.rmtree(path.with_suffix(""), ignore_errors=True)
 

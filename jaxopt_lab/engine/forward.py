@@ -1,12 +1,15 @@
 """The one place where a model is applied."""
 
+import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.tree import cast_floating
 from jaxopt_lab.core.types import Model, ModelState, Params
 
@@ -15,6 +18,21 @@ def _is_product(primitive: Any, *operands: Any, **parameters: Any) -> bool:
     """Whether the result of an operation is worth its memory: it takes long to compute again."""
     del operands, parameters
     return primitive.name in ("dot_general", "conv_general_dilated", "custom_vjp_call")
+
+
+def _require_model(model: Any) -> None:
+    """Make sure that a model has `init` and `apply`, and can be told whether it trains."""
+    name = type(model).__name__
+    remedy = "nn.as_model(model) makes one of a module of Linen, NNX or Equinox"
+    if isinstance(model, type) or not isinstance(model, Model):
+        raise InputError(
+            f"the model, {model.__name__ if isinstance(model, type) else name}, has no "
+            f"init(rngs, x, train=...) and apply(variables, x, train=...) to be called: {remedy}"
+        )
+    called = type(model).__call__ if isinstance(model, nn.Module) else model.apply
+    taken = inspect.signature(called).parameters.values()
+    if not any(p.name == "train" or p.kind is p.VAR_KEYWORD for p in taken):
+        raise InputError(f"the model, {name}, takes no argument train: {remedy}")
 
 
 def _unchanged(x: jax.Array) -> jax.Array:
@@ -46,7 +64,12 @@ class Forward(NamedTuple):
     place: Callable[[Params], Params] | None = None
 
     def init(self, key: jax.Array, x: jax.Array) -> tuple[Params, ModelState]:
-        """The first parameters and the other collections, for normalized inputs such as `x`."""
+        """The first parameters and the other collections, for normalized inputs such as `x`.
+
+        Raises:
+          InputError: where the model is none, with the remedy.
+        """
+        _require_model(self.model)
         variables = dict(self.model.init(key, x, train=False))
         return variables.pop("params", None), variables
 

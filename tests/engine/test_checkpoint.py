@@ -99,6 +99,28 @@ def test_an_empty_folder_has_none(tmp_path):
     assert restore(tmp_path) is None
 
 
+@pytest.mark.parametrize("latest", [False, True])
+def test_what_was_being_removed_or_written_when_the_run_was_killed_goes(latest, tmp_path):
+    """The manifest goes first, and comes last: an archive alone was half removed, or written."""
+    for step in (1, 2, 3, 4):
+        save(tmp_path, step, some_tree(step), keep=None)
+    place = tmp_path / checkpoint.LATEST if latest else tmp_path
+    place.mkdir(exist_ok=True)
+    for step in (1, 4):
+        whole = tmp_path / f"step-{step:08d}.json"
+        whole.unlink()
+        whole.with_suffix(".npz").rename(place / f"step-{step:08d}.npz")
+    (place / "step-00000007").mkdir()  # of several processes
+    assert checkpoint.unfinished_steps(tmp_path) == [7, 4, 1]
+    checkpoint.drop_after(tmp_path, 2)
+    assert checkpoint.unfinished_steps(tmp_path) == []
+    assert sorted(p.name for p in tmp_path.rglob("step-*")) == [
+        "step-00000002.json",
+        "step-00000002.npz",
+    ]
+    assert restore(tmp_path)[0] == 2
+
+
 def test_keeps_the_newest_and_restores_the_newest(tmp_path):
     for step in (1, 2, 3):
         save(tmp_path, step, some_tree(step), keep=2)
