@@ -24,7 +24,7 @@ def sha256_of(path: pathlib.Path) -> str:
     Raises:
       OSError: also where it is none: a device or a pipe may give bytes for ever.
     """
-    if not path.is_file():
+    if path.exists() and not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "no regular file", str(path))
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
