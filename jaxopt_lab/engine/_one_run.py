@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
+from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.core.types import ModelState, Params
 from jaxopt_lab.engine.compilation import jit_once
 from jaxopt_lab.engine.compiled_steps import (
@@ -150,7 +151,8 @@ class OneRun:
         state, rows = self._steps.advance(state, start, count)
         step, alive = int(state.step), True
         if step > start and not np.isfinite(rows["loss"][step - start - 1]):
-            alive, step = map(int, alive_and_step(state, rows["loss"], start, count))
+            finite = bool(all_finite(state.params))
+            alive, step = map(int, alive_and_step(finite, step, rows["loss"], start, count))
         if self.experiment.gave_up is not None:
             alive = bool(alive) and not self.experiment.gave_up(state.opt_state)
         rows = {name: values[None] for name, values in rows.items()}

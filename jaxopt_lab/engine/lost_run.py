@@ -1,14 +1,13 @@
 """When a run was lost: its loss is not finite any more, and neither are its parameters."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lab.core.tree import all_finite
-from jaxopt_lab.engine.state import TrainState
-
 
 def alive_and_step(
-    state: TrainState, loss: jax.Array, start: jax.Array, count: jax.Array
+    finite: Any, step: Any, loss: Any, start: Any, count: Any
 ) -> tuple[jax.Array, jax.Array]:
     """Whether a run is not lost after a chunk of steps, and the step at which it stands.
 
@@ -17,16 +16,17 @@ def alive_and_step(
     clock.
 
     Args:
-      state: after the chunk.
+      finite: whether its parameters are, after the chunk; a bool scalar.
+      step: at which its state is.
       loss: of its steps, (count,) or longer.
       start, count: the step before the first of them, and how many there are.
 
     Returns:
       A bool and an int32 scalar.
     """
-    count = jnp.minimum(count, state.step - start)  # of a run that has stopped the rest is nothing
+    count = jnp.minimum(count, step - start)  # of a run that has stopped the rest is nothing
     place = jnp.arange(len(loss))
-    finite = jnp.isfinite(loss) & (place < count)
-    good = jnp.where(finite, place + 1, 0).max()  # steps up to the last of a finite loss
-    alive = (good == count) | all_finite(state.params)
-    return alive, jnp.where(alive, state.step, start + good + 1)
+    # Steps up to the last of a finite loss.
+    good = jnp.where(jnp.isfinite(loss) & (place < count), place + 1, 0).max()
+    alive = (good == count) | finite
+    return alive, jnp.where(alive, step, start + good + 1)

@@ -28,8 +28,8 @@ class Fit(NamedTuple):
     Attributes:
       model: the `LinearModel`.
       residual: the certificate of optimality, 0 at the optimum; the largest over outputs.
-      iterations: int32, the most over outputs; a multiple of 10. Of the squared loss sweeps of
-        coordinate descent, and iterations of accelerated gradients where these had to follow.
+      iterations: int32, the most over outputs; a multiple of 10. Of the squared loss with L1
+        sweeps of coordinate descent, and of accelerated gradients where these had to follow.
       converged: bool, whether the residual is within the tolerance.
     """
 
@@ -71,10 +71,10 @@ def fit(
     and one against the rest with the others: a score for each class.
 
     By accelerated proximal gradients with restarts and the known bound on the curvature: zeros of
-    L1 are exact. The squared loss of a tall X is solved by coordinate descent on the Gram matrix,
-    refined with gradients of X itself; where that is too ill-conditioned, X is reduced to d rows by
-    QR first. Hinge is solved in its dual, by accelerated gradients, and takes a penalty with an L2
-    part.
+    L1 are exact. The squared loss of a tall X with L1 is solved by coordinate descent on the Gram
+    matrix, refined with gradients of X itself; without L1, and where that is too ill-conditioned, X
+    is reduced to d rows by QR first. Hinge is solved in its dual, by accelerated gradients, and
+    takes a penalty with an L2 part.
 
     Args:
       X: features, (N, d), real; computed in their dtype, in float32 where that is narrower.
@@ -121,7 +121,8 @@ def fit(
     target = y if loss == "squared" else _classes(y, loss, classes)
     share = {"l1": 1.0, "elastic_net": ratio}.get(penalty, 0.0)
     lasso, ridge = strength * share, strength * (1 - share)
-    return _solve(X, target, lasso, ridge, tolerance, loss, intercept, max_iterations)
+    sparse = penalty in ("l1", "elastic_net")
+    return _solve(X, target, lasso, ridge, tolerance, loss, sparse, intercept, max_iterations)
 
 
 def _need_l2(penalty: str, lam: Any, ratio: Any) -> None:
@@ -167,16 +168,16 @@ def _classes(y: jax.Array, loss: str, classes: int | None) -> jax.Array:
     return jax.nn.one_hot(y.astype(jnp.int32), classes, dtype=jnp.int32)  # bools are classes, too
 
 
-@functools.partial(jax.jit, static_argnames=("loss", "intercept", "max_iterations"))
+@functools.partial(jax.jit, static_argnames=("loss", "sparse", "intercept", "max_iterations"))
 @full_precision
-def _solve(X, target, lasso, ridge, tolerance, loss, intercept, max_iterations):
+def _solve(X, target, lasso, ridge, tolerance, loss, sparse, intercept, max_iterations):
     A, t = centered(X, intercept), target.reshape(len(X), -1).astype(X.dtype)
     y_mean = jnp.zeros(t.shape[1], X.dtype)
     how = {"lasso": lasso, "ridge": ridge}
     how |= {"tolerance": tolerance, "max_iterations": max_iterations}
     if loss == "squared":
         targets = centered(t, intercept)
-        optimum = squared_risk(A, targets.whole(), **how)
+        optimum = squared_risk(A, targets.whole(), sparse=sparse, **how)
         w, b, y_mean = optimum.x, jnp.zeros_like(y_mean), targets.whole_mean
     else:
         solver = functools.partial(smooth_risk, loss=loss, count=len(X))

@@ -10,6 +10,7 @@ from jax import lax
 
 # Numbers of a part of the rows: 2 MiB of float32, which a core's cache holds.
 PART = 1 << 19
+LEAST_ROWS = 256
 
 # Of as many columns a Gram matrix is worth making in blocks, of which half are another's transpose.
 BLOCKED = 256
@@ -70,7 +71,7 @@ class Centered(NamedTuple):
           columns: arrays (N, ...).
         """
         n, d = self.X.shape
-        size = max(1, PART // d)
+        size = max(LEAST_ROWS, PART // d)
         parts, rest = divmod(n, size)
 
         def part(first, count):

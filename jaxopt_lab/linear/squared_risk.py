@@ -17,19 +17,22 @@ def squared_risk(
     lasso: jax.Array,
     ridge: jax.Array,
     *,
+    sparse: bool,
     tolerance: jax.typing.ArrayLike,
     max_iterations: int,
 ) -> Optimum:
     """`argmin 1/(2 N) ||A w - t||^2 + lasso ||w||_1 + ridge/2 ||w||^2` for each column of t.
 
-    Of a tall A by coordinate descent on its Gram matrix, which costs a fraction of a QR; where that
-    does not reach the tolerance, as the Gram matrix has the square of A's condition number, and of
-    a wide A by accelerated gradients on R and `Q^T t`.
+    With L1 and of a tall A by coordinate descent on its Gram matrix, which costs a fraction of a
+    QR; else, and where that does not reach the tolerance, as the Gram matrix has the square of A's
+    condition number, by accelerated gradients on R and `Q^T t`. Of several solutions without a
+    penalty that is the one of minimum norm.
 
     Args:
       A: (N, d), of columns with mean zero where there is an intercept.
       t: (N, T), so too.
       lasso, ridge: scalars >= 0.
+      sparse: static; whether there is an L1 part.
       tolerance: of the certificate.
       max_iterations: of both together; static.
 
@@ -58,7 +61,7 @@ def squared_risk(
 
         return jax.vmap(column, (1, 1, 0), Optimum(1, 0, 0))(reduced_t, start, spent)
 
-    if count < d:
+    if not sparse or count < d:
         return by_gradients(jnp.zeros((d, t.shape[1]), t.dtype), jnp.zeros(t.shape[1], jnp.int32))
 
     gram = A.gram() / count

@@ -266,7 +266,8 @@ class Population:
             probe=experiment.probe,
         )
         state, rows = run_steps(state, data, start, count)
-        alive, at = alive_and_step(state, rows["loss"], start, count)
+        finite = all_finite(state.params)
+        alive, at = alive_and_step(finite, state.step, rows["loss"], start, count)
         if experiment.gave_up is not None:
             alive &= experiment.gave_up(state.opt_state) == 0
         return (values, state), rows, at, alive

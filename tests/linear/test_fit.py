@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from linear import real
-from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression
+from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 from sklearn.svm import SVC, LinearSVC
 
 from jaxopt_lab.core.errors import InputError
@@ -304,3 +304,24 @@ def test_bools_are_two_classes(loss):
     X, y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
     found, expected = (fit(X, labels, loss=loss, lam=0.1) for labels in (y == 1, y))
     np.testing.assert_array_equal(found.model.coef, expected.model.coef)
+
+
+def test_dependent_columns_without_a_penalty_have_the_least_norm():
+    X, y = real.diabetes()
+    twice = np.concatenate([X, X], 1).astype(np.float32)
+    found = fit(twice, y, loss="squared", penalty="none")
+    assert_model(found, *ols(twice, y), scale=25)
+
+
+@pytest.mark.parametrize(("n", "d"), [(5000, 300), (1025, 256), (600, 512), (4096, 40)])
+def test_parts_of_the_rows_far_from_zero_add_up(n, d):
+    """Rows in parts that do not divide them, and a Gram matrix in blocks, against float64."""
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(n, d)) + 1e3 * rng.uniform(size=d)).astype(np.float32)
+    y = (X[:, :2].sum(1) + rng.normal(size=n)).astype(np.float32)
+    expected = ElasticNet(0.1, tol=1e-10, max_iter=10_000).fit(X.astype(float), y.astype(float))
+    found = fit(X, y, loss="squared", penalty="elastic_net", lam=0.1)
+    assert found.converged
+    np.testing.assert_allclose(found.model.coef, expected.coef_, rtol=0, atol=1e-5)
+    plain = Ridge(1.0, solver="svd").fit(X.astype(float), y.astype(float))
+    np.testing.assert_allclose(ridge(X, y, 1.0).coef, plain.coef_, rtol=0, atol=1e-5)
