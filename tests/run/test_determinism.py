@@ -62,6 +62,7 @@ def test_again_in_this_process_with_a_bar_and_in_chunks_of_other_sizes(
         assert contents(tmp_path / str(seconds)) == whole
 
 
+@pytest.mark.slow  # 4 s; tests/engine/test_lost_run.py is the mechanism
 def test_a_run_that_is_lost_ends_at_the_same_step_whatever_the_chunks_are(tmp_path, monkeypatch):
     lost = parse_config(
         TABLES | {"optimizer": {"name": "adam", "learning_rate": 1e30}, "control": []}
