@@ -92,12 +92,15 @@ def compose(*ops: Op) -> Op:
 
     def moved_once(draws):
         """The ops with their draws, those in a row that move pixels as one with theirs."""
-        moves = lambda pair: pair[0].places is not None  # noqa: E731
+
+        def moves(pair):
+            return pair[0].places is not None
+
         for are_moves, pairs in itertools.groupby(zip(ops, draws, strict=True), moves):
             group = list(pairs)
             if are_moves and len(group) > 1:
-                moves_, theirs = zip(*group, strict=True)
-                yield _one_move(moves_), theirs
+                row, theirs = zip(*group, strict=True)
+                yield _one_move(row), theirs
             else:
                 yield from group
 

@@ -18,6 +18,20 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(_constructor(function))
 
 
+def arguments_of(function: Callable[..., Any]) -> frozenset[str] | None:
+    """The names of the arguments of a function; None where it takes any."""
+    parameters = signature_of(function).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return None
+    return frozenset(parameters)
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function takes an argument of this name."""
+    taken = arguments_of(function)
+    return taken is None or name in taken
+
+
 def _constructor(function: Any) -> Callable[..., Any]:
     if isinstance(function, functools.partial):
         return functools.partial(_constructor(function.func), *function.args, **function.keywords)

@@ -152,9 +152,10 @@ class OneRun:
         step, alive = int(state.step), True
         if step > start and not np.isfinite(rows["loss"][step - start - 1]):
             finite = bool(all_finite(state.params))
-            alive, step = map(int, alive_and_step(finite, step, rows["loss"], start, count))
+            alive, at = alive_and_step(finite, step, rows["loss"], start, count)
+            alive, step = bool(alive), int(at)
         if self.experiment.gave_up is not None:
-            alive = bool(alive) and not self.experiment.gave_up(state.opt_state)
+            alive &= not self.experiment.gave_up(state.opt_state)
         rows = {name: values[None] for name, values in rows.items()}
         return state, rows, np.array([step]), np.array([alive])
 

@@ -1,6 +1,5 @@
 """The one place where a model is applied."""
 
-import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.signatures import takes
 from jaxopt_lab.core.tree import cast_floating
 from jaxopt_lab.core.types import Model, ModelState, Params
 
@@ -30,8 +30,7 @@ def _require_model(model: Any) -> None:
             f"init(rngs, x, train=...) and apply(variables, x, train=...) to be called: {remedy}"
         )
     called = type(model).__call__ if isinstance(model, nn.Module) else model.apply
-    taken = inspect.signature(called).parameters.values()
-    if not any(p.name == "train" or p.kind is p.VAR_KEYWORD for p in taken):
+    if not takes(called, "train"):
         raise InputError(f"the model, {name}, takes no argument train: {remedy}")
 
 

@@ -172,22 +172,22 @@ def _classes(y: jax.Array, loss: str, classes: int | None) -> jax.Array:
 @full_precision
 def _solve(X, target, lasso, ridge, tolerance, loss, sparse, intercept, max_iterations):
     A, t = centered(X, intercept), target.reshape(len(X), -1).astype(X.dtype)
-    y_mean = jnp.zeros(t.shape[1], X.dtype)
-    how = {"lasso": lasso, "ridge": ridge}
-    how |= {"tolerance": tolerance, "max_iterations": max_iterations}
+    stop = {"tolerance": tolerance, "max_iterations": max_iterations}
     if loss == "squared":
         targets = centered(t, intercept)
-        optimum = squared_risk(A, targets.whole(), sparse=sparse, **how)
-        w, b, y_mean = optimum.x, jnp.zeros_like(y_mean), targets.whole_mean
+        optimum = squared_risk(A, targets.whole(), lasso, ridge, sparse=sparse, **stop)
+        w, b = optimum.x, targets.whole_mean
     else:
         solver = functools.partial(smooth_risk, loss=loss, count=len(X))
         solver = hinge_dual if loss == "hinge" else solver
-        problem = functools.partial(solver, A, intercept=intercept, **how)
+        problem = functools.partial(
+            solver, A, lasso=lasso, ridge=ridge, intercept=intercept, **stop
+        )
         if loss == "softmax":
             w, b, optimum = problem(t)
         else:
             columns = jax.vmap(problem, in_axes=1)(t[:, :, None])
             w, b, optimum = columns[0][..., 0].T, columns[1][:, 0], columns[2]
     residual, iterations = optimum.residual.max(), optimum.iterations.max()
-    model = uncentered(w, A.whole_mean, y_mean + b, jnp.shape(target)[1:])
+    model = uncentered(w, A.whole_mean, b, jnp.shape(target)[1:])
     return Fit(model, residual, iterations, residual <= tolerance)

@@ -57,18 +57,18 @@ def smooth_risk(
     # A matrix of zeros has no curvature, nor a gradient.
     steps = 1 / (curvature * jnp.where(lengths > 0, lengths, 1))
 
-    def pulled(theta, of_slope, of_rows):
-        """`A^T slope`, and its sum for the column of ones, of functions of both factors."""
+    def pulled(theta, of_each):
+        """`A^T slope`, and its sum for the column of ones, of a function of both factors."""
 
         def part(rows, t):
-            r = of_slope(slope(rows @ theta[:d] + theta[d:].sum(0, keepdims=True), t))
-            product = (r.T @ of_rows(rows)).T  # 10 times faster than A^T r on CPU
+            r = of_each(slope(rows @ theta[:d] + theta[d:].sum(0, keepdims=True), t))
+            product = (r.T @ of_each(rows)).T  # 10 times faster than A^T r on CPU
             return jnp.concatenate([product, r.sum(0, keepdims=True)]) if intercept else product
 
         return A.summed(part, t) / count
 
     def gradient(theta):
-        return pulled(theta, jnp.asarray, jnp.asarray)
+        return pulled(theta, lambda x: x)
 
     def prox(theta):
         shrunk = soft_threshold(theta, steps * lasso * penalized)
@@ -80,7 +80,7 @@ def smooth_risk(
     zero = jnp.zeros((len(lengths), t.shape[1]), dtype)
     scale = size(steps * gradient(zero))
     scale = jnp.where(scale > 0, scale, 1)
-    rounding = jnp.finfo(dtype).eps * size(steps * pulled(zero, jnp.abs, jnp.abs))
+    rounding = jnp.finfo(dtype).eps * size(steps * pulled(zero, jnp.abs))
 
     def certificate(theta):
         step = size(theta - prox(theta - steps * gradient(theta)))

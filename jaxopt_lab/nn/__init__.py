@@ -93,9 +93,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if (
-        name == "from_nnx"
-    ):  # when first asked for: `flax.nnx` takes longer to import than this family
+    if name == "from_nnx":  # when first asked for: `flax.nnx` takes long to import
         from jaxopt_lab.nn._from_nnx import from_nnx
 
         return from_nnx

@@ -1,13 +1,12 @@
 """A network of any kind as one that the engine trains."""
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from flax import linen
 
-from jaxopt_lab.core.signatures import signature_of
+from jaxopt_lab.core.signatures import arguments_of, takes
 from jaxopt_lab.core.types import Model
 from jaxopt_lab.nn._from_equinox import from_equinox
 
@@ -28,7 +27,7 @@ class Adapted:
         self._model = model
         # What a Linen module is not asked for itself goes to its `call`.
         self._init, self._apply = call or model.init, call or model.apply
-        self._taken = None if call else _arguments(model.apply)
+        self._taken = None if call else arguments_of(model.apply)
 
     def __repr__(self) -> str:
         return repr(self._model)
@@ -68,7 +67,7 @@ def as_model(made: Any) -> Any:
     equinox, nnx = sys.modules.get("equinox"), sys.modules.get("flax.nnx")
     if isinstance(made, linen.Module):
         call = type(made).__call__
-        return made if _takes_train(call) else Adapted(made, call)
+        return made if takes(call, "train") else Adapted(made, call)
     if nnx is not None and isinstance(made, nnx.Module):
         from jaxopt_lab.nn._from_nnx import from_nnx
 
@@ -76,10 +75,10 @@ def as_model(made: Any) -> Any:
     if isinstance(made, type):
         return made
     if isinstance(made, Model):
-        return made if _takes_train(made.init) and _takes_train(made.apply) else Adapted(made)
+        return made if takes(made.init, "train") and takes(made.apply, "train") else Adapted(made)
     if equinox is not None and isinstance(made, equinox.Module):
         return from_equinox(made)
-    taken = _arguments(made) if callable(made) else ()
+    taken = arguments_of(made) if callable(made) else ()
     if "rngs" in (taken or ()):
         from jaxopt_lab.nn._from_nnx import from_nnx
 
@@ -89,21 +88,8 @@ def as_model(made: Any) -> Any:
     return made
 
 
-def _takes_train(function: Callable[..., Any]) -> bool:
-    taken = _arguments(function)
-    return taken is None or "train" in taken
-
-
 def _told(function: Callable[..., Any], train: bool) -> dict[str, bool]:
     """Whether to train, by the name that a function has for it; nothing where it has none."""
-    taken = _arguments(function)
+    taken = arguments_of(function)
     words = ["train"] if taken is None else [word for word in _WORDS if word in taken]
     return {word: train != _WORDS[word] for word in words[:1]}
-
-
-def _arguments(function: Callable[..., Any]) -> frozenset[str] | None:
-    """The names of the arguments of a function; None where it takes any."""
-    parameters = signature_of(function).parameters
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        return None
-    return frozenset(parameters)
