@@ -14,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.core.arrays import is_concrete
-from jaxopt_lab.core.tree import all_finite, flatten_with_names, is_trained, stays_finite
+from jaxopt_lab.core.tree import all_finite, flatten_with_names, is_trained, on_host, stays_finite
 from jaxopt_lab.core.types import Batch, Params
 from jaxopt_lab.engine._one_run import OneRun
 from jaxopt_lab.engine.compilation import jit_once
+from jaxopt_lab.engine.devices import whole_beside
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.gradient import passes
 from jaxopt_lab.engine.keys import Stream, stream_key
@@ -105,14 +106,19 @@ def find_not_finite(
 
     Args:
       experiment: of the run.
-      state: good.
+      state: good; every process that shares it calls this.
       first_use: `(function, params, *args) -> paths of the parameters` in the order in which the
         function uses them.
 
     Returns:
       What was found; None where all of the step is finite.
     """
-    found = next(_suspects(experiment, state, first_use), None)
+    place = whole_beside(state)
+    if place is not None:  # each of several processes looks at a copy of its own
+        state = jax.jit(lambda s: s, out_shardings=place)(state)
+        state = jax.tree.map(lambda x: x.addressable_data(0), state)
+        state = jax.tree.map(on_host, state)
+    found = next(_suspects(experiment, state, first_use, place), None)
     return found and NotFinite(int(state.step) + 1, *found)
 
 
@@ -135,7 +141,7 @@ def _advanced(program: OneRun, state: TrainState, start: int, end: int) -> Train
 
 
 def _suspects(
-    experiment: Experiment, state: TrainState, first_use: FirstUse
+    experiment: Experiment, state: TrainState, first_use: FirstUse, place: Any
 ) -> Iterator[tuple[str, str | None]]:
     """What of a step is not finite, in the order in which it is computed."""
     batch = _batch(experiment, state)
@@ -148,7 +154,8 @@ def _suspects(
         if not all_finite(batch["x"]):
             yield "an augmented input of the batch", None
     key = stream_key(state.key, Stream.MODEL, state.step)
-    model = experiment.forward._replace(remat=False)  # whose values are at no place to look at
+    # What is computed anew in the backward pass is at no place to look at.
+    model = experiment.forward._replace(remat=False, place=None)
     seen: list[str] = []
     with nn.intercept_methods(_noting(seen)):
         for outputs in passes(
@@ -158,20 +165,20 @@ def _suspects(
                 yield f"the output of {seen[0]}", seen[0]
             if not all_finite(outputs):
                 yield "an output of the model", None
-    gradient = jax.jit(experiment.gradient)
+    gradient = jax.jit(experiment.gradient, out_shardings=place)
     (_, (row, after)), grads = gradient(state.params, state.model_state, batch, key)
     for name in ("loss", "consistency", "penalty"):
         if name in row and not all_finite(row[name]):
             yield f"the {name}, of outputs that are finite,", None
     if lost := _lost_leaves(grads):
         # It goes from the loss backward, and everything before the layer where it appears is lost.
-        forward = experiment.forward.evaluate
+        forward = model.evaluate
         order = first_use(forward, state.params, state.model_state, batch["x"])
         used = [name for name in order if name in lost]
         yield f"the gradient of {used[-1]}", used[-1].rpartition("/")[0] or used[-1]
     if lost := _lost_leaves(after):
         yield f"the statistics {lost[0]}", lost[0].rpartition("/")[0]
-    new, _ = jax.jit(experiment.step)(state, _batch(experiment, state))
+    new, _ = jax.jit(experiment.step, out_shardings=place)(state, _batch(experiment, state))
     if lost := _lost_leaves(new.params):
         what = f"the update of {lost[0]}, of a gradient that is finite,"
         yield what, lost[0].rpartition("/")[0] or lost[0]

@@ -268,6 +268,48 @@ def test_says_what_is_wrong(monkeypatch):
         distributed.join(f"127.0.0.1:{free_port()}", 1, 2)
 
 
+TRAP = """
+import flax.linen as nn
+import jax.numpy as jnp
+
+
+class Trap(nn.Module):
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x, train=True):
+        h = nn.relu(nn.Dense(64, name="first")(x.reshape(len(x), -1)))
+        h = nn.Dense(64, name="middle")(h)
+        return nn.Dense(self.outputs, name="last")(h + jnp.sqrt(0 * h))
+
+
+EXTEND = {"model": [Trap]}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shard", ["none", "full"])
+@pytest.mark.parametrize(
+    ("settings", "step", "what"),
+    [
+        (["optimizer.learning_rate=1e30", "model.norm=none"], 2, "the output of Dense_1"),
+        (['model={name="Trap"}'], 1, "the gradient of middle/"),
+    ],
+    ids=["forward", "backward"],
+)
+def test_where_a_run_of_two_processes_is_lost_is_found(tmp_path, path, shard, settings, step, what):
+    (tmp_path / "trap.py").write_text(TRAP)
+    given = [f"--set={each}" for each in [*settings, f"mesh.shard={shard}"]]
+    arguments = [path, "--run-dir", tmp_path / "run", "--module", tmp_path / "trap.py", *given]
+    processes = processes_of_a_run("train", *arguments, count=2)
+    out = outputs(processes)
+    assert [process.returncode for process in processes] == [1, 1], out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["stopped_by"] == "diverged"
+    assert summary["not_finite"]["step"] == step
+    assert summary["not_finite"]["what"].startswith(what)
+
+
 SHORT = "from jaxopt_lab.run.process import distributed; distributed.PATIENCE_SECONDS = 1;"
 
 

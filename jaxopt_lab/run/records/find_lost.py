@@ -3,7 +3,6 @@
 import contextlib
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.diagnostics import first_use
@@ -15,6 +14,7 @@ from jaxopt_lab.engine import (
     find_not_finite,
     first_lost_step,
 )
+from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.run_writer import RunWriter
 
@@ -52,6 +52,8 @@ def find_lost(
 ) -> Lost | None:
     """Take the steps from the last good checkpoint again, and look into the one that was lost.
 
+    Every process of a run calls this.
+
     Args:
       program: of the run.
       state: that the run has stopped at.
@@ -61,11 +63,9 @@ def find_lost(
       writer: of the run, for its steps and its time.
 
     Returns:
-      What was found; None where the run is one of several processes, where the look would take
-      more than `AT_MOST_SECONDS`, or where its steps, taken again, are finite.
+      What was found; None where the look would take more than `AT_MOST_SECONDS`, or where its
+      steps, taken again, are finite.
     """
-    if jax.process_count() > 1:
-        return None
     experiment = program.experiment
     in_a_row = int(experiment.gave_up(state.opt_state)) if experiment.gave_up else 0
     # Such a device has room for a step at a time, and perhaps not for its parts.
@@ -96,7 +96,7 @@ def _before(
         found = checkpoint.restore(folder.checkpoints, state, config_hash=identity, step=saved[0])
         assert found is not None
         start, good = found
-    elif writer.timings.total("seconds") <= AT_MOST_SECONDS:
+    elif distributed.first_says(writer.timings.total("seconds") <= AT_MOST_SECONDS):
         start, good = 0, program.first_state()
     else:
         return None
