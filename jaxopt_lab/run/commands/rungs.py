@@ -10,6 +10,7 @@ from jaxopt_lab.config.groups import Group
 from jaxopt_lab.config.sweep import Sweep
 from jaxopt_lab.core.tree import stack_trees, take
 from jaxopt_lab.engine import Chunk, Finish, fit
+from jaxopt_lab.engine.saver import Saver
 from jaxopt_lab.run.records.history import History
 from jaxopt_lab.run.records.same_fusions import same_fusions
 from jaxopt_lab.run.records.standings import Standings
@@ -42,6 +43,11 @@ class Rungs:
         self._session, self._standings, self._populations = session, standings, populations
         self._waiting: dict[int, tuple[int, Any]] = {}  # step and state of a run between two rungs
         self._lost: set[int] = set()  # runs of this rung that have diverged
+        self._saver = Saver()
+
+    def close(self) -> None:
+        """End the thread that saves, once it has."""
+        self._saver.close()
 
     def ends(self, population: Population) -> tuple[int, ...]:
         """The step at which each rung ends for the runs of a population."""
@@ -76,6 +82,7 @@ class Rungs:
         for _, population, runs in waves:
             step, states = self._between(runs)
             self._save(population, runs, step, states)
+        self._saver.wait()
         left = [run for run in self._standings.left if run not in best]
         self._standings.end({r: ("diverged" if r in lost else "halved", None) for r in left})
         self._waiting = {run: found for run, found in self._waiting.items() if run in best}
@@ -115,6 +122,7 @@ class Rungs:
         ):
             wave, alive = chunk.state, chunk.alive
             standings.add(runs, chunk)
+            self._saver.check()
             if time.monotonic() - saved > SAVE_SECONDS:
                 self._save(population, runs, chunk.end, wave.stacked)
                 saved = time.monotonic()
@@ -122,6 +130,7 @@ class Rungs:
                 yield chunk
             except GeneratorExit:  # interrupted
                 self._save(population, runs, chunk.end, wave.stacked)
+                self._saver.wait()
                 raise
         lost = {run for run, is_alive in zip(runs, alive, strict=True) if not is_alive}
         if last:
@@ -176,14 +185,21 @@ class Rungs:
         return self._waiting[runs[0]][0], stack_trees([self._waiting[run][1] for run in runs])
 
     def _save(self, population: Population, runs: Sequence[int], step: int, stacked: Any) -> None:
-        """Save the states of a wave, which may be padded."""
-        if self._session.folder is None:
+        """Save the states of a wave, which may be padded, while the training goes on."""
+        folder = self._session.folder
+        if folder is None:
             return
         histories = {run: self._standings.histories[run].columns() for run in runs}
         states = take(stacked, slice(len(runs)))
-        self._session.folder.save_progress(runs, step, states, histories, population.fusions)
+        fusions = population.fusions
+
+        def write(states: Any) -> None:
+            folder.save_progress(runs, step, states, histories, fusions)
+
+        self._saver.save(write, states)
 
     def _forget(self, runs: Sequence[int]) -> None:
         """Forget the states of a wave."""
+        self._saver.wait()
         if self._session.folder:
             self._session.folder.clear_progress(runs)

@@ -1,5 +1,6 @@
 """Train every run of a sweep: in groups, waves and rungs."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -128,7 +129,7 @@ def sweep(
         session.say(_opening(populations, len(plan.runs), left, folder))
         work = _work(plan, populations, sizes, first, left)
         bar, stopped_by = session.terminal.sweeping(work, standings.monitor), "finished"
-        with session.interrupts() as interrupts, bar:
+        with session.interrupts() as interrupts, bar, contextlib.closing(rungs):
             for rung in range(first, len(sizes)) if left else ():
                 chunks = rungs.train(rung, last=rung == len(sizes) - 1)
                 for chunk in chunks:
