@@ -193,13 +193,44 @@ COMMANDS = {
 }
 
 
+OWN_CACHES = {(".cache", "jaxopt_lab"), (".cache", "matplotlib")}
+# Trackers, where they are installed: their settings, what they make where they are told, and what
+# they keep at home.
+TRACKERS = {
+    "tensorboardX": ("", set(), set()),  # as CONFIG has it
+    "wandb": ('wandb = { project = "digits", mode = "offline" }', set(), {(".cache", "wandb")}),
+    "mlflow": ('mlflow = { uri = "sqlite:///PLACE/mlflow.db" }', {"mlflow.db"}, set()),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_a_tracker_writes_where_it_is_told(tmp_path, tracker):
+    """TensorBoard and W&B into the run's folder, MLflow to its store."""
+    pytest.importorskip(tracker)
+    log, made, kept = TRACKERS[tracker]
+    written_by(tmp_path, {"train ../given/t.toml --run-dir here": {"here"}}, log=log)
+    assert {path.name for path in (tmp_path / "elsewhere").iterdir()} == made
+    assert places_at_home(tmp_path) <= OWN_CACHES | kept
+
+
 @pytest.mark.slow
 def test_a_command_writes_where_it_is_told(tmp_path):
     """In its folder, in `--output` and in the two caches, and nowhere else."""
-    for name in ("given", "empty", "home", "temporary"):
+    written_by(tmp_path, COMMANDS)
+    assert places_at_home(tmp_path) <= OWN_CACHES
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def written_by(tmp_path, commands, log=""):
+    """Runs commands in an empty folder, and looks at what is new there and beside it."""
+    there = {"given", "empty", "home", "temporary", "elsewhere"}
+    for name in there:
         (tmp_path / name).mkdir()
     given = tmp_path / "given"
     (given / "c.toml").write_text(CONFIG)
+    log = log.replace("PLACE", str(tmp_path / "elsewhere"))
+    (given / "t.toml").write_text(f"{CONFIG}{log}\n")
     linear = (
         '[data]\nname = "digits"\ntrain_size = 100\n[linear]\nname = "ridge"\nlam = [0.1, 1.0]\n'
     )
@@ -208,7 +239,7 @@ def test_a_command_writes_where_it_is_told(tmp_path):
     code = f"""
 import pathlib, shlex
 from jaxopt_lab.cli import main
-for line, made in {COMMANDS!r}.items():
+for line, made in {commands!r}.items():
     before = set(pathlib.Path().iterdir())
     assert main(shlex.split(line)) == 0, line
     new = {{path.name for path in set(pathlib.Path().iterdir()) - before}}
@@ -226,12 +257,10 @@ for line, made in {COMMANDS!r}.items():
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert {path.name for path in given.iterdir()} == {"c.toml", "l.toml", "x.npy"}
-    assert not list((tmp_path / "temporary").iterdir())
-    written = {path.relative_to(tmp_path / "home").parts[:2] for path in files(tmp_path / "home")}
-    assert written <= {(".cache", "jaxopt_lab"), (".cache", "matplotlib")}
-    assert {path.name for path in tmp_path.iterdir()} == {"given", "empty", "home", "temporary"}
+    assert {path.name for path in given.iterdir()} == {"c.toml", "t.toml", "l.toml", "x.npy"}
+    assert {path.name for path in tmp_path.iterdir()} == there
 
 
-def files(folder):
-    return [path for path in folder.rglob("*") if path.is_file()]
+def places_at_home(tmp_path):
+    home = tmp_path / "home"
+    return {path.relative_to(home).parts[:2] for path in home.rglob("*") if path.is_file()}
