@@ -23,6 +23,7 @@ import tempfile
 import jax
 import pytest
 import tiers
+from filelock import lock_descriptor
 
 flags = os.environ.get("XLA_FLAGS", "")
 # XLA ends the process at a flag that it does not know.
@@ -56,12 +57,8 @@ class Cache:
     def __init__(self, path):
         self.lock, self.temporary = None, None
         path.mkdir(parents=True, exist_ok=True)
-        try:
-            import fcntl
-
-            self.lock = (path / "lock").open("w")
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (ImportError, OSError):  # Windows; in use
+        self.lock = (path / "lock").open("w")
+        if not lock_descriptor(self.lock.fileno(), blocking=False):
             self.temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
             path = pathlib.Path(self.temporary.name)
         self.programs, self.dirty = path / "programs", path / "dirty"

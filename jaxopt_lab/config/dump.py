@@ -3,10 +3,11 @@
 import dataclasses
 import hashlib
 import json
-import math
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from tomlkit.items import Item
 
 from jaxopt_lab.config.files import without_paths
 from jaxopt_lab.config.sections import TRACKERS, Choice, LinearConfig, MeshConfig
@@ -24,37 +25,39 @@ def to_toml(config: "Config | LinearConfig") -> str:
 
 def tables_to_toml(tables: Mapping[str, Any]) -> str:
     """Tables as `tomllib` gives them as a TOML file."""
-    lines: list[str] = []
-    # A value after a table would be one of its own.
-    for name, table in sorted(tables.items(), key=lambda kv: isinstance(kv[1], dict | list)):
-        if not isinstance(table, dict | list):
-            lines.append(f"{name} = {toml_value(table)}")
-        for item in table if isinstance(table, list) else [table]:
-            if isinstance(item, dict):
-                lines += ["", f"[[{name}]]" if isinstance(table, list) else f"[{name}]"]
-                lines += [f"{_key(key)} = {toml_value(value)}" for key, value in item.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _string(key)
+    return _escaped(tomlkit.dumps({name: _table(value) for name, value in tables.items()}))
 
 
 def toml_value(value: Any) -> str:
-    """A TOML value; JSON writes booleans and finite numbers just so."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(toml_value, value))}]"
+    """A value as TOML has it, within a line."""
+    return _escaped(_inline(value).as_string())
+
+
+def _table(value: Any) -> Any:
+    """A table, or several of one name, whose values are within a line each; else a value."""
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        return [_table(each) for each in value]
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{_key(k)} = {toml_value(v)}' for k, v in value.items())} }}"
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return _string(value) if isinstance(value, str) else json.dumps(value)
+        return {key: _inline(each) for key, each in value.items()}
+    return _inline(value)
 
 
-def _string(text: str) -> str:
-    """A text as JSON writes it, and what would move or turn the text around it by its number."""
-    written = json.dumps(text, ensure_ascii=False)
-    return "".join(f"\\u{ord(c):04x}" if is_control(c) else c for c in written)
+def _inline(value: Any) -> Item:
+    if isinstance(value, dict):
+        table = tomlkit.inline_table()
+        table.update({key: _inline(each) for key, each in value.items()})
+        return table
+    if isinstance(value, list):
+        array = tomlkit.array()
+        array.extend(map(_inline, value))
+        return array
+    return tomlkit.item(value)
+
+
+def _escaped(written: str) -> str:
+    """What would move or turn the text around it, which TOML allows in a text, by its number."""
+    kept = (c if c == "\n" or not is_control(c) else f"\\U{ord(c):08x}" for c in written)
+    return "".join(kept)
 
 
 def config_hash(config: "Config") -> str:

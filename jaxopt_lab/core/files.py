@@ -7,13 +7,11 @@ import itertools
 import json
 import os
 import pathlib
+import time
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from filelock import lock_descriptor
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -53,7 +51,7 @@ def written_atomically(path: pathlib.Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            if fcntl is None:  # Windows renames no open file
+            if os.name == "nt":  # Windows renames no open file
                 file.close()
             os.replace(temporary, path)  # while it is locked: nobody may take it before it has gone
         except BaseException as error:
@@ -73,6 +71,27 @@ def remove_temporary(folder: pathlib.Path) -> None:
                 path.unlink()
 
 
+def lock(file: IO[Any], *, patience: float = 0.0) -> bool:
+    """Lock an open file until it is closed.
+
+    Args:
+      file: open.
+      patience: seconds for which another process may have it.
+
+    Returns:
+      False where another process has it; True also on a file system without locks.
+    """
+    until = time.monotonic() + patience
+    try:
+        while not lock_descriptor(file.fileno(), blocking=False):
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.005)
+    except OSError:
+        return True
+    return True
+
+
 def _temporary(path: pathlib.Path) -> BinaryIO:
     """An empty file beside `path`, under the first name to which nobody writes.
 
@@ -90,14 +109,8 @@ def _temporary(path: pathlib.Path) -> BinaryIO:
 
 def _taken(file: BinaryIO) -> bool:
     """Lock a file; False where another has it, or it has got its last name meanwhile."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not lock(file):
         return False
-    except OSError:  # a file system without locks
-        return True
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(file.name))
     except FileNotFoundError:

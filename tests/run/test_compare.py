@@ -1,6 +1,5 @@
 """Runs side by side, in a list, and without the checkpoints that nobody goes on from."""
 
-import fcntl
 import json
 import shutil
 
@@ -13,6 +12,7 @@ from jaxopt_lab import cli
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.files import lock
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.commands.compare import compare
 from jaxopt_lab.run.commands.prune import find_prunable, prune
@@ -181,8 +181,8 @@ def test_states_are_read_from_the_folder(runs, capsys):
     unseal(first, ["summary.json"])
     (first / "summary.json").unlink()
     (second / "summary.json").write_text("{")
-    with open(third / ".lock", "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with open(third / ".lock", "a") as file:
+        assert lock(file)
         states = {run.path: run.state for run in list_runs(runs)}
         assert cli.main(["prune", str(runs), "--keep", "best", "--yes"]) == 0
         assert checkpoint.steps(third / "checkpoints") == [6, 4]

@@ -1,6 +1,7 @@
 """The range test as a user runs it."""
 
 import re
+import tomllib
 
 import numpy as np
 import pytest
@@ -67,6 +68,37 @@ def test_the_command_draws_and_applies(path, tmp_path, monkeypatch, capsys):
     assert copy.read_text() == expected, "all else is as it was, comments too"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('optimizer = {name = "sgd"}\n', None),
+        (
+            'optimizer.name = "sgd" # a\n',
+            'optimizer.name = "sgd" # a\noptimizer.learning_rate = 0.123\n',
+        ),
+        (
+            "[optimizer] # a\r\nlearning_rate=1e-3 # b\r\n",
+            "[optimizer] # a\r\nlearning_rate=0.123 # b\r\n",
+        ),
+        (
+            '[optimizer]\n"learning_rate" = 1\n[optimizer.momentum]\nname = "constant"\n',
+            '[optimizer]\n"learning_rate" = 0.123\n[optimizer.momentum]\nname = "constant"\n',
+        ),
+        ('\ufeff[optimizer]\nname = "sgd"\n\n# the rest\n[train]\nsteps = 3\n', None),
+    ],
+)
+def test_a_rate_stands_wherever_toml_may_have_it(text, expected, tmp_path):
+    path, copy = tmp_path / "config.toml", tmp_path / "copy.toml"
+    path.write_bytes(text.encode())
+    apply(path, 0.12345, copy)
+    written = copy.read_bytes().decode()
+    tables = tomllib.loads(text.removeprefix("\ufeff"))
+    assert tomllib.loads(written) == tables | {
+        "optimizer": tables["optimizer"] | {"learning_rate": 0.123}
+    }
+    assert expected is None or written == expected
+
+
 def test_says_what_is_wrong(path, tmp_path):
     for low, high in ((1, 0.1), (1e-30, 1e10), (1e-320, 1e308)):
         with pytest.raises(InputError, match=f"0 < low < high, .* apart, got low = {low}"):
@@ -76,6 +108,6 @@ def test_says_what_is_wrong(path, tmp_path):
     with pytest.raises(InputError, match="is the configuration itself"):
         apply(path, 0.1, path)
     odd = tmp_path / "odd.toml"
-    odd.write_text('optimizer = {name = "sgd"}\n')
+    odd.write_text('optimizer = "sgd"\n')
     with pytest.raises(InputError, match="has no \\[optimizer\\]"):
         apply(odd, 0.1, tmp_path / "copy.toml")

@@ -20,6 +20,7 @@ from jaxopt_lab import cli
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.errors import DamageWarning, InputError
+from jaxopt_lab.core.files import lock
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.run.records.run_writer import RunWriter
 from jaxopt_lab.run.terminal import progress
@@ -229,10 +230,9 @@ def test_a_run_without_a_checkpoint_yet_starts_over(config, tmp_path):
 
 
 def test_a_folder_in_use_is_refused(config, tmp_path):
-    fcntl = pytest.importorskip("fcntl")
     (tmp_path / "run").mkdir()
     with open(tmp_path / "run" / ".lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        assert lock(file)
         with pytest.raises(InputError, match="in use by another run"):
             jaxopt_lab.train(config, tmp_path / "run", progress=False)
 

@@ -3,13 +3,13 @@
 import dataclasses
 import os
 import pathlib
-import re
-import tomllib
+from collections.abc import MutableMapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tomlkit
 
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.load import load_config
@@ -265,26 +265,19 @@ def apply(config: pathlib.Path, rate: float, target: pathlib.Path) -> None:
     """Write a copy of a configuration with another learning rate, its comments kept.
 
     Raises:
-      InputError: where the copy would be the file itself, or the rate has no line to stand in.
+      InputError: where the copy would be the file itself, or there is no optimizer.
     """
     if target.resolve() == config.resolve():
         raise InputError(
             f"find-lr --apply: {target} is the configuration itself: give another file"
         )
-    text = config.read_text(encoding="utf-8-sig")
-    begin = re.search(r"(?m)^\[optimizer\][^\n]*\n", text)
-    head, rest = (text[: begin.end()], text[begin.end() :]) if begin else (text, "")
-    own, *others = re.split(r"(?m)^(?=\[)", rest, maxsplit=1)
-    line = f"learning_rate = {rate:.3g}"
-    own, changed = re.subn(r"(?m)^learning_rate\s*=[^\n#]*?(?=\s*(#|$))", line, own, count=1)
-    new = head + ("" if changed else f"{line}\n") + own + "".join(others)
-    try:
-        written = tomllib.loads(new)["optimizer"]["learning_rate"]
-    except (tomllib.TOMLDecodeError, KeyError):
-        written = None
-    if written != float(f"{rate:.3g}"):
+    document = tomlkit.parse(config.read_bytes().decode("utf-8-sig"))
+    optimizer, written = document.get("optimizer"), float(f"{rate:.3g}")
+    if not isinstance(optimizer, MutableMapping):
+        line = f"learning_rate = {written}"
         raise InputError(f"find-lr --apply: {config} has no [optimizer] to put {line!r} into")
-    write_atomically(target, new.encode())
+    optimizer["learning_rate"] = written
+    write_atomically(target, document.as_string().encode())
 
 
 def _prepared(config: Config, low: float, steps: int) -> Config:

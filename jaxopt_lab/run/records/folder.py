@@ -6,14 +6,14 @@ import itertools
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TextIO, TypeVar
 
 from jaxopt_lab.config.dump import tables_to_toml
 from jaxopt_lab.config.files import without_paths
 from jaxopt_lab.config.signature import require_format
 from jaxopt_lab.config.start import SWEEP
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.files import remove_temporary, write_atomically
+from jaxopt_lab.core.files import lock, remove_temporary, write_atomically
 from jaxopt_lab.run.records.json_file import read_json
 from jaxopt_lab.run.records.own_code import write_own_code
 from jaxopt_lab.run.records.seal import (
@@ -30,6 +30,7 @@ KINDS = {RUN: "run", SWEEP: "sweep"}
 """What a folder holds, by the file whose presence says so."""
 
 LOCK = ".lock"
+_A_LOOK = 0.1  # seconds: whether a folder is in use is asked by taking its lock for a moment
 SPLIT = "split.json"
 LINEAR_MODEL = "model.npz"
 
@@ -57,31 +58,21 @@ class Folder(abc.ABC, Generic[C]):
     def locked(self) -> Iterator[None]:
         """Hold the folder: a second process that tries is refused. Freed when the process ends.
 
-        On Windows, where `fcntl` is missing, a folder is not guarded.
-
         Raises:
           InputError: where another process holds it.
         """
         try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        try:
             new = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / LOCK, "a+")  # noqa: SIM115 - closed below
+            held = open(self.path / LOCK, "a+")  # noqa: SIM115 - closed below
         except OSError as error:
             raise InputError(_unusable(self.path, str(error.strerror))) from None
-        with lock as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
+        with held as file:
+            if not lock(file, patience=_A_LOOK):
                 raise InputError(
-                    f"{self.path} is in use by another run (process {file.read().strip() or '?'}): "
+                    f"{self.path} is in use by another run (process {_holder(file)}): "
                     "wait for it, or give another --run-dir"
-                ) from None
+                )
             try:
                 file.truncate(0)
                 file.write(str(os.getpid()))
@@ -264,17 +255,18 @@ class Resumable(Folder[C]):
 def is_in_use(path: pathlib.Path) -> bool:
     """Whether a process holds the lock of a folder; False where that cannot be seen."""
     try:
-        import fcntl
-
         with open(path / LOCK) as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except ImportError:
-        return False
-    except BlockingIOError:
-        return True
+            return not lock(file, patience=_A_LOOK)
     except OSError:
         return False
-    return False
+
+
+def _holder(file: TextIO) -> str:
+    """The process that holds a lock, as it says; Windows lets nobody else read it."""
+    with contextlib.suppress(OSError):
+        file.seek(0)
+        return file.read().strip() or "?"
+    return "?"
 
 
 @contextlib.contextmanager
