@@ -415,6 +415,10 @@ def _parser() -> argparse.ArgumentParser:
     names = commands.add_parser("list", help="the names that a configuration may use")
     names.add_argument("family", nargs="?", metavar="FAMILY", help="one table, such as optimizer")
     names.set_defaults(command=_list)
+
+    shell = commands.add_parser("completion", help="what makes a shell complete these commands")
+    shell.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    shell.set_defaults(command=_completion)
     for command in commands.choices.values():
         command.add_argument(
             "--module",
@@ -1026,6 +1030,13 @@ def _list(options: argparse.Namespace) -> int:
     from jaxopt_lab.run.terminal.progress import Progress
 
     list_names(options.family, Progress())
+    return DONE
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from jaxopt_lab.run.commands.completion import completion
+
+    print(completion(_parser(), options.shell))
     return DONE
 
 
