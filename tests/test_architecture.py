@@ -174,10 +174,12 @@ def test_no_room_without_a_name():
 
 def test_every_table_is_in_this_test():
     found = {
-        (".".join(path.parent.relative_to(PACKAGE).parts), node.targets[0].id)
+        (".".join(path.parent.relative_to(PACKAGE).parts), target.id)
         for path in (*PACKAGE.glob("*/__init__.py"), *PACKAGE.glob("augment/*/__init__.py"))
         for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.Assign) and node.targets[0].id.isupper()
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in getattr(node, "targets", [getattr(node, "target", None)])
+        if target.id.isupper()
     }
     assert found == {(family, table) for family, tables in TABLES.items() for table in tables}
 

@@ -1,11 +1,12 @@
 """The values of a hyperparameter to try: a number, a list or a range."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-RANGES = {"log": np.geomspace, "linear": np.linspace}
+RANGES: dict[str, Callable[..., np.ndarray]] = {"log": np.geomspace, "linear": np.linspace}
 MOST = 10_000
 
 

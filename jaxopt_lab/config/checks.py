@@ -48,7 +48,8 @@ class ConfigError(InputError):
     """
 
     def __init__(self, source: str, faults: Sequence[tuple[str, str]]):
-        self.source, self.faults = source, tuple(faults)
+        self.source = source
+        self.faults: tuple[tuple[str, str], ...] = tuple(faults)
         count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
         super().__init__("\n".join([f"{source}: {count}", *(f"  {p}: {m}" for p, m in faults)]))
 

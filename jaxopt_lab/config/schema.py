@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from jaxopt_lab.config.checks import checked_fields
 from jaxopt_lab.config.dump import to_tables, to_toml
@@ -101,7 +101,7 @@ class Config:
         except InputError:  # names of one's own are not there to ask for their defaults
             return False
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         length = (

@@ -40,7 +40,10 @@ class EarlyStoppingState(NamedTuple):
     best_params: Params | None
     inner: Any
 
-    observed = ("seen", "calls", "wait", "best", "best_step", "stopped", "best_params")
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """The fields that a measurement changes."""
+        return ("seen", "calls", "wait", "best", "best_step", "stopped", "best_params")
 
 
 @declare(

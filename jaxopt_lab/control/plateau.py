@@ -30,7 +30,10 @@ class PlateauState(NamedTuple):
     wait: jax.Array
     cooldown: jax.Array
 
-    observed = ("scale", "best", "wait", "cooldown")
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """The fields that a measurement changes."""
+        return ("scale", "best", "wait", "cooldown")
 
 
 def init_plateau(mode: Mode) -> PlateauState:

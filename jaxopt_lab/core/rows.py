@@ -31,8 +31,8 @@ class Rows:
           dtype: that the rows have once they are read; None for the source's.
         """
         self.source = source
-        self.rows = np.arange(len(source)) if rows is None else rows
-        self.dtype = np.dtype(source.dtype if dtype is None else dtype)
+        self.rows: np.ndarray = np.arange(len(source)) if rows is None else rows
+        self.dtype: np.dtype[Any] = np.dtype(source.dtype if dtype is None else dtype)
 
     @property
     def shape(self) -> tuple[int, ...]:

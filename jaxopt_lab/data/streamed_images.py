@@ -56,7 +56,8 @@ class ImageFiles:
 
     def __init__(self, root: Path, names: Sequence[str]):
         """Point at files by their paths below `root`."""
-        self.root, self.names = str(root), tuple(names)
+        self.root: str = str(root)
+        self.names: tuple[str, ...] = tuple(names)
         self._file = ""  # that holds the names, of one that is lent
 
     def __len__(self) -> int:
@@ -97,11 +98,13 @@ class StreamedImages:
         Raises:
           InputError: where the first cannot be decoded.
         """
-        self.images, self.form, self.where = images, form, where
-        self.workers = min(_MOST, usable_cores()) if workers == "auto" else int(workers)
-        self.dtype = np.dtype(np.uint8)
+        self.images = images
+        self.form = form
+        self.where = where
+        self.workers: int = min(_MOST, usable_cores()) if workers == "auto" else int(workers)
+        self.dtype: np.dtype[Any] = np.dtype(np.uint8)
         _hush()
-        self.shape = (len(images), *self._decoded(0).shape)
+        self.shape: tuple[int, ...] = (len(images), *self._decoded(0).shape)
 
     def lent(self, folder: str) -> "StreamedImages":
         """As of `core.ahead.Lent`."""

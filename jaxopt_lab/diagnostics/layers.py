@@ -32,7 +32,7 @@ def is_array(leaf: Any) -> bool:
     return hasattr(leaf, "dtype") and hasattr(leaf, "shape")
 
 
-def name_of(path: tuple) -> str:
+def name_of(path: tuple[Any, ...]) -> str:
     """The readable path of a leaf; "params" of one that is the whole tree."""
     while len(path) > 1 and path[-1] in _BOX:
         path = path[:-1]

@@ -43,14 +43,15 @@ class OneRun:
         Raises:
           InputError: where the layout does not fit the batch or the parameters.
         """
-        self.experiment, self._layout = experiment, layout
+        self.experiment = experiment
+        self._layout = layout
         if layout is not None:
             require_even(experiment.batch_size, layout.sizes[DATA])
             shapes = jax.eval_shape(experiment.init, jax.random.key(0))
             self._places = layout.place(layout.state_specs(shapes, shapes.params))
         self._steps: CompiledSteps | None = None
         self._statistics: Callable[[Params], ModelState] | None = None
-        self.most = CAPACITY
+        self.most: int = CAPACITY
 
     def start(self, runs: Sequence[int] = (0,)) -> TrainState:
         """The first state; compiles the steps for states like it.

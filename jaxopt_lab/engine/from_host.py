@@ -44,14 +44,15 @@ class FromHost:
           mesh: of the devices that share a batch; None for one device.
           total: steps of the run, past which nothing is read; None for a time without an end.
         """
-        self.data, self._batches, self._mesh, self._total = data, batches, mesh, total
+        self.data = data
+        self._batches, self._mesh, self._total = batches, mesh, total
         self._examples = len(data["y"])
         size = batches.size
         self._own = np.arange(size) if mesh is None else own_places(size, mesh)
         self._ahead: dict[str, Ahead] = {}
         self._next = self._end = 0  # the step of the next batch read ahead; that after the last
         self._last: tuple[int, Batch] | None = None
-        self.waited = 0.0
+        self.waited: float = 0.0
 
     def of_zeros(self) -> Batch:
         """A batch for its shapes, and for where it is."""

@@ -86,7 +86,9 @@ def check_strength(method: str, lam: Any, dtype: Any, *, many: bool = False) -> 
     return jnp.where(lam >= 0, lam, jnp.nan)
 
 
-def uncentered(w: jax.Array, X_mean: jax.Array, y_mean: jax.Array, shape: tuple) -> LinearModel:
+def uncentered(
+    w: jax.Array, X_mean: jax.Array, y_mean: jax.Array, shape: tuple[int, ...]
+) -> LinearModel:
     """The model on the data as given; `w` is (d, T), `shape` that of y without its rows."""
     intercept = y_mean - X_mean @ w
     return LinearModel(w.reshape(len(w), *shape), intercept.reshape(shape))

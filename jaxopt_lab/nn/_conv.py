@@ -1,6 +1,6 @@
 """`Conv`: Flax's convolution layer with gradients that are fast in a compiled loop on CPU."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 from jax import lax
@@ -16,7 +16,7 @@ Backward = Literal["auto", "canonical", "xla"]
 
 
 # Module-level functions, so that two equal layers compare equal and are traced once.
-_CONVOLUTIONS = {
+_CONVOLUTIONS: dict[str, Any] = {
     "auto": convolution_by_platform,
     "canonical": canonical_convolution,
     "xla": lax.conv_general_dilated,
@@ -58,6 +58,7 @@ class Conv(StandardizedKernel, nn.Conv):
 
     backward: Backward = "auto"
     weight_standardization: WeightStandardization = "none"
+    conv_general_dilated: Any = None
 
     def __post_init__(self) -> None:
         if self.backward not in _CONVOLUTIONS:

@@ -20,7 +20,7 @@ def prelu(x: jax.Array) -> jax.Array:
     return nn.PReLU(negative_slope_init=0.25)(x)
 
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
     "leaky_relu": nn.leaky_relu,
     "prelu": prelu,

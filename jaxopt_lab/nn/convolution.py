@@ -157,9 +157,13 @@ def window_of(
     )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(lhs: jax.Array, rhs: jax.Array, window: Window) -> jax.Array:
     """`canonical_convolution` of a window."""
+    return _convolve(lhs, rhs, window)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _convolve(lhs: jax.Array, rhs: jax.Array, window: Window) -> jax.Array:
     pixels, taps = math.prod(lhs.shape[1:-1]), math.prod(rhs.shape[:-2])
     if taps > pixels:
         # XLA would exchange image and kernel to save work, but by a reversed window, which its
@@ -169,7 +173,7 @@ def convolve(lhs: jax.Array, rhs: jax.Array, window: Window) -> jax.Array:
 
 
 def _forward(lhs, rhs, window):
-    return convolve(lhs, rhs, window), (lhs, rhs)
+    return _convolve(lhs, rhs, window), (lhs, rhs)
 
 
 def gradients(
@@ -185,7 +189,7 @@ def gradients(
     return dx.astype(lhs.dtype), dw.astype(rhs.dtype)
 
 
-convolve.defvjp(_forward, gradients)
+_convolve.defvjp(_forward, gradients)
 
 
 def _image_gradient(g, rhs, image_shape, window) -> jax.Array:

@@ -3,6 +3,9 @@
 Imports NumPy and matplotlib only. Begin with `curves.py`.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from jaxopt_lab.plots._activation_fractions import activation_fractions
 from jaxopt_lab.plots._batch_size_curve import batch_size_curve
 from jaxopt_lab.plots._column_histograms import column_histograms
@@ -24,7 +27,7 @@ from jaxopt_lab.plots._update_ratio_curve import update_ratio_curve
 from jaxopt_lab.plots.curves import accuracy_curve, learning_rate_curve, loss_curve, metric_curve
 from jaxopt_lab.plots.sweep import axes_heat_map, axis_curve, parallel_coordinates, run_curves
 
-PLOTS = {
+PLOTS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         loss_curve,

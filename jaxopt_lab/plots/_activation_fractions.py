@@ -1,6 +1,7 @@
 """Dead units and saturation, layer by layer."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.ticker import PercentFormatter
@@ -16,7 +17,7 @@ SATURATED = {
 HEIGHT = 0.38  # of a bar, where a layer has 1
 
 
-def activation_fractions(health: Mapping) -> Figure:
+def activation_fractions(health: Mapping[str, Any]) -> Figure:
     """The fraction of dead units and of flat responses, two bars a layer, the input on top.
 
     Of ReLU about half of the responses are flat in health; of tanh and sigmoid few are. Layers

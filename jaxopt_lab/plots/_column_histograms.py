@@ -1,6 +1,7 @@
 """Columns of a table by what they are to predict."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ _ACROSS = 4
 _COLORS = 10  # of matplotlib's default cycle
 
 
-def column_histograms(table: Mapping) -> Figure:
+def column_histograms(table: Mapping[str, Any]) -> Figure:
     """A panel a column: its histogram by class, or its values against a target of numbers.
 
     Args:

@@ -1,6 +1,7 @@
 """A metric of several runs over each other."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ MOST_LABELS = 12
 """Beyond so many the legend hides the curves."""
 
 
-def compared_curves(runs: Mapping) -> Figure:
+def compared_curves(runs: Mapping[str, Any]) -> Figure:
     """A curve a run, a color a label: of several runs of one label their mean, and each faintly.
 
     Args:

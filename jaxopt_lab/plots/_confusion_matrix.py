@@ -1,6 +1,7 @@
 """Which classes are taken for which."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ MOST_NUMBERS = 20  # classes up to which each cell says its count
 LONGEST = 24
 
 
-def confusion_matrix(confusion: Mapping) -> Figure:
+def confusion_matrix(confusion: Mapping[str, Any]) -> Figure:
     """Counts of the true against the predicted class, shaded by the share of the true class.
 
     Args:

@@ -1,13 +1,14 @@
 """How much a network loses under corruptions of its images."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from jaxopt_lab.plots.panels import Figure, panels, plain
 
 
-def corruption_table(table: Mapping) -> Figure:
+def corruption_table(table: Mapping[str, Any]) -> Figure:
     """A score by corruption and severity, shaded, with the clean score above.
 
     Args:

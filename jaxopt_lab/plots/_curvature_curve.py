@@ -1,6 +1,7 @@
 """The largest eigenvalue and the noise scale of a run over its steps."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -44,7 +45,9 @@ def curvature_curve(history: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _measured(axes: Axes, history: Mapping, name: str, color: str, label: str) -> np.ndarray:
+def _measured(
+    axes: Axes, history: Mapping[str, Any], name: str, color: str, label: str
+) -> np.ndarray:
     """Draw a column where it was measured; the values that were drawn."""
     values = np.asarray(history.get(name, ()), float)
     there = np.flatnonzero(np.isfinite(values))

@@ -1,6 +1,7 @@
 """Paths of optimizers on the contours of a surface."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
@@ -14,7 +15,7 @@ LEVELS = 18
 SMALLEST = 1e-10  # of the objective: below are float32's last digits
 
 
-def descent_paths(surface: Mapping) -> Figure:
+def descent_paths(surface: Mapping[str, Any]) -> Figure:
     """The paths of several optimizers on one surface, and how fast each goes down.
 
     For a lecture: a wide figure, its legend names the methods in their order.

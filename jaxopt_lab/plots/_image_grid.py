@@ -1,13 +1,14 @@
 """Images in rows and columns, with a line of text below each."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from jaxopt_lab.plots.panels import Figure, plain
 
 
-def image_grid(grid: Mapping) -> Figure:
+def image_grid(grid: Mapping[str, Any]) -> Figure:
     """A grid of images.
 
     Args:

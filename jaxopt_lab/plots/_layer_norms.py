@@ -1,6 +1,7 @@
 """Norms of parameters, gradients and updates, layer by layer."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ LINES = (
 MOST_LABELS, LONGEST_LABEL = 24, 28
 
 
-def layer_norms(flow: Mapping) -> Figure:
+def layer_norms(flow: Mapping[str, Any]) -> Figure:
     """Root mean squares by layer, from the input to the output, on a log scale.
 
     A gradient that falls to the left vanishes on its way to the input. A ring at the lower edge is

@@ -1,6 +1,7 @@
 """A loss along one or two directions."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib import patheffects
@@ -16,7 +17,7 @@ SHADES = ("#3B5673", "#7F9BB8", "#C3D1E0", "#F6F8FA")
 SMALLEST = 1e-3  # of the largest value: levels below are not told apart on a log scale
 
 
-def loss_surface(surface: Mapping) -> Figure:
+def loss_surface(surface: Mapping[str, Any]) -> Figure:
     """The contours of a loss in a plane, and a path on them; or its curve along a line.
 
     Levels are even on a log scale where all values are positive. Dark is low, labels tell the

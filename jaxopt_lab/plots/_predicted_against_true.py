@@ -1,6 +1,7 @@
 """What a regression predicts against what is true."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ MOST_OUTPUTS = 4
 DOTS = {"s": 9, "color": "#1F4E79", "alpha": 0.5, "linewidths": 0}
 
 
-def predicted_against_true(samples: Mapping) -> Figure:
+def predicted_against_true(samples: Mapping[str, Any]) -> Figure:
     """Predictions against targets, a panel an output: on the line they are right.
 
     Args:

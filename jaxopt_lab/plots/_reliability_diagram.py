@@ -1,6 +1,7 @@
 """Accuracy against confidence."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ BAR = {"facecolor": "#9DBBD8", "edgecolor": "#1F4E79", "linewidth": 0.8}
 GAP = {"facecolor": "none", "edgecolor": "#B03A00", "hatch": "////", "linewidth": 0.8}
 
 
-def reliability_diagram(calibration: Mapping) -> Figure:
+def reliability_diagram(calibration: Mapping[str, Any]) -> Figure:
     """The accuracy of a classifier in bins of its confidence, and how many samples each bin has.
 
     The hatched part of a bar is the gap to the mean confidence of its samples: above the

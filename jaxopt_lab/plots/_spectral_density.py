@@ -1,6 +1,7 @@
 """The density of a Hessian's eigenvalues."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from jaxopt_lab.plots.panels import Figure, panel, plain
 DECADES = 6  # below the top: what a density of thousands of eigenvalues can show of one
 
 
-def spectral_density(spectrum: Mapping) -> Figure:
+def spectral_density(spectrum: Mapping[str, Any]) -> Figure:
     """The spectral density on a log scale, and where the computed eigenvalues are.
 
     Args:

@@ -26,7 +26,9 @@ class Session(Generic[F, C]):
     """
 
     def __init__(self, config: C, folder: F | None, resumes: bool, terminal: Progress):
-        self.config, self.folder, self.resumes = config, folder, resumes
+        self.config = config
+        self.folder = folder
+        self.resumes = resumes
         self.terminal = terminal
 
     @property

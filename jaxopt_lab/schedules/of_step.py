@@ -38,7 +38,9 @@ class OfStep:
         name: str = "",
         arguments: Mapping[str, Any] = MappingProxyType({}),
     ):
-        self._function, self.name, self.arguments = function, name, arguments
+        self._function = function
+        self.name = name
+        self.arguments = arguments
 
     def __call__(self, step: jax.typing.ArrayLike) -> jax.Array:
         return jnp.asarray(self._function(as_step(step)), float)

@@ -80,7 +80,7 @@ class Population:
     Its state is a `Wave`. Each function is compiled when it is first called with so many runs.
     """
 
-    waited = 0.0  # for data, which is on the devices
+    waited: float = 0.0  # for data, which is on the devices
 
     def __init__(
         self,
@@ -100,18 +100,23 @@ class Population:
         Raises:
           InputError: where the layout does not fit the batch or the parameters.
         """
-        self.variants, self.mesh, self._layout = variants, mesh, layout
-        self.experiment = experiment = variants.first()
-        self.shapes = jax.eval_shape(experiment.init, jax.random.key(0))
+        self.variants = variants
+        self.mesh = mesh
+        self._layout = layout
+        self.experiment: Experiment = variants.first()
+        experiment = self.experiment
+        self.shapes: TrainState = jax.eval_shape(experiment.init, jax.random.key(0))
         self._batch = experiment.drawn.shapes(experiment.train)
         platform = mesh.devices.flat[0].platform
         self._program = traced(experiment.step, self.shapes, self._batch)
-        self.at_once = runs_at_once(vectorize, self._program, self.shapes, self._batch, platform)
-        self.fusions = experiment.fusions or DEFAULT
+        self.at_once: int | None = runs_at_once(
+            vectorize, self._program, self.shapes, self._batch, platform
+        )
+        self.fusions: str = experiment.fusions or DEFAULT
         # Runs that go together have grouped convolutions, of which nothing has been measured.
         if experiment.fusions is None and layout is None and self.at_once == 1:
             self.fusions = fusions_for(self._program, platform)
-        self.most = min(CAPACITY, experiment.evaluate_every, experiment.total_steps)
+        self.most: int = min(CAPACITY, experiment.evaluate_every, experiment.total_steps)
         for part in (experiment.train, experiment.validation, experiment.test):
             _require_in_memory(part or {})
         self._data = replicated(experiment.train, mesh)

@@ -55,7 +55,7 @@ def test_lanes_of_a_vmap_have_their_own_number_of_calls():
 
 def observed(state, kind):
     found = find_state(state, kind.__name__, kind)
-    return {name: getattr(found, name) for name in kind.observed}
+    return {name: getattr(found, name) for name in found.observed}
 
 
 @pytest.mark.parametrize("name", MONITORING)

@@ -75,23 +75,3 @@ def test_the_module_is_the_command_and_says_its_version():
     assert done.stdout == f"jaxopt_lab {jaxopt_lab.__version__}\n"
     assert set(dir(jaxopt_lab)) >= {*jaxopt_lab.__all__, "optimizers"}
     assert "Any" not in dir(jaxopt_lab) and "importlib" not in dir(jaxopt_lab)
-
-
-@pytest.mark.slow
-def test_a_wheel_has_them(tmp_path):
-    pytest.importorskip("hatchling")
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q"]
-    subprocess.run([*build, "-w", str(tmp_path), str(CONFIGS.parent)], check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    shutil.unpack_archive(wheel, tmp_path / "site", "zip")
-    code = "from jaxopt_lab.config.shipped import shipped; print(*shipped().values())"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path / "site",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    there = [Path(path) for path in done.stdout.split()]
-    assert [path.name for path in there] == [path.name for path in sorted(CONFIGS.glob("*.toml"))]
-    assert all(path.parent == tmp_path / "site" / "jaxopt_lab" / "configs" for path in there)

@@ -29,7 +29,7 @@ LITTLE = 1 << 30
 
 PUBLISHED = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 # Of the extras, what each brings that is imported.
-EXTRAS = {
+EXTRAS: dict[str, tuple[str, ...]] = {
     "lab": ("rich", "matplotlib", "jinja2", "sklearn"),
     "images": ("PIL",),
     "table": ("pyarrow",),

@@ -3,6 +3,7 @@
 import inspect
 import io
 import os
+import pathlib
 import time
 from typing import Any, NamedTuple
 
@@ -57,7 +58,7 @@ class LinearFolder(Folder[LinearConfig]):
 
     def __init__(self, path: str | os.PathLike[str]):
         super().__init__(path)
-        self.summary = self.path / "summary.json"
+        self.summary: pathlib.Path = self.path / "summary.json"
 
     def own_config(self) -> LinearConfig:
         self.require_there()

@@ -36,7 +36,7 @@ GRACE = 3.0  # for others that fail by the same fault to say so themselves
 LINGER = 10.0  # for others to read the files of a run that is over
 
 FAILED = 1
-KILLED = {"well": False, "why": "was killed or has crashed", "code": FAILED}
+KILLED: dict[str, Any] = {"well": False, "why": "was killed or has crashed", "code": FAILED}
 
 
 class Verdict(NamedTuple):
@@ -137,7 +137,8 @@ class Pipe:
     """What the own process says, line by line."""
 
     def __init__(self) -> None:
-        self._rest, self.closed = b"", False
+        self._rest = b""
+        self.closed: bool = False
 
     def hear(self, seconds: float) -> list[dict[str, Any]]:
         """The lines of so many seconds at most; as soon as there is one."""

@@ -28,7 +28,8 @@ class EndsAtOnce:
     """
 
     def __init__(self, *, of_process: bool = False) -> None:
-        self.asked, self.of_process = False, of_process
+        self.asked: bool = False
+        self.of_process = of_process
 
     def __call__(self, number: int, frame: Any) -> None:
         del number

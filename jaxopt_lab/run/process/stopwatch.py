@@ -6,7 +6,7 @@ import time
 class Stopwatch:
     """`with Stopwatch() as watch: ...`, then `watch.seconds`."""
 
-    seconds = 0.0
+    seconds: float = 0.0
 
     def __enter__(self) -> "Stopwatch":
         self._began = time.perf_counter()

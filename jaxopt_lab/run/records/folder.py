@@ -46,13 +46,13 @@ class Folder(abc.ABC, Generic[C]):
     config_name: ClassVar[str] = RUN
 
     def __init__(self, path: str | os.PathLike[str]):
-        self.path = pathlib.Path(path)
-        self.config = self.path / self.config_name
-        self.signature = self.path / "signature.json"
-        self.own_code = self.path / "own.json"
-        self.plots = self.path / "plots"
+        self.path: pathlib.Path = pathlib.Path(path)
+        self.config: pathlib.Path = self.path / self.config_name
+        self.signature: pathlib.Path = self.path / "signature.json"
+        self.own_code: pathlib.Path = self.path / "own.json"
+        self.plots: pathlib.Path = self.path / "plots"
         self.ends: tuple[str, ...] = ()
-        self.report = self.path / "report.html"
+        self.report: pathlib.Path = self.path / "report.html"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -55,10 +55,11 @@ class History:
           most: rows to hold at a time; past it every second goes, and so on. None for all.
         """
         self._columns: dict[str, _Column] = {}
-        self._most, self.thinned = most, False
+        self._most = most
+        self.thinned: bool = False
         for name, values in (columns or {}).items():
             self._column(name).add(values)
-        self.steps = int(self.last(STEP) or 0)
+        self.steps: int = int(self.last(STEP) or 0)
 
     def add(self, chunk: Chunk, run: int = 0) -> None:
         """Add a chunk, in which this run has the given place."""

@@ -56,7 +56,8 @@ class MetricsLog:
           every: of the steps those are logged that one of these divides.
           until: the step of the run.
         """
-        self.steps, self._every = until, every
+        self.steps: int = until
+        self._every = every
         self._held = {kind: History(most=OUTLINE) for kind in (STEP, EVAL_STEP)}
         self._best: dict[str, tuple[float, int]] = {}
         self._file: TextIO | None = None

@@ -1,6 +1,7 @@
 """The folder of a run."""
 
 import os
+import pathlib
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,14 +32,14 @@ class RunFolder(Resumable[Config]):
 
     def __init__(self, path: str | os.PathLike[str]):
         super().__init__(path)
-        self.metrics = self.path / "metrics.jsonl"
-        self.timings = self.path / "timings.jsonl"
-        self.checkpoints = self.path / CHECKPOINTS
-        self.kept = self.path / KEPT
-        self.ensemble = self.kept / "ensemble"
-        self.summary = self.path / SUMMARY
-        self.split = self.path / SPLIT
-        self.ends = (self.metrics.name, self.summary.name)
+        self.metrics: pathlib.Path = self.path / "metrics.jsonl"
+        self.timings: pathlib.Path = self.path / "timings.jsonl"
+        self.checkpoints: pathlib.Path = self.path / CHECKPOINTS
+        self.kept: pathlib.Path = self.path / KEPT
+        self.ensemble: pathlib.Path = self.kept / "ensemble"
+        self.summary: pathlib.Path = self.path / SUMMARY
+        self.split: pathlib.Path = self.path / SPLIT
+        self.ends: tuple[str, ...] = (self.metrics.name, self.summary.name)
 
     def begin(
         self, config: Config, signature: Signature, parts: Mapping[str, Any] | None = None

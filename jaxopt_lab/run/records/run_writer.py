@@ -62,8 +62,8 @@ class RunWriter:
         self._hash: Callable[[TrainState], jax.Array] | None = None
         if written:
             written.forget_after(start)
-        self.log = MetricsLog(written and written.metrics, every=every, until=start)
-        self.timings = Timings(written and written.timings)
+        self.log: MetricsLog = MetricsLog(written and written.metrics, every=every, until=start)
+        self.timings: Timings = Timings(written and written.timings)
 
     def __enter__(self) -> "RunWriter":
         return self

@@ -35,9 +35,11 @@ class Standings:
           folder: of the sweep, or None.
           told: of each run that has ended, once it is written down.
         """
-        self.plan, self.monitor, self._folder, self._told = plan, monitor, folder, told
+        self.plan = plan
+        self.monitor = monitor
+        self._folder, self._told = folder, told
         self.records: list[RunRecord | None] = [None] * len(plan.runs)
-        self.histories = [History() for _ in plan.runs]
+        self.histories: list[History] = [History() for _ in plan.runs]
 
     @property
     def left(self) -> list[int]:

@@ -57,12 +57,12 @@ class SweepFolder(Resumable[Sweep]):
 
     def __init__(self, path: str | os.PathLike[str]):
         super().__init__(path)
-        self.runs = self.path / "runs.jsonl"
-        self.waves = self.path / "waves"
-        self.progress = self.path / "progress"
-        self.table = self.path / "sweep.csv"
-        self.best = self.path / "best.toml"
-        self.ends = (self.runs.name, self.table.name, self.best.name)
+        self.runs: pathlib.Path = self.path / "runs.jsonl"
+        self.waves: pathlib.Path = self.path / "waves"
+        self.progress: pathlib.Path = self.path / "progress"
+        self.table: pathlib.Path = self.path / "sweep.csv"
+        self.best: pathlib.Path = self.path / "best.toml"
+        self.ends: tuple[str, ...] = (self.runs.name, self.table.name, self.best.name)
 
     def begin(
         self, config: Sweep, signatures: Sequence[Signature], model: Model | None = None

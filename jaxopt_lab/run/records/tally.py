@@ -22,7 +22,8 @@ class Tally:
     """
 
     def __init__(self, experiment: Experiment):
-        self._experiment, self.count = experiment, 0
+        self._experiment = experiment
+        self.count: int = 0
         self._sums: dict[str, np.ndarray] = {}
         self._held: list[tuple[np.ndarray, np.ndarray]] = []
         self._of_batch = jax.jit(experiment.objective.sums)

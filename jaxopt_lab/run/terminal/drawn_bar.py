@@ -5,7 +5,7 @@ It needs no widgets, which Colab and others do not have.
 """
 
 import time
-from typing import Any
+from typing import Any, Self
 
 import rich.console
 import rich.progress
@@ -76,7 +76,7 @@ class DrawnBar:
         """Whether there is anything to draw on."""
         return self.console.is_terminal or in_notebook(self.console)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._bar.start()
         if in_notebook(self.console):
             self._place = Place(self._bar)

@@ -34,7 +34,7 @@ class Progress:
     """Draws a run. `console` may be given for tests; `show=False` draws nothing."""
 
     def __init__(self, *, show: bool = True, console: rich.console.Console | None = None):
-        self.console = console or Console(quiet=not show)
+        self.console: rich.console.Console = console or Console(quiet=not show)
         self._place: Place | None = None  # of a notebook, of which nobody needs the text any more
 
     def say(self, text: str) -> None:
@@ -165,7 +165,8 @@ class _LiveBar(DrawnBar):
 
     def __init__(self, console: rich.console.Console, lead: str, work: int, done: int = 0):
         """Begin at `done` of `work`; `lead` is the column before the bar, in rich's markup."""
-        self.work, self._next_line = work, 0.0
+        self.work = work
+        self._next_line = 0.0
         super().__init__(
             console,
             rich.progress.TextColumn(lead),
@@ -206,7 +207,8 @@ class SweepBar(_LiveBar):
 
     def __init__(self, console: rich.console.Console, work: int, monitor: str):
         super().__init__(console, "[bold]sweep", work)
-        self.monitor, self._done = monitor, 0
+        self.monitor = monitor
+        self._done = 0
         self._next_line = work / PLAIN_LINES
         self.draw(figures="compiling ...")
 
@@ -262,7 +264,9 @@ class Bar(_LiveBar):
 
     def __init__(self, console: rich.console.Console, start: int, total: int, steps_per_epoch: int):
         super().__init__(console, "[bold]epoch {task.fields[lead]}", total, start)
-        self.start, self.total, self.steps_per_epoch = start, total, steps_per_epoch
+        self.start = start
+        self.total = total
+        self.steps_per_epoch = steps_per_epoch
         self._seconds = self._waited = 0.0
         self._measured = ""
         self.draw(lead=self._epoch(start))
