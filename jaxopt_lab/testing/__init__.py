@@ -10,10 +10,19 @@ from jaxopt_lab.testing._check_augmentation import check_augmentation
 from jaxopt_lab.testing._check_model import check_model
 from jaxopt_lab.testing._check_schedule import check_schedule
 from jaxopt_lab.testing._check_transformation import check_transformation
-from jaxopt_lab.testing.promise import Broken, Case, Promise, Report, cases, promises
+from jaxopt_lab.testing.promise import (
+    Broken,
+    BrokenPromisesError,
+    Case,
+    Promise,
+    Report,
+    cases,
+    promises,
+)
 
 __all__ = [
     "Broken",
+    "BrokenPromisesError",
     "Case",
     "Promise",
     "Report",

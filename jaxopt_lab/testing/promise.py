@@ -31,6 +31,7 @@ class Promise:
 
     Attributes:
       name: by which it is skipped.
+      what: holds, one sentence.
       why: what goes wrong for those who rely on it, one sentence.
       mend: what to change where it is broken, one sentence.
       needs: the promises without which it cannot be looked at.
@@ -38,6 +39,7 @@ class Promise:
     """
 
     name: str
+    what: str
     why: str
     mend: str
     needs: tuple[str, ...]
@@ -46,7 +48,7 @@ class Promise:
 
 def promise(why: str, mend: str, *needs: str) -> Callable[[Callable[[Any], None]], Promise]:
     """A function that raises where something is broken, as a promise of its name."""
-    return lambda look: Promise(look.__name__, why, mend, needs, look)
+    return lambda look: Promise(look.__name__, look.__doc__ or "", why, mend, needs, look)
 
 
 class Broken(NamedTuple):
@@ -94,6 +96,18 @@ class Report:
         lines += [f"Skipped, and it holds: {name}; leave the skip out." for name in self.needless]
         lines += [f"Not looked at: {name}, {why}" for name, why in self.not_looked_at.items()]
         return "\n".join(lines)
+
+
+class BrokenPromisesError(AssertionError):
+    """What a check raises: its text says all that is broken.
+
+    Attributes:
+      report: the `Report`, with what held too.
+    """
+
+    def __init__(self, report: Report):
+        super().__init__(str(report))
+        self.report = report
 
 
 class Case:
@@ -149,7 +163,7 @@ def checking(
         def check(*args: P.args, **kwargs: P.kwargs) -> Report:
             report = look(planned(*args, **kwargs), promises)
             if report.broken:
-                raise AssertionError(str(report))
+                raise BrokenPromisesError(report)
             return report
 
         signature = inspect.signature(plan).replace(return_annotation=Report)

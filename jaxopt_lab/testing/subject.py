@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from jaxopt_lab.core.signatures import signature_of, takes
+from jaxopt_lab.core.tree import cast_like
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.testing.extras import Extras
 from jaxopt_lab.testing.promise import NotLookedAtError
@@ -50,6 +51,8 @@ class Subject:
     def given(self, params: Params, step: Any) -> tuple[Params, dict[str, Any]]:
         """Gradients and extra arguments of a step."""
         grads = self.grads(params, step) if self.grads else waves(params, step)[0]
+        if jax.tree.structure(grads) == jax.tree.structure(params):
+            grads = cast_like(grads, params)  # as jax.grad gives them
         return grads, self.extras(params, step)
 
     def valued_at(self, whole: Params) -> Given:

@@ -53,6 +53,7 @@ def _is_jaxpr(value: Any) -> bool:
     "at its first step.",
     "Give updates like the parameters, and from update the shapes and dtypes that init gave; make "
     "every count an array.",
+    "no_host_sync",
 )
 def structure(s: Subject) -> None:
     """Updates are like the parameters; the state is arrays, and always of one form."""
@@ -62,6 +63,8 @@ def structure(s: Subject) -> None:
 @promise(
     "A step that is tried twice, vectorized or taken up again must come out the same.",
     "Keep what changes in the state, a random key too, and return new containers.",
+    "no_host_sync",
+    "structure",
 )
 def pure(s: Subject) -> None:
     """`update` gives the same twice, and leaves what it was given as it was."""
@@ -187,6 +190,7 @@ def multi_steps(s: Subject) -> None:
 @promise(
     "A chain hands every member the extra arguments of all, so one that refuses them breaks it.",
     "End update's arguments with **extra, and ignore what is not yours.",
+    "no_host_sync",
 )
 def extra_arguments(s: Subject) -> None:
     """In a chain an extra argument that it does not know changes nothing."""
@@ -388,8 +392,8 @@ def containers(s: Subject) -> None:
     found = moved(every)
     for kind, updates in found.items():
         alike(updates, every[kind], f"the updates of a {kind} are like it")
-        leaves, plain = (jax.tree.leaves(tree) for tree in (updates, found["tuple"]))
-        close(leaves, plain, f"a {kind} moves as a tuple of the same leaves", **s.close)
+        leaves, plain = (jax.tree.leaves(tree) for tree in (updates, found["dict"]))
+        close(leaves, plain, f"a {kind} moves as a dict of the same leaves", **s.close)
 
 
 @promise(
@@ -473,10 +477,10 @@ def negative_metrics(s: Subject) -> None:
     if metric is None:
         raise NotLookedAtError("give metric=, the extra arguments of a metric's value, to try it")
     steps = 24
-    still, halves = np.ones(steps), 2.0 ** -np.arange(steps)
-    # Each number is a clear step below, or above, the one before it.
-    above = np.stack([still, halves, 1 / halves])
-    below = np.stack([-still, -1 / halves, -halves])
+    still, grows = np.ones(steps), 2.0 ** np.arange(steps)
+    # Each number is a clear step from the one before it, by difference and by quotient.
+    above = np.stack([still, grows[::-1], grows])
+    below = np.stack([-still, -grows, -grows[::-1]])
 
     def final(values: Any) -> Any:
         def given(params: Any, step: Any) -> Any:

@@ -53,6 +53,7 @@ def containers() -> dict[str, Any]:
     """One matrix and one vector in containers of every kind, by the kind's name."""
     kernel, bias = _spread((2, 3)), jnp.ones(3)
     return {
+        "dict": {"0": kernel, "1": bias},
         "tuple": (kernel, bias),
         "list": [kernel, bias],
         "NamedTuple": Pair(kernel, bias),
