@@ -30,6 +30,8 @@ from jaxopt_lab.core.registry import nearest
 
 MARKS = {"held": ".", "broken": "X", "skipped": "s", "not looked at": " "}
 NOISE = "its noise is drawn in the dtype of the gradients, so that other numbers come out"
+UNMASKED = "optax.masked leaves the extra argument grad as it is, unless it is told to mask it"
+SEARCHED = "its line search answers a rate of 0, and a point that does not move has no curvature"
 MEMBER = "a member of a chain, which does not descend by itself"
 
 
@@ -88,7 +90,10 @@ def _made() -> dict[str, dict[str, Any]]:
 
     sgd, adam = optax.sgd, optax.adam
     value = {"extras": ("value",)}
-    search = {"extras": ("value", "grad", "value_fn")}
+    search = {
+        "extras": ("value", "grad", "value_fn"),
+        "skip": dict.fromkeys(("masked", "partition"), UNMASKED),
+    }
     noisy = {"skip": {"bfloat16_accuracy": NOISE}}
     rate = lambda number: {"arguments": {"learning_rate": number}}  # noqa: E731
     of = lambda make: {"tx": make}  # noqa: E731
@@ -102,7 +107,7 @@ def _made() -> dict[str, dict[str, Any]]:
         "contrib.sophia": {"extras": ("obj_fn",)},
         "polyak_sgd": value,
         "scale_by_polyak": value,
-        "lbfgs": search,
+        "lbfgs": {**search, "skip": {**search["skip"], "schedule": SEARCHED}},
         "scale_by_backtracking_linesearch": {**search, "arguments": {"max_backtracking_steps": 5}},
         "scale_by_zoom_linesearch": {**search, "arguments": {"max_linesearch_steps": 5}},
         "adaptive_grad_clip": {"arguments": {"clipping": 0.1}},
@@ -115,14 +120,15 @@ def _made() -> dict[str, dict[str, Any]]:
         "clip_by_global_norm": {"arguments": {"max_norm": 0.5}},
         "conditionally_mask": of(
             lambda learning_rate: optax.conditionally_mask(
-                sgd(learning_rate), lambda step: jnp.mod(step, 2) == 0
+                sgd(learning_rate), lambda step: jnp.mod(step, 2) == 1
             )
         ),
-        "conditionally_transform": of(
-            lambda learning_rate: optax.conditionally_transform(
-                sgd(learning_rate), lambda step: jnp.mod(step, 2) == 0
-            )
-        ),
+        "conditionally_transform": {
+            "tx": lambda learning_rate: optax.conditionally_transform(
+                sgd(learning_rate), lambda step: jnp.mod(step, 2) == 1
+            ),
+            "skip": {"converges": "every other step is the gradient as it is, upwards"},
+        },
         "ema": {"arguments": {"decay": 0.9}},
         "flatten": of(lambda learning_rate: optax.flatten(adam(learning_rate))),
         "freeze": {"arguments": {"mask": False}},
@@ -131,6 +137,7 @@ def _made() -> dict[str, dict[str, Any]]:
         ),
         "monitor": {"arguments": {"measures": {"norm": optax.tree.norm}}},
         "snapshot": {"arguments": {"measure_name": "norm", "measure": optax.tree.norm}},
+        "scale_by_learning_rate": rate(0.1),
         "scale": {"arguments": {"step_size": 0.5}},
         "scale_by_schedule": of(optax.scale_by_schedule(lambda step: 1 / (1 + step))),
         "scale_by_rprop": {"skip": {"converges": MEMBER}},
@@ -142,7 +149,14 @@ def _made() -> dict[str, dict[str, Any]]:
         ),
         "contrib.mechanize": of(lambda learning_rate: contrib.mechanize(sgd(learning_rate))),
         "contrib.reduce_on_plateau": {**value, "metric": lambda number: {"value": number}},
-        "contrib.sam": of(lambda learning_rate: contrib.sam(sgd(learning_rate), sgd(0.05))),
+        "contrib.sam": {
+            "tx": lambda learning_rate: contrib.sam(sgd(learning_rate), sgd(0.05)),
+            "skip": {"schedule": "every other step is the adversary's"},
+        },
+        "contrib.scale_by_muon": {
+            "params": {"v": jnp.eye(3), "w": jnp.linspace(-1.0, 1.0, 6).reshape(2, 3)},
+            "bound": True,  # to matrices; muon gives all else to Adam
+        },
         "contrib.schedule_free": of(
             lambda learning_rate: contrib.schedule_free(sgd(learning_rate), learning_rate)
         ),

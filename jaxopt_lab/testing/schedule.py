@@ -17,9 +17,9 @@ STEPS = np.arange(0, 200, 7)
 EVERY_KIND = (0, 3, 10**6, 10**12, np.int64(2**40), True)
 
 
-def defined_for_every_step(schedule: Schedule, steps: Iterable[Any] = EVERY_KIND) -> None:
+def defined_for_every_step(schedule: Schedule, steps: Iterable[Any] | None = None) -> None:
     """A finite scalar >= 0, of JAX's widest float, for steps of every type and size."""
-    for step in (*steps, jnp.array(5), jnp.array(2**31 - 1)):
+    for step in (*EVERY_KIND, jnp.array(5), jnp.array(2**31 - 1)) if steps is None else steps:
         value = schedule(step)
         holds(isinstance(value, jax.Array), f"the value at step {step} is an array: {value!r}")
         kind, expected = (value.shape, value.dtype), ((), jnp.result_type(float))

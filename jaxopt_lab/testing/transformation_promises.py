@@ -420,8 +420,11 @@ def complex_numbers(s: Subject) -> None:
 )
 def zero_gradients(s: Subject) -> None:
     """Gradients that are all 0 give finite parameters, and spoil no state."""
-    grads = lambda params, step: t.zeros_like(params)  # noqa: E731
-    given = lambda params, step: (grads(params, step), s.given(params, step)[1])  # noqa: E731
+
+    def given(params: Any, step: Any) -> Any:
+        grads, extra = s.given(params, step)
+        return t.zeros_like(grads), extra
+
     _stays_finite(s, given, 2, "after steps with zero gradients")
 
 
