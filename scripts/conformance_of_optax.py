@@ -32,6 +32,7 @@ MARKS = {"held": ".", "broken": "X", "skipped": "s", "not looked at": " "}
 NOISE = "its noise is drawn in the dtype of the gradients, so that other numbers come out"
 UNMASKED = "optax.masked leaves the extra argument grad as it is, unless it is told to mask it"
 SEARCHED = "its line search answers a rate of 0, and a point that does not move has no curvature"
+STILL = "the count of what it wraps stands still at the steps that it leaves out"
 MEMBER = "a member of a chain, which does not descend by itself"
 
 
@@ -77,6 +78,7 @@ NOT_BUILT = {
     "measure_with_ema": "gives a measurement in place of updates; see monitor",
     "contrib.hutchinson_estimator_diag_hessian": "gives a Hessian in place of updates; see sophia",
     "named_chain": "a chain; every promise puts others into chains",
+    "contrib.scale_by_muon": "takes a tree of dimension numbers with the parameters; see muon",
     "contrib.scale_by_madgrad": "gives parameters of its own in place of gradients; see madgrad",
 }
 
@@ -118,16 +120,20 @@ def _made() -> dict[str, dict[str, Any]]:
         "clip": {"arguments": {"max_delta": 0.5}},
         "clip_by_block_rms": {"arguments": {"threshold": 0.5}},
         "clip_by_global_norm": {"arguments": {"max_norm": 0.5}},
-        "conditionally_mask": of(
-            lambda learning_rate: optax.conditionally_mask(
+        "conditionally_mask": {
+            "tx": lambda learning_rate: optax.conditionally_mask(
                 sgd(learning_rate), lambda step: jnp.mod(step, 2) == 1
-            )
-        ),
+            ),
+            "skip": {"schedule": STILL},
+        },
         "conditionally_transform": {
             "tx": lambda learning_rate: optax.conditionally_transform(
                 sgd(learning_rate), lambda step: jnp.mod(step, 2) == 1
             ),
-            "skip": {"converges": "every other step is the gradient as it is, upwards"},
+            "skip": {
+                "converges": "every other step is the gradient as it is, upwards",
+                "schedule": STILL,
+            },
         },
         "ema": {"arguments": {"decay": 0.9}},
         "flatten": of(lambda learning_rate: optax.flatten(adam(learning_rate))),
@@ -152,10 +158,6 @@ def _made() -> dict[str, dict[str, Any]]:
         "contrib.sam": {
             "tx": lambda learning_rate: contrib.sam(sgd(learning_rate), sgd(0.05)),
             "skip": {"schedule": "every other step is the adversary's"},
-        },
-        "contrib.scale_by_muon": {
-            "params": {"v": jnp.eye(3), "w": jnp.linspace(-1.0, 1.0, 6).reshape(2, 3)},
-            "bound": True,  # to matrices; muon gives all else to Adam
         },
         "contrib.schedule_free": of(
             lambda learning_rate: contrib.schedule_free(sgd(learning_rate), learning_rate)
@@ -229,6 +231,12 @@ class _Worker:
         self.process = None
         return Row(name, "", {}, why)
 
+    def close(self) -> None:
+        """Let the process end."""
+        if self.process is not None:
+            self.pipe.send(None)
+            self.process.join()
+
 
 def _work(pipe: Connection) -> None:
     import jax
@@ -264,6 +272,8 @@ def looked_at(names: list[str], seconds: float, processes: int = 2) -> Iterator[
 
     with ThreadPoolExecutor(processes) as pool:
         yield from pool.map(one, names)
+    for _ in range(processes):
+        free.get().close()
 
 
 def markdown(rows: list[Row], promises: list[str]) -> str:
@@ -321,7 +331,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help="transformations; all public ones unless given")
     parser.add_argument("--output", help="a Markdown file; standard output unless given")
-    parser.add_argument("--seconds", type=float, default=120.0, help="at most, of one")
+    parser.add_argument("--seconds", type=float, default=300.0, help="at most, of one")
     options = parser.parse_args(arguments)
     from jaxopt_lab import testing
 
