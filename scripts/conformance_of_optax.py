@@ -4,8 +4,7 @@
     python scripts/conformance_of_optax.py adam contrib.sam
 
 Looks at every public transformation of `optax` and `optax.contrib`, in two processes, each with two
-devices. One that takes longer than `--seconds` has a row that says so. About five minutes on 2 CPU
-cores.
+devices. One that takes longer than `--seconds` has a row that says so. Twelve minutes of CPU time.
 """
 
 import argparse
