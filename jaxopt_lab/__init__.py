@@ -93,6 +93,7 @@ _FAMILIES = frozenset(
         "schedules",
         "second_order",
         "sweeps",
+        "testing",
     )
 )
 

@@ -20,6 +20,7 @@ import zipfile
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxopt_lab
@@ -34,6 +35,7 @@ from jaxopt_lab import (
     nn,
     optimizers,
     schedules,
+    testing,
 )
 from jaxopt_lab.config.build import build
 from jaxopt_lab.core.errors import InputError
@@ -395,7 +397,40 @@ def unvouched():
 
 
 # A call in Python, and a part of what it raises.
+IDENTITY = optax.identity()
 CALLED = [
+    (lambda: testing.check_transformation(3), "tx must be an optax transformation, or a function"),
+    (
+        lambda: testing.check_transformation(IDENTITY, {"b1": 0.9}),
+        "arguments are a function's; a transformation that is made takes none, got {'b1': 0.9}",
+    ),
+    (
+        lambda: testing.check_transformation(IDENTITY, extras=("values",)),
+        "extras has no 'values', did you mean 'value'?; one of value, grad, ",
+    ),
+    (
+        lambda: testing.check_transformation(IDENTITY, skip={"multi_step": "why"}),
+        "skip has no promise 'multi_step', did you mean 'multi_steps'?; one of no_host_sync, ",
+    ),
+    (
+        lambda: testing.check_transformation(IDENTITY, skip={"vmap": " "}),
+        "skip must say why 'vmap' is left out, in words, got ' '",
+    ),
+    (lambda: testing.check_schedule(3), "schedule must be a function of the step, got 3"),
+    (lambda: testing.check_schedule(len, steps=[-1]), "steps must be a list of whole numbers >= 0"),
+    (lambda: testing.check_augmentation(3), "op must be a function of a key and an image, got 3"),
+    (
+        lambda: testing.check_augmentation(len, shape=(3, 3)),
+        "shape must be (height, width, channels), each >= 1, got (3, 3)",
+    ),
+    (
+        lambda: testing.check_model(object(), shape=(2, 5), outputs=4),
+        "nn.as_model(...) makes that of an NNX or Equinox module",
+    ),
+    (
+        lambda: testing.check_model(nn.mlp(3), shape=(1, 5), outputs=4),
+        "shape must be that of a batch of two samples or more, (2, 28, 28, 1), got (1, 5)",
+    ),
     (lambda: compat.torch.OneCycleLR(0.1), "total_steps must be given, or else both"),
     (lambda: compat.torch.SGD(0.1, nesterov=True), "SGD: nesterov "),
     (lambda: built("train.lsuv=true", given=Plain()), "train.lsuv: needs a Linen module"),

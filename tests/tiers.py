@@ -464,7 +464,7 @@ TABLES = {
     "run": {"three_way"},
     "second_order": {"against_dense", "behavior", "family", "shampoo_soap"},
     "sweeps": {"blocks"},
-    "testing": {"promises"},
+    "testing": {"kit", "promises"},
 }
 
 

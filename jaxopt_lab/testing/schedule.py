@@ -1,7 +1,7 @@
 """What every schedule keeps: `schedule(step)` is a float scalar, whatever the step is."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -14,10 +14,12 @@ from jaxopt_lab.testing.compare import close, holds
 STEPS = np.arange(0, 200, 7)
 
 
-def defined_for_every_step(schedule: Schedule) -> None:
+EVERY_KIND = (0, 3, 10**6, 10**12, np.int64(2**40), True)
+
+
+def defined_for_every_step(schedule: Schedule, steps: Iterable[Any] | None = None) -> None:
     """A finite scalar >= 0, of JAX's widest float, for steps of every type and size."""
-    steps = (0, 3, 10**6, 10**12, np.int64(2**40), jnp.array(5), jnp.array(2**31 - 1), True)
-    for step in steps:
+    for step in (*EVERY_KIND, jnp.array(5), jnp.array(2**31 - 1)) if steps is None else steps:
         value = schedule(step)
         holds(isinstance(value, jax.Array), f"the value at step {step} is an array: {value!r}")
         kind, expected = (value.shape, value.dtype), ((), jnp.result_type(float))
@@ -40,13 +42,17 @@ def peak_scales_everything(function: Callable[..., Schedule], arguments: dict[st
     close(a, b, "the peak scales everything", rtol=1e-5)
 
 
-def jit_and_vmap_equal_eager(schedule: Schedule) -> None:
+def jit_and_vmap_equal_eager(
+    schedule: Schedule, steps: np.ndarray = STEPS, rtol: float = 0.0, atol: float = 2e-7
+) -> None:
     """Compiled and vectorized values are the eager ones, to 2e-7 of a peak of 1."""
-    eager = np.stack([schedule(jnp.asarray(step)) for step in STEPS])
-    close(jax.jit(jax.vmap(schedule))(STEPS), eager, "jit and vmap equal eager", atol=2e-7)
+    eager = np.stack([schedule(jnp.asarray(step)) for step in steps])
+    close(jax.jit(jax.vmap(schedule))(steps), eager, "jit and vmap equal eager", rtol, atol)
 
 
-def numbers_may_be_traced(function: Callable[..., Schedule], arguments: dict[str, Any]) -> None:
+def numbers_may_be_traced(
+    function: Callable[..., Schedule], arguments: dict[str, Any], steps: np.ndarray = STEPS
+) -> None:
     """Every number among the arguments may be a traced array."""
     bound = inspect.signature(function).bind(**arguments).arguments
     numbers = {k: v for k, v in bound.items() if not isinstance(v, str | bool | list)}
@@ -56,5 +62,5 @@ def numbers_may_be_traced(function: Callable[..., Schedule], arguments: dict[str
         traced, plain = function(**{**arguments, **numbers}), function(**arguments)
         return jax.vmap(traced)(steps), jax.vmap(plain)(steps)
 
-    found, expected = both(numbers, STEPS)
+    found, expected = both(numbers, steps)
     close(found, expected, "a traced number acts as the plain one", atol=1e-6)

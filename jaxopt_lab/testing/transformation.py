@@ -21,7 +21,7 @@ from jaxopt_lab.core.transformation import as_arrays
 from jaxopt_lab.core.tree import accumulator_dtype, cast_like, is_trained
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.problems import Problem
-from jaxopt_lab.testing.compare import alike, close, finite, holds
+from jaxopt_lab.testing.compare import alike, arrays_only, close, finite, holds
 
 Given = Callable[[Params, Any], tuple[Params, dict[str, Any]]]
 Transformation = Any
@@ -46,6 +46,11 @@ def waves(params: Params, step: Any = 0) -> tuple[Params, dict[str, Any]]:
     return jax.tree.map(
         lambda p: jnp.cos(3 * p + step).astype(p.dtype) if is_trained(p) else p, params
     ), {}
+
+
+def zeros_like(tree: Any) -> Any:
+    """The tree with zeros in the place of all numbers."""
+    return jax.tree.map(jnp.zeros_like, tree)
 
 
 def updated(tx: Transformation, state: Any, params: Params, given: Given, step: Any) -> Any:
@@ -75,6 +80,7 @@ def keeps_structure_and_dtypes(
 ) -> None:
     """Updates are like the parameters, and the state is at every step what it was at the first."""
     tx, state = optax.with_extra_args_support(tx), tx.init(params)
+    arrays_only(state, "the state holds arrays and nothing else")
     alike(jax.eval_shape(tx.init, params), state, "init gives the same state when it is traced")
     for step in range(steps):
         grads, extra = given(params, step)
@@ -150,11 +156,13 @@ def vmap_equals_loop(
     close(at_once, in_turn, "vmap equals a loop", rtol, atol)
 
 
-def one_trace(tx: Transformation, params: Params, given: Given = waves, steps: int = 3) -> None:
+def one_trace(
+    tx: Transformation, params: Params, given: Given = waves, steps: int = 3, donate: bool = True
+) -> None:
     """One compilation serves every step, and parameters and state may be donated to it."""
     traces = 0
 
-    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    @functools.partial(jax.jit, donate_argnums=(0, 1) if donate else ())
     def step(params: Params, state: Any, k: Any) -> Any:
         nonlocal traces
         traces += 1
@@ -235,6 +243,7 @@ def works_masked_and_partitioned(
     rtol: float = 1e-5,
     atol: float = 1e-7,
     joint: bool = False,
+    wrappers: Sequence[str] = ("masked", "partition"),
 ) -> None:
     """`optax.masked` and `optax.partition` move what they choose, and leave the rest.
 
@@ -247,33 +256,34 @@ def works_masked_and_partitioned(
       atol: of that comparison.
       joint: whether an update depends on all leaves and their order, which optax's wrappers change;
         then only what is left out is compared.
+      wrappers: which of the two.
     """
-    masked = optax.masked(make(), {name: name != out for name in params})
     labels = {name: "out" if name == out else "in" for name in params}
-    parted = optax.partition({"in": make(), "out": optax.set_to_zero()}, labels)
+    wrapped = {
+        "masked": optax.masked(make(), {name: name != out for name in params}),
+        "partition": optax.partition({"in": make(), "out": optax.set_to_zero()}, labels),
+    }
 
     @jax.jit
-    def three(params: Params) -> Any:
+    def run(params: Params) -> Any:
         part = params | {out: optax.MaskedNode()}
-        runs, states = [], []
-        for tx in (masked, parted):
-            grads, extra = given(params, 0)
+        runs = {}
+        for wrapper in wrappers:
+            tx, (grads, extra) = wrapped[wrapper], given(params, 0)
             state = tx.init(params)
             updates, new = tx.update(grads, state, params, **extra)
-            runs.append(updates)
-            states.append((state, new))
+            runs[wrapper] = (updates, state, new)
         grads, extra = given(part, 0)
         tx = optax.with_extra_args_support(make())
-        return runs, states, tx.update(grads, tx.init(part), part, **extra)[0]
+        return runs, tx.update(grads, tx.init(part), part, **extra)[0]
 
-    (a, b), states, alone = three(params)
-    for state, new in states:
-        alike(new, state, "the state in masked and partition never changes its structure")
-    close(a[out], given(params, 0)[0][out], "masked leaves the rest as it is", 1e-6)
-    close(b[out], jax.tree.map(jnp.zeros_like, params[out]), "partition leaves the rest")
-    for name in () if joint else params.keys() - {out}:
-        close(a[name], alone[name], f"masked moves {name}", rtol, atol)
-        close(b[name], alone[name], f"partition moves {name}", rtol, atol)
+    runs, alone = run(params)
+    left = {"masked": given(params, 0)[0][out], "partition": zeros_like(params[out])}
+    for wrapper, (updates, state, new) in runs.items():
+        alike(new, state, f"the state in {wrapper} never changes its structure")
+        close(updates[out], left[wrapper], f"{wrapper} leaves the rest as it is", 1e-6)
+        for name in () if joint else params.keys() - {out}:
+            close(updates[name], alone[name], f"{wrapper} moves {name}", rtol, atol)
 
 
 def multi_steps_applies_the_mean(
@@ -422,18 +432,23 @@ def finite_on_zero_gradients(tx: Transformation, params: Params, given: Given = 
     """Gradients that are all 0 give finite updates and a finite state."""
 
     def nothing(params: Params, step: Any) -> Any:
-        return jax.tree.map(jnp.zeros_like, params), given(params, step)[1]
+        return zeros_like(params), given(params, step)[1]
 
     after = jax.jit(lambda p: updated(tx, tx.init(p), p, nothing, 0))(params)
     finite(after, "zero gradients give finite updates and a finite state")
 
 
 def converges(
-    make: Callable[..., Any], rate: float, problem: Problem, steps: int = 2000, share: float = 1e-3
+    make: Callable[..., Any],
+    rate: float,
+    problem: Problem,
+    steps: int = 2000,
+    share: float = 1e-3,
+    extras: Callable[[Params, Any], dict[str, Any]] = lambda params, step: {},
 ) -> None:
     """With a rate that falls to 0 the loss falls to a share of its start."""
     tx = make(learning_rate=lambda k: rate * (1 - k / steps))
-    given = lambda x, step: (jax.grad(problem.loss)(x), {})  # noqa: E731
+    given = lambda x, step: (jax.grad(problem.loss)(x), extras(x, step))  # noqa: E731
     x = jax.jit(lambda x: scanned(tx, x, given, steps)[0])(problem.start)
     start, end = float(problem.loss(problem.start)), float(problem.loss(x))
     holds(end < share * start, f"it converges: the loss went from {start:g} to {end:g}")
