@@ -49,6 +49,7 @@ html_show_copyright = False
 html_theme_options = {
     "show_navbar_depth": 1,
     "show_toc_level": 2,
+    "footer_content_items": "",
     "navbar_persistent": [],
     "use_download_button": False,
     "use_fullscreen_button": False,
