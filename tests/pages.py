@@ -2,7 +2,8 @@
 
 A block is run as it is printed, each page's in their order and in one folder, where `configs` is
 there too. Its first line may name it as a file, `# net.py`; then it is written, and not run. One
-below `<!-- not run: the reason -->` is left out, and `text`, or no language, is what was printed.
+below `<!-- not run: the reason -->` is left out. `text` is what the page's blocks print, where
+numbers may be others; no language is a sketch.
 """
 
 import json
@@ -68,6 +69,7 @@ for language, text in json.loads(sys.argv[1]):
         traceback.print_exc()
         sys.exit(f"the block:\\n{text}")
     said = out.getvalue()
+    print(said, flush=True)
     if language == "python" and (not said or "False" in said):
         sys.exit(f"printed {said!r}:\\n{text}")
 """
@@ -92,3 +94,9 @@ def run(page, folder, *languages):
     done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
+
+
+def skeleton(text):
+    """The lines of a text without its numbers, which a machine rounds, and without rules."""
+    lines = (re.sub(r"[-+\d.,e%±]+", " ", line) for line in text.splitlines())
+    return {" ".join(line.split()) for line in lines}

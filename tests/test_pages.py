@@ -33,7 +33,9 @@ def test_python_blocks_run(page, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", sorted(RUN))
 def test_every_block_and_command_runs(page, tmp_path):
-    pages.run(page, tmp_path)
+    printed = pages.skeleton(pages.run(page, tmp_path))
+    for block in blocks(page, "text"):
+        assert pages.skeleton(block.text) <= printed
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ add of ranges is told under the arguments.
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,12 @@ def shown(function: Callable[..., Any]) -> tuple[str, str | None]:
     """The arguments, and what comes back."""
     written = _written(function)
     parameters = [
-        p.replace(annotation=_as_written(written.get(p.name)), default=_default(p.default))
+        p.replace(
+            annotation=_as_written(written.get(p.name) or _alias(p.annotation)),
+            default=_default(p.default),
+        )
         for p in signature_of(function).parameters.values()
-        if p.name not in ("self", "cls")
+        if p.name not in ("self", "cls", "parent")  # the last is Linen's own
     ]
     return str(inspect.Signature(parameters)), written.get("return")
 
@@ -37,6 +41,11 @@ class _Text:
         return self.text
 
 
+def _alias(annotation: Any) -> str | None:
+    """The name by which `checked` shows an annotation, where it is one."""
+    return repr(annotation) if repr(annotation).isidentifier() else None
+
+
 def _as_written(text: str | None) -> Any:
     return inspect.Parameter.empty if text is None else _Text(text)
 
@@ -44,9 +53,10 @@ def _as_written(text: str | None) -> Any:
 def _default(value: Any) -> Any:
     if value is inspect.Parameter.empty:
         return value
-    if " at 0x" not in repr(value):  # nobody's address is of use to a reader
+    if not re.search(r" at 0x|^<", repr(value)):  # nobody's address is of use to a reader
         return value
-    return _Text(getattr(value, "__name__", f"{type(value).__name__}(...)"))
+    named = repr(value) != "<factory>" and f"{type(value).__name__}(...)"
+    return _Text(getattr(value, "__name__", named or "..."))
 
 
 def _written(function: Any) -> dict[str, str]:
