@@ -6,7 +6,7 @@ import re
 import jax
 import jax.numpy as jnp
 import pytest
-from pages import ROOT, blocks
+from pages import PAGES, ROOT, blocks
 
 from jaxopt_lab.cli import main
 from jaxopt_lab.config.own import BRINGABLE
@@ -36,6 +36,16 @@ def test_every_format_and_option_is_told(capsys):
     lines = [line for b in blocks("docs/out.md", "sh") for line in b.text.splitlines()]
     used = " ".join(line for line in lines if " predict " in line)
     assert set(re.findall(r"--[a-z]+", used)) <= there
+
+
+def test_every_command_is_told_and_no_other(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    there = set(re.findall(r"^    ([a-z-]+)(?: |$)", capsys.readouterr().out, re.MULTILINE))
+    told = re.findall(r"^\| `jaxopt-lab ([a-z-]+)", text_of("quickstart_launch.md"), re.MULTILINE)
+    assert set(told) == there
+    for page in PAGES:
+        assert set(re.findall(r"`jaxopt-lab ([a-z-]+)", page.read_text())) <= there, page
 
 
 def test_every_table_of_ones_own_is_told():
