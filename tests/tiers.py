@@ -217,12 +217,6 @@ SLOW = {
     "run/test_batch_size_scan.py": {
         "test_the_command_writes_a_row_and_draws",
     },
-    "test_trackers_page.py": {
-        "test_a_block_runs",
-    },
-    "test_out_page.py": {
-        "test_a_block_runs",
-    },
     "run/test_shipped_runs.py": {
         "test_a_run_is_read_back_and_predicts",
     },

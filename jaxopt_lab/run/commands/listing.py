@@ -54,12 +54,13 @@ def list_names(family: str | None, terminal: Progress) -> None:
             about = (inspect.getdoc(inner) or "").partition("\n")[0]
             rows.append((entry, about))
             for key, argument in LISTED[name].arguments(entry).items():
-                text = "required" if argument.required else _default(argument.default)
+                text = "required" if argument.required else default_text(argument.default)
                 rows.append((f"  {key} = {text}", expected(argument.hint)))
         terminal.columns(TITLES.get(name, f"[{name}]"), ("name", "what it is, what it takes"), rows)
 
 
-def _default(value: object) -> str:
+def default_text(value: object) -> str:
+    """The default of an argument as a file would give it."""
     if value is inspect.Parameter.empty:
         return "(rest of the run)"
     if value is None:
