@@ -92,9 +92,12 @@ def scale_by_gradient_variance(
     """
 
     def init(params):
-        zeros, scalar = zeros_accumulator(params), jnp.zeros([], float)
         return GradientVarianceState(
-            jnp.zeros([], jnp.int32), zeros, zeros_accumulator(params), scalar, scalar
+            count=jnp.zeros([], jnp.int32),
+            mean=zeros_accumulator(params),
+            variance=zeros_accumulator(params),
+            noise=jnp.zeros([], float),
+            signal=jnp.zeros([], float),
         )
 
     def direction(g, state, curvature, extra):

@@ -14,7 +14,6 @@ What made the difference on CPU:
   positions, likewise.
 """
 
-import argparse
 import importlib
 import multiprocessing
 import os
@@ -27,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageOps
-from racing import Turn, medians
+from racing import Turn, medians, parser_of, record
 
 from jaxopt_lab import augment
 
@@ -188,15 +187,15 @@ def steps(images: np.ndarray, repeats: int) -> None:
         compiled = jax.jit(step)
         runs[name] = lambda compiled=compiled: jax.block_until_ready(compiled(state, batch))
     t = in_turn(runs, repeats)
+    record("a ResNet-20 step of 128", t, "seconds")
     print(f"\na ResNet-20 step of 128: {1e3 * t['none']:.0f} ms")
     for name in list(t)[1:]:
         print(f"  {name:14} adds {100 * (t[name] / t['none'] - 1):5.1f} %")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = parser_of(__doc__, (), "fewer repeats")
     parser.add_argument("--batch", type=int, default=1024)
-    parser.add_argument("--quick", action="store_true", help="fewer repeats")
     parser.add_argument("--step", action="store_true", help="in a ResNet-20 step too")
     given = parser.parse_args()
     repeats, images = 5 if given.quick else 21, photographs(given.batch)
@@ -206,6 +205,7 @@ def main() -> None:
         for task, runs in tasks.items():
             t = in_turn(runs, repeats)
             print(f"\n{task}")
+            record(task, {who: given.batch / seconds for who, seconds in t.items()}, "images/s")
             for who, seconds in t.items():
                 ratio = f"{seconds / t['ours']:9.1f} x ours' time"
                 print(f"  {who:20}{given.batch / seconds:12,.0f}{ratio}", flush=True)

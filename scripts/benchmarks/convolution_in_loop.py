@@ -6,14 +6,13 @@ how long ours takes in a scan for each second that XLA's own takes outside a loo
     python scripts/benchmarks/convolution_in_loop.py [--quick]
 """
 
-import argparse
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from racing import medians
+from racing import medians, parser_of, record
 
 from jaxopt_lab.nn.convolution import canonical_convolution
 
@@ -94,9 +93,7 @@ def measure(case: Case, order: int, batch: int, size: int, repeats: int) -> list
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer repeats, a smaller batch")
-    quick = parser.parse_args().quick
+    quick = parser_of(__doc__, (), "fewer repeats, a smaller batch").parse_args().quick
     batch, size, repeats = (8, 16, 3) if quick else (32, 16, 5)
     print(
         f"jax {jax.__version__}, {jax.default_backend()}, batch {batch}, {size}x{size}; ms a step"
@@ -106,6 +103,8 @@ def main() -> None:
         print(f"\n{header}{'XLA/ours':>10}{'ours/outside':>14}   derivative {order}")
         for name, case in CASES.items():
             outside, own, ours = measure(case, order, batch, size, repeats)
+            values = {"XLA": outside, "XLA, scan": own, "ours, scan": ours}
+            record(f"{name}, derivative {order}", values, "ms")
             print(
                 f"{name:26}{outside:9.2f}{own:11.2f}{ours:12.2f}{own / ours:10.1f}"
                 f"{ours / outside:14.2f}",

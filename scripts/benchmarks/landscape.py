@@ -6,12 +6,10 @@ A small convolutional network on 1,000 digits, along two filter-normalized direc
 writes the same sums out by hand. Both are compiled once and then timed in turn.
 """
 
-import argparse
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from racing import medians, show_times
+from racing import medians, parser_of, show_times
 
 from jaxopt_lab import data, diagnostics, losses, nn
 
@@ -19,9 +17,8 @@ EXTENT, IMAGES, BATCH = 1.0, 1000, 250
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = parser_of(__doc__, (), "11 x 11 points, 3 rounds")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="11 x 11 points, 3 rounds")
     given = parser.parse_args()
     steps, rounds = (11, 3) if given.quick else (41, given.rounds)
     train = data.digits().train

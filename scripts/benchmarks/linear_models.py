@@ -17,14 +17,13 @@ OpenBLAS, under scikit-learn and under JAX's Cholesky, QR and SVD, spins while a
 core: on a busy machine pin this one (`taskset -c 0`).
 """
 
-import argparse
 import functools
 import warnings
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from racing import Turn, medians, show_times
+from racing import Turn, medians, parser_of, show_times
 from sklearn import linear_model
 
 from jaxopt_lab import linear
@@ -37,9 +36,7 @@ def show(title: str, runs: dict[str, Turn], rounds: int) -> None:
 
 def main() -> None:
     """Ridge, lasso and logistic regression on two random problems."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer repeats")
-    repeats = 3 if parser.parse_args().quick else 15
+    repeats = 3 if parser_of(__doc__, (), "fewer repeats").parse_args().quick else 15
     print(f"jax {jax.__version__}, {jax.default_backend()}; ms, and over the first")
     race(20_000, 500, 0.0, repeats)
     race(12_000, 400, 0.9, repeats)
@@ -69,7 +66,7 @@ def race(n: int, d: int, correlation: float, repeats: int) -> None:
             linear_model.Ridge(1.0, solver="cholesky").fit(X, y) and None
         ),
     }
-    show("ridge", runs, repeats)
+    show(f"ridge, {n:,} x {d}", runs, repeats)
 
     lasso = functools.partial(linear.fit, X_, y_, loss="squared", penalty="l1", lam=0.05)
     runs = {
@@ -78,7 +75,7 @@ def race(n: int, d: int, correlation: float, repeats: int) -> None:
             linear_model.Lasso(0.05, tol=1e-6).fit(F, y) and None
         ),
     }
-    show("lasso", runs, repeats)
+    show(f"lasso, {n:,} x {d}", runs, repeats)
     gap = np.abs(lasso().model.coef - linear_model.Lasso(0.05, tol=1e-6).fit(F, y).coef_).max()
     print(f"  largest difference of coefficients {gap:.1e}, {int(lasso().iterations)} iterations")
 
@@ -89,7 +86,7 @@ def race(n: int, d: int, correlation: float, repeats: int) -> None:
         runs[f"scikit-learn {solver}, tol 1e-6"] = lambda model=model: model.fit(X, label) and None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # L-BFGS stops short of its tolerance in float32
-        show("logistic regression", runs, max(1, repeats // 3))
+        show(f"logistic regression, {n:,} x {d}", runs, max(1, repeats // 3))
         gap = np.abs(logistic().model.coef - model.fit(X, label).coef_[0]).max()
     print(
         f"  largest difference of coefficients {gap:.1e}, {int(logistic().iterations)} iterations"

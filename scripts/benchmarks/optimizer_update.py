@@ -14,7 +14,6 @@ What made the difference on CPU, where XLA writes one array a kernel:
   read 7 arrays and write 3, where 4 and 3 would do.
 """
 
-import argparse
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from racing import Turn, medians
+from racing import Turn, medians, parser_of, record
 
 from jaxopt_lab import optimizers
 
@@ -118,8 +117,7 @@ def with_torch(method: Any, shapes: list[tuple[int, ...]]) -> Turn | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    parser = parser_of(__doc__, (), "fewer repeats")
     parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS))
     given = parser.parse_args()
     print(
@@ -142,6 +140,7 @@ def main() -> None:
             # A pause, because PyTorch's threads spin for a while after their work.
             t = medians(steps, repeats, warmups=2, pause=0.005, shuffle=True)
             t = {contender: 1e3 * taken for contender, taken in t.items()}
+            record(f"{name}, {size} parameters", t, "ms")
             missing = float("nan")
             row = [t["ours"], t["optax"], t.get("torch", missing), t["traffic"]]
             ratios = [t["ours"] / x for x in row[1:]]

@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from racing import Turn, medians, parser_of, show_times
+from racing import Turn, medians, parser_of, record, show_times
 
 from jaxopt_lab import data, losses, nn, optimizers, second_order
 
@@ -292,6 +292,8 @@ def to_a_loss(task: Task, steps: int, rounds: int) -> None:
     times = step_times({name: turns[name](grids[name][i]) for name, i in best.items()}, rounds)
     needed = {name: steps_to(found[name][i], target) for name, i in best.items()}
     seconds = {name: needed[name] * times[name] for name in best}
+    record(f"{task.name} to a training loss of {target:.4f}", needed, "steps")
+    record(f"{task.name} to a training loss of {target:.4f}", seconds, "seconds")
     print(f"  to a training loss of {target:.4f}, the lowest of Adam's in {steps} steps")
     for name, i in best.items():
         settings = ", ".join(f"{key} {value:g}" for key, value in grids[name][i].items())

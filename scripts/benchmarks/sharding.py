@@ -6,7 +6,6 @@ A perceptron of 10 million parameters with Adam on two virtual CPU devices: a wh
 and the optimizer's update alone, timed in turn; and what the devices send each other in a step.
 """
 
-import argparse
 import collections
 import os
 
@@ -19,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import PartitionSpec
-from racing import medians, show_times
+from racing import medians, parser_of, show_times
 
 from jaxopt_lab import losses, nn, optimizers
 from jaxopt_lab.engine import Layout, device_mesh, init_sharded
@@ -29,9 +28,8 @@ INPUTS, WIDTH, OUTPUTS, BATCH = 1024, 2048, 10, 128
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = parser_of(__doc__, (), "layers an eighth as wide, 2 rounds")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--quick", action="store_true", help="layers an eighth as wide, 2 rounds")
     given = parser.parse_args()
     width, rounds = (WIDTH // 8, 2) if given.quick else (WIDTH, given.rounds)
     mesh = device_mesh(data=2)

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 
-from racing import parser_of
+from racing import parser_of, record
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "digits_cnn.toml"
@@ -64,6 +64,8 @@ def main() -> None:
             found[name].append(run(settings))
     for what in found["without"][0]:
         print(f"\n{what}: the median, and the median of the ratios to the run beside it")
+        medians = {n: statistics.median(each[what] for each in runs) for n, runs in found.items()}
+        record(what, medians, "seconds")
         for name, runs in found.items():
             seconds = [each[what] for each in runs]
             ratios = [a / b[what] for a, b in zip(seconds, found["without"], strict=True)]

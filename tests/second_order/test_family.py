@@ -83,6 +83,12 @@ def test_structure_and_dtypes_never_change(name):
     assert any(u.any() for u in jax.tree.leaves(updates)) and finite((updates, new))
 
 
+def test_parameters_and_a_first_state_may_be_donated(name):
+    params, _, _, state, _ = first(name)
+    leaves = [x for x in jax.tree.leaves((params, state)) if isinstance(x, jax.Array) and x.size]
+    assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves), "a leaf is another's"
+
+
 def given(params, step):
     """The problem's gradient, and its curvature, restricted to the parameters that are there."""
     _, curvature = problem()
