@@ -209,6 +209,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--process-id", type=int, metavar="I", help="of this process, from 0")
     train.add_argument("--process-count", type=int, metavar="N", help="of the whole run")
+    train.add_argument(
+        "--profile", metavar="DIR", help="a trace of the first 10 seconds, to open in TensorBoard"
+    )
     train.add_argument("--dry-run", action="store_true", help="shapes and memory, no training")
     train.add_argument("--print-config", action="store_true", help="print every setting and stop")
     train.set_defaults(command=_train)
@@ -564,6 +567,7 @@ def _train(options: argparse.Namespace) -> int:
             devices=devices,
             mesh=mesh,
             data_dir=options.data_dir,
+            profile=options.profile,
         )
     codes = {"finished": DONE, "early_stopping": DONE, "interrupted": INTERRUPTED}
     return codes.get(result.stopped_by, FAILED)

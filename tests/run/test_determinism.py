@@ -1,5 +1,6 @@
 """One configuration, seed, version and device make one run folder, to the byte, but for times."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from processes import AS_A_USER, environment
 import jaxopt_lab
 from jaxopt_lab.config.dump import to_toml
 from jaxopt_lab.config.parse import parse_config
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import _fit
 
 TABLES = {
@@ -76,6 +78,19 @@ def test_a_run_that_is_lost_ends_at_the_same_step_whatever_the_chunks_are(tmp_pa
         assert result.stopped_by == "diverged"
         found.append(contents(tmp_path / str(seconds)))
     assert found[0] == found[1]
+
+
+def test_with_a_trace_which_can_be_opened(whole, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("jaxopt_lab.run.process.profile.SECONDS", 0.0)  # a chunk at least
+    place = tmp_path / "a trace"
+    jaxopt_lab.train(config(), tmp_path / "run", profile=place, progress=True)
+    assert contents(tmp_path / "run") == whole
+    (trace,) = place.rglob("perfetto_trace.json.gz")
+    assert json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
+    assert "a trace is in" in capsys.readouterr().out
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="no trace can be written to"):
+        jaxopt_lab.train(config(), profile=tmp_path / "file" / "trace", progress=False)
 
 
 @pytest.mark.parametrize("log_every", [5, 24, 100])

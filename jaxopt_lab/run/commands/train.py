@@ -20,6 +20,7 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.types import Logger, Model
 from jaxopt_lab.engine import OneRun, TrainState, checkpoint, fit
 from jaxopt_lab.run.process import distributed
+from jaxopt_lab.run.process.profile import Profile
 from jaxopt_lab.run.process.stopwatch import Stopwatch
 from jaxopt_lab.run.records.answers import look_at_test
 from jaxopt_lab.run.records.chosen_step import tell_of_damage, why_this_step
@@ -52,6 +53,7 @@ def train(
     devices: int | None = None,
     mesh: MeshConfig | Mapping[str, Any] | None = None,
     loggers: Sequence[Logger] = (),
+    profile: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Result:
     """Train from a configuration.
@@ -74,6 +76,7 @@ def train(
       loggers: objects with `.log(dict, step=)`, such as what `wandb.init()` gives: told of each
         row and evaluation, and of the scores on the test split, from a thread of their own. One
         that fails or hangs is given up with one message, and the run goes on.
+      profile: a folder for a trace of the first 10 seconds of training, by JAX's profiler.
       progress: whether to draw the run.
 
     Returns:
@@ -94,6 +97,7 @@ def train(
         mesh = parse_mesh(mesh)
     with open_session(RunFolder, config, run_dir, resume=resume, show=progress) as session:
         config, identity = session.config, identity_of(session.config, model)
+        trace = Profile(profile, session.say)
         if session.resumes and session.folder:
             session.folder.require_given(data is not None)
         check_trackers(config.log, run_dir)
@@ -144,12 +148,13 @@ def train(
                 donate=True,
             )
             bar = session.terminal.training(start, total, experiment.steps_per_epoch)
-            with session.interrupts() as interrupts, bar, contextlib.closing(program):
+            with session.interrupts() as interrupts, bar, contextlib.closing(program), trace:
                 for chunk in chunks:
                     state = chunk.state
                     writer.add(chunk)
                     tracking.add(chunk)
                     bar.update(chunk)
+                    trace.look()
                     if not chunk.alive[0]:
                         stopped_by = "diverged"
                         break
