@@ -11,8 +11,6 @@ import time
 from collections.abc import Iterator
 from typing import IO, Any, BinaryIO
 
-from filelock import lock_descriptor
-
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -81,6 +79,8 @@ def lock(file: IO[Any], *, patience: float = 0.0) -> bool:
     Returns:
       False where another process has it; True also on a file system without locks.
     """
+    from filelock import lock_descriptor  # here: who only computes, on a bare machine, needs none
+
     until = time.monotonic() + patience
     try:
         while not lock_descriptor(file.fileno(), blocking=False):
