@@ -96,7 +96,17 @@ def run(page, folder, *languages):
     return done.stdout
 
 
-def skeleton(text):
-    """The lines of a text without its numbers, which a machine rounds, and without rules."""
-    lines = (re.sub(r"[-+\d.,e%±]+", " ", line) for line in text.splitlines())
-    return {" ".join(line.split()) for line in lines}
+def unprinted(block, printed):
+    """The lines of a block that are not printed; one that ends with ` ...` begins one."""
+    there = set(map(_skeleton, printed.splitlines()))
+    return [
+        line
+        for line in block.splitlines()
+        if (begin := _skeleton(line.removesuffix(" ..."))) not in there
+        and not (line.endswith(" ...") and any(other.startswith(begin) for other in there))
+    ]
+
+
+def _skeleton(line):
+    """A line without its numbers, which a machine rounds, and without rules."""
+    return " ".join(re.sub(r"[-+\d.,e%±]+", " ", line).split())

@@ -243,9 +243,9 @@ FAULTS = [
 ]
 
 
-def broken_by(tx, **options):
+def broken_by(tx, *arguments, **options):
     try:
-        testing.check_transformation(tx, **options)
+        testing.check_transformation(tx, *arguments, **options)
     except testing.BrokenPromisesError as error:
         return {each.name: each.found for each in error.report.broken}
     return {}
