@@ -154,6 +154,7 @@ TYPED = [
     ("landscape run --points 1", "landscape: needs "),
     ("landscape run --output gone/a.png", "gone is no folder; make it, or give another"),
     ("compare a b --output a.txt", "compare: a.txt must name an .html file"),
+    ("train c.toml --run-dir 'a run'", "continue it with --resume 'a run', or give another"),
     ("landscape .", "landscape: . is a sweep: train one of its runs by itself, the best by "),
     ("compare c.toml", "compare: give two runs or more, got 1"),
     ("show-augment c.toml", "the configuration has no [[augment]], nothing to draw"),
@@ -570,6 +571,8 @@ def _place(tmp_path_factory):
     for name, text in FILES.items():
         (place / name).write_text(text)
     (place / "empty").mkdir()
+    (place / "a run").mkdir()
+    (place / "a run" / "config.toml").write_text(CONFIG)
     with open(place / "huge.toml", "wb") as file:
         file.truncate(1_000_000_000)
     (place / "pickled").mkdir()

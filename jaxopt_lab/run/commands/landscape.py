@@ -5,6 +5,7 @@ import functools
 import math
 import os
 import pathlib
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -101,9 +102,10 @@ def measure_landscape(
         raise InputError(f"landscape: --extent must be > 0 and finite, got {extent}")
     for run in runs:
         if (pathlib.Path(run) / SWEEP).exists():
+            best = shlex.quote(str(pathlib.Path(run) / "best.toml"))
             raise InputError(
                 f"landscape: {run} is a sweep: train one of its runs by itself, the best by "
-                f"`jaxopt-lab train {pathlib.Path(run) / 'best.toml'}`, and give that folder"
+                f"`jaxopt-lab train {best}`, and give that folder"
             )
     data = None if data is None else as_dataset(data)  # a source is read once
     subjects = [find_subject(run, data_dir=data_dir, data=data, model=model) for run in runs]
