@@ -155,6 +155,7 @@ def _unknown(others: Sequence[str], options: argparse.Namespace) -> str:
     return text
 
 
+_CONFIG = "a TOML file, or a name of `jaxopt-lab configs`"
 _NO_OPTIONS = {
     *("config", "runs", "run", "other", "files", "folder", "family"),  # given by their place
     *("called", "command", "refuse", "taken"),
@@ -165,6 +166,12 @@ class _Parser(argparse.ArgumentParser):
     """argparse's, whose errors repeat what was typed and so may hold anything."""
 
     def error(self, message: str) -> NoReturn:
+        if message.endswith(": COMMAND"):
+            message += "; `jaxopt-lab --help` says what each does"
+        elif choice := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
+            from jaxopt_lab.core.registry import nearest
+
+            message += nearest(choice[1], re.findall(r"[\w-]+", choice[2]))
         super().error(readable(message))
 
 
@@ -177,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="called")
 
     train = commands.add_parser("train", help="train from a configuration, or resume a run")
-    train.add_argument("config", nargs="?", metavar="CONFIG", help="a TOML file")
+    train.add_argument("config", nargs="?", metavar="CONFIG", help=_CONFIG)
     _add_config_options(train)
     train.add_argument("--run-dir", metavar="DIR", help="default: runs/CONFIG-001 and on")
     train.add_argument("--resume", metavar="RUN", help="continue the run in this folder")
@@ -244,13 +251,13 @@ def _parser() -> argparse.ArgumentParser:
     linear.set_defaults(command=_linear)
 
     plot = commands.add_parser("plot-schedule", help="draw the learning rate before training")
-    plot.add_argument("config", metavar="CONFIG", help="a TOML file")
+    plot.add_argument("config", metavar="CONFIG", help=_CONFIG)
     plot.add_argument("--output", metavar="PNG", help="default: CONFIG-schedule.png, here")
     _add_config_options(plot)
     plot.set_defaults(command=_plot_schedule)
 
     find = commands.add_parser("find-lr", help="Smith's range test: a learning rate to begin with")
-    find.add_argument("config", metavar="CONFIG", help="a TOML file")
+    find.add_argument("config", metavar="CONFIG", help=_CONFIG)
     find.add_argument(
         "--low", type=float, default=1e-6, help="the first rate; default: %(default)s"
     )
@@ -271,11 +278,14 @@ def _parser() -> argparse.ArgumentParser:
     find.set_defaults(command=_find_lr)
 
     evaluate = commands.add_parser("evaluate", help="test trained runs, on corrupted images too")
-    evaluate.add_argument("runs", nargs="+", metavar="RUN", help="run folders, side by side")
+    evaluate.add_argument(
+        "runs", nargs="+", metavar="RUN", help="folders of runs or sweeps, side by side"
+    )
     evaluate.add_argument("--corruptions", action="store_true", help="15 of them, 5 severities")
     evaluate.add_argument(
         "--step", type=int, metavar="N", help="the checkpoint of step N; default: what a run kept"
     )
+    _add_member_option(evaluate, "; default: the best")
     evaluate.add_argument("--samples", type=int, metavar="N", help="the first N test images only")
     _add_data_option(evaluate)
     evaluate.set_defaults(command=_evaluate)
@@ -385,7 +395,7 @@ def _parser() -> argparse.ArgumentParser:
     surface.set_defaults(command=_landscape)
 
     show = commands.add_parser("show-augment", help="draw training images before and after")
-    show.add_argument("config", metavar="CONFIG", help="a TOML file")
+    show.add_argument("config", metavar="CONFIG", help=_CONFIG)
     show.add_argument("--output", metavar="PNG", help="default: CONFIG-augment.png, here")
     _add_config_options(show)
     show.set_defaults(command=_show_augment)
@@ -437,12 +447,7 @@ def _add_network_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--step", type=int, metavar="N", help="the checkpoint of step N; default: what a run kept"
     )
-    command.add_argument(
-        "--member",
-        type=int,
-        metavar="N",
-        help="of a sweep, its run N, from 0 as in sweep.csv; default: the best",
-    )
+    _add_member_option(command, "; default: the best")
     command.add_argument(
         "--ensemble", action="store_true", help="a run's snapshots, or a sweep's runs, together"
     )
@@ -451,11 +456,18 @@ def _add_network_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_member_option(command: argparse.ArgumentParser, default: str = "") -> None:
+    command.add_argument(
+        "--member",
+        type=int,
+        metavar="N",
+        help=f"of a sweep, its run N, from 0 as in sweep.csv{default}",
+    )
+
+
 def _add_subject_options(command: argparse.ArgumentParser) -> None:
     """Of what looks at one trained run."""
-    command.add_argument(
-        "--member", type=int, metavar="N", help="of a sweep, its run N, from 0 as in sweep.csv"
-    )
+    _add_member_option(command)
     command.add_argument(
         "--step", type=int, metavar="N", help="the checkpoint of step N; default: what a run kept"
     )
@@ -816,6 +828,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         options.runs,
         corruptions=options.corruptions,
         samples=options.samples,
+        member=options.member,
         step=options.step,
         data_dir=options.data_dir,
         terminal=Progress(),

@@ -111,8 +111,9 @@ def words(line):
 # What was typed, a part of what is said, and the exit code where it is not 2.
 TYPED = [
     # no command, no option, no file
-    ("", "the following arguments are required: COMMAND"),
+    ("", "the following arguments are required: COMMAND; `jaxopt-lab --help` says what each does"),
     ("trian c.toml", "invalid choice: 'trian' (choose from "),
+    ("trian c.toml", "'completion'), did you mean 'train'?"),
     ("train --config c.toml", "CONFIG is given as it is, with no option before it"),
     ("train c.toml --rundir a", "unrecognized arguments: --rundir a, did you mean '--run-dir'?"),
     ("train c.toml --lr 3", "is changed by --set optimizer.learning_rate=3e-4"),
@@ -124,6 +125,7 @@ TYPED = [
     ("prune runs", "the following arguments are required: --keep"),
     ("train", "give a CONFIG, or the folder of a run with --resume"),
     ("train gone.toml", "gone.toml: no such file; give the path of a TOML configuration"),
+    ("train sweap.toml", "give the path of a TOML configuration, did you mean 'sweep.toml'?"),
     ("train digits_mpl", "or the name of one that ships, did you mean 'digits_mlp'? (`jaxopt-lab"),
     ("train .", ".: a folder; give the path of a TOML file in it"),
     (
@@ -135,6 +137,7 @@ TYPED = [
     ("train empty.toml", "empty; a run needs [data], [model], [optimizer], [train]"),
     ("train huge.toml", "1,000,000,000 bytes, more than a configuration has (10,000,000)"),
     ("train linear.toml", "has [linear]; solve it with: jaxopt-lab linear CONFIG"),
+    ("linear c.toml", "c.toml: has [model]; train it with: jaxopt-lab train CONFIG"),
     ("train sweep.toml", "has [sweep]; run it with: jaxopt-lab sweep CONFIG"),
     ("show-data c.toml --set data.batch_size=0", "data.batch_size: "),
     ("predict solved x.npy", "holds a solved linear model, model.npz, and no run"),
@@ -151,6 +154,8 @@ TYPED = [
     ("landscape run --points 1", "landscape: needs "),
     ("landscape run --output gone/a.png", "gone is no folder; make it, or give another"),
     ("compare a b --output a.txt", "compare: a.txt must name an .html file"),
+    ("train c.toml --run-dir 'a run'", "continue it with --resume 'a run', or give another"),
+    ("landscape .", "landscape: . is a sweep: train one of its runs by itself, the best by "),
     ("compare c.toml", "compare: give two runs or more, got 1"),
     ("show-augment c.toml", "the configuration has no [[augment]], nothing to draw"),
     ("list optimisers", "list: unknown family 'optimisers', did you mean 'optimizer'?"),
@@ -166,7 +171,7 @@ TYPED = [
     ("verify gone", "gone is no folder: give the folder that --run-dir named"),
     ("runs gone", "gone is no folder; give the one that holds the runs"),
     ("predict gone x.npy", "gone holds no run"),
-    ("linear c.toml", "linear: missing; a linear model needs [data], [linear]"),
+    ("linear empty.toml", "linear: missing; a linear model needs [data], [linear]"),
     ("linear linear.toml --set data.validation=0.99999", "data.validation"),
     ("linear linear.toml --set linear.lam=[0.1,1.0] --set data.validation=0", "data.validation"),
     (
@@ -180,7 +185,7 @@ TYPED = [
     (f"train c.toml --set seed={'[' * 40}{']' * 40}", "tables or lists are more than 32 deep"),
     ("train c.toml --unset", "argument --unset: expected one argument"),
     ("train c.toml --unset model.hiden", "there is no 'hiden' in [model], did you mean 'hidden'?"),
-    ("sweep c.toml", "nothing to sweep over: give seeds, or an axis"),
+    ("sweep c.toml", 'seeds, or an axis, "table.key" = [] here or --grid table.key=[]'),
     ("sweep c.toml --grid seed=[1]", "--grid seed=[1]: expected table.key=values"),
     ("sweep sweep.toml --set sweep=3", "must be a table, [sweep], got 3"),
     ("sweep sweep.toml --set sweep.samples=3", "sweep.samples: needs axes to draw from"),
@@ -193,6 +198,7 @@ TYPED = [
 # What a dry run says of a configuration.
 CHANGED = [
     ("dat.name='x'", "dat: unknown, did you mean 'data'?"),
+    ("learning_rate=1.0", "learning_rate: unknown, it is a key of [optimizer]; known here: "),
     ("optimizer.name='adma'", "unknown: 'adma', did you mean "),
     ("optimizer.learning_rate=-1", "optimizer.learning_rate: must be > 0, got -1"),
     ("optimizer.learning_rat=1", "optimizer.learning_rat: unknown, did you mean 'learning_rate'?"),
@@ -565,6 +571,8 @@ def _place(tmp_path_factory):
     for name, text in FILES.items():
         (place / name).write_text(text)
     (place / "empty").mkdir()
+    (place / "a run").mkdir()
+    (place / "a run" / "config.toml").write_text(CONFIG)
     with open(place / "huge.toml", "wb") as file:
         file.truncate(1_000_000_000)
     (place / "pickled").mkdir()

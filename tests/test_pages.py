@@ -72,6 +72,19 @@ def test_what_cannot_run_here_says_why():
         assert len(fences) == 2 * len(blocks(page)), name(page)
 
 
+def test_pages_make_folders_of_their_own():
+    """Whoever reads one page after another does so in one folder."""
+    makes = re.compile(r"""--run-dir (\S+)|(?:train|sweep)\(\w+, "([^"]+)", progress""")
+    made = [
+        a or b
+        for p in PAGES
+        for c in blocks(p, "python", "sh")
+        if not c.reason
+        for a, b in makes.findall(c.text)
+    ]
+    assert len(made) > 10 and len(set(made)) == len(made), sorted(made)
+
+
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 

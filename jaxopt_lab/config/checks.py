@@ -157,6 +157,8 @@ class _Parser:
         return found
 
     def linear_config(self, tables: Mapping[str, Any]) -> LinearConfig:
+        if "linear" not in tables and "model" in tables:
+            raise InputError(f"{self.source}: has [model]; train it with: jaxopt-lab train CONFIG")
         known = ("seed", *LINEAR, "features")
         self.unknown("", tables, known)
         for name in LINEAR:
@@ -447,7 +449,7 @@ class _Parser:
             if key in renames and key not in known:
                 self.faults.append((_joined(path, key), f"was renamed {renames[key]}"))
             elif key not in known:
-                hint = _home(path, key) or nearest(key, known)
+                hint = _home(path, key, table) or nearest(key, known)
                 text = f"unknown{hint}; known here: {', '.join(known)}"
                 self.faults.append((_joined(path, key), text))
 
@@ -458,12 +460,15 @@ class _Parser:
         return isinstance(value, dict)
 
 
-def _home(path: str, key: str) -> str | None:
+def _home(path: str, key: str, table: Mapping[str, Any]) -> str | None:
     """Of which table a key is that stands in another one."""
     for name, section in (("data", DataConfig), ("train", TrainConfig)):
         if name != path and key in section.__dataclass_fields__:
             return f", it is a key of [{name}]"
-    return None
+    own = {} if path else {k: v for k, v in table.items() if k in FAMILIES and isinstance(v, dict)}
+    return next(
+        (f", it is a key of [{k}]" for k in own if _takes(k, own[k].get("name"), key)), None
+    )
 
 
 def _takes(family: str, name: Any, key: str) -> bool:

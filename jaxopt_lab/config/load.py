@@ -15,6 +15,7 @@ from jaxopt_lab.config.sections import DataConfig, LinearConfig
 from jaxopt_lab.config.shipped import file_of
 from jaxopt_lab.config.toml import TomlError, read_toml
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.registry import nearest
 
 MOST_BYTES = 10_000_000
 """Of a configuration; the longest that ships has 1,000."""
@@ -88,7 +89,10 @@ def read_tables(
             )
         tables = read_toml(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give the path of a TOML configuration") from None
+        near = nearest(path.name, (each.name for each in path.parent.glob("*.toml")))
+        raise InputError(
+            f"{path}: no such file; give the path of a TOML configuration{near}"
+        ) from None
     except IsADirectoryError:
         raise InputError(f"{path}: a folder; give the path of a TOML file in it") from None
     except OSError as error:

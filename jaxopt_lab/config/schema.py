@@ -30,6 +30,7 @@ class Config:
     Two that say the same are equal, whether or not they spell out a default.
 
     Attributes:
+      seed: of the run: its parameters, the order of its samples, augmentation and dropout.
       loss: where a file names none, what suits its targets.
       metric: what is measured beside the loss; where a file has none, what suits its targets.
       class_weights: how much a sample of a class counts in the loss, by its name, 1 where it is not

@@ -142,7 +142,8 @@ def parse_sweep(
     chosen = SweepConfig(**settings)
     faults += [] if faults else _zip_faults(chosen, axes)
     if not faults and not axes and chosen.seeds == 1:
-        faults.append(("sweep", 'nothing to sweep over: give seeds, or an axis, "table.key" = []'))
+        wanted = 'seeds, or an axis, "table.key" = [] here or --grid table.key=[]'
+        faults.append(("sweep", f"nothing to sweep over: give {wanted}"))
     if faults:
         raise ConfigError(source, faults)
 

@@ -8,10 +8,11 @@ import jax
 import numpy as np
 import pytest
 
-from jaxopt_lab import cli, train
+from jaxopt_lab import cli, sweep, train
 from jaxopt_lab.config.build import assemble
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.source import read
+from jaxopt_lab.config.sweep import parse_sweep
 from jaxopt_lab.core.declare import declared
 from jaxopt_lab.losses import LOSSES
 from jaxopt_lab.run.commands import evaluate
@@ -177,6 +178,20 @@ def test_what_cannot_be_evaluated_is_told(tmp_path, capsys):
     assert not (tmp_path / "nowhere").exists()
     assert cli.main(["evaluate", "nowhere", "--samples", "0"]) == 2
     assert "--samples must be >= 1" in capsys.readouterr().err
+
+
+def test_a_sweep_is_evaluated_by_its_best_run_or_by_the_one_that_is_named(tmp_path, capsys):
+    plan = parse_sweep(
+        {"data": {"name": "digits"}} | CHEAP | {"sweep": {"optimizer.learning_rate": [1e-9, 0.1]}}
+    )
+    result = sweep(plan, tmp_path / "sweep", progress=False)
+    for member, options in ((1, []), (0, ["--member", "0"])):
+        assert cli.main(["evaluate", "sweep", *options]) == 0
+        assert f"; run {member} of a sweep, finished at step 2" in capsys.readouterr().out
+        found = json.loads((tmp_path / "sweep" / "evaluation.json").read_text())
+        assert found["member"] == member
+        # float32: the runs of a sweep are tested side by side
+        np.testing.assert_allclose(found["loss"], result.runs[member].test["loss"], rtol=1e-5)
 
 
 def test_show_augment_draws_a_column_a_table(tmp_path, capsys):

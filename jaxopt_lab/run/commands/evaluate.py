@@ -28,9 +28,11 @@ from jaxopt_lab.engine.keys import Stream, stream_key
 from jaxopt_lab.losses import categorical, expected_calibration_error
 from jaxopt_lab.run.records.json_file import write_json
 from jaxopt_lab.run.records.json_lines import finite
+from jaxopt_lab.run.records.loading import load_run
 from jaxopt_lab.run.records.pictures import write_figure
-from jaxopt_lab.run.records.run import Run, read_run, with_own_statistics
+from jaxopt_lab.run.records.run import Run, with_own_statistics
 from jaxopt_lab.run.records.run_folder import RunFolder
+from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.terminal.counting import counting
 from jaxopt_lab.run.terminal.progress import Progress
 
@@ -51,6 +53,7 @@ def evaluate_runs(
     *,
     corruptions: bool = False,
     samples: int | None = None,
+    member: int | None = None,
     step: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     data: Any = None,
@@ -59,9 +62,10 @@ def evaluate_runs(
     """Evaluate trained runs on their test splits, and print a table.
 
     Args:
-      runs: folders of runs.
+      runs: folders of runs, or of sweeps.
       corruptions: also on the test images under each of 15 corruptions at 5 severities.
       samples: how many test images; None for all.
+      member: of a sweep, which of its runs, from 0 as in `sweep.csv`; None for its best.
       step: of the checkpoints to evaluate; None for what each run kept at its end, or where it has
         not come to it for its newest checkpoint. Which it is is printed.
       data_dir: where data sets lie; None for the environment variable JAXOPT_LAB_DATA.
@@ -78,10 +82,10 @@ def evaluate_runs(
       autoencoder stays the clean image. Errors are in [0, 1]. None for what is not finite, and for
       everything of a network whose outputs on clean images are not, as a diverged run's. The same
       is written to the run's `evaluation.json`, where it can be. `kept` and `step` say which
-      parameters it is of.
+      parameters it is of, and of a sweep `member` of which run.
 
     Raises:
-      InputError: where a folder holds no finished run of a named model, or images that cannot be
+      InputError: where a folder holds no run of a named model, or images that cannot be
         corrupted.
     """
     terminal = terminal or Progress(show=False)
@@ -89,7 +93,7 @@ def evaluate_runs(
     losses = {}
     try:
         for path in runs:
-            folder, run = pathlib.Path(path), read_run(path, step=step)
+            folder, run = pathlib.Path(path), load_run(path, step=step, member=member)
             losses[str(path)] = _loss_in_words(chosen_loss(run.config, run.signature))
             results[str(path)] = _result(
                 folder, run, corruptions, samples, data_dir, data, terminal
@@ -111,7 +115,7 @@ def _result(
 ) -> dict[str, Any]:
     """What a run scores, written to its folder where it can be."""
     if data is None:
-        RunFolder(path).require_given(False)
+        (RunFolder if run.member is None else SweepFolder)(path).require_given(False)
     given = None if data is None else as_dataset(data, classes=run.classes)
     test = given and (given.test or given.train)
     if given is None or run.state is not None:  # batch statistics are of the training split
@@ -128,7 +132,8 @@ def _result(
         terminal.say(f"{path}: the outputs are not finite: the run diverged")
     elif corruptions:
         result |= _corrupted(run, test, result, terminal)
-    result = {"kept": run.kept, "step": run.step} | finite(result)
+    which = {"kept": run.kept, "step": run.step}
+    result = which | ({} if run.member is None else {"member": run.member}) | finite(result)
     try:
         write_json(path / "evaluation.json", result)
     except OSError as error:  # a folder of somebody else, say: it is printed all the same

@@ -5,6 +5,7 @@ import functools
 import math
 import os
 import pathlib
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from jaxopt_lab.diagnostics import (
     mean_loss,
 )
 from jaxopt_lab.engine import make_reestimate
+from jaxopt_lab.run.records.folder import SWEEP
 from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.pictures import write_figure
 from jaxopt_lab.run.records.subject import Subject, find_subject
@@ -98,6 +100,13 @@ def measure_landscape(
         raise InputError(f"landscape: needs {wanted}, got {samples} and {points}")
     if not 0 < extent < math.inf:
         raise InputError(f"landscape: --extent must be > 0 and finite, got {extent}")
+    for run in runs:
+        if (pathlib.Path(run) / SWEEP).exists():
+            best = shlex.quote(str(pathlib.Path(run) / "best.toml"))
+            raise InputError(
+                f"landscape: {run} is a sweep: train one of its runs by itself, the best by "
+                f"`jaxopt-lab train {best}`, and give that folder"
+            )
     data = None if data is None else as_dataset(data)  # a source is read once
     subjects = [find_subject(run, data_dir=data_dir, data=data, model=model) for run in runs]
     params = [subject.require_params("landscape") for subject in subjects]

@@ -20,6 +20,7 @@ import json
 import os
 import pathlib
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -188,7 +189,7 @@ def accompany(board: Board, process: int, count: int, stuck: float, run: str) ->
             time.sleep(LOOK)
         verdict = verdict or Verdict(f"{whom} {KILLED['why']}")
     if verdict and ended() in (None, KILLED):
-        go_on = f"; what was saved is kept: go on with --resume {run}"
+        go_on = f"; what was saved is kept: go on with --resume {shlex.quote(str(run))}"
         print(verdict.text + (go_on if verdict.code == FAILED else ""), file=sys.stderr, flush=True)
         # Process 0 goes last, because JAX's service goes with it, and then JAX ends the others.
         until = time.monotonic() + (GRACE if first else 0)

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import shlex
 
 from jaxopt_lab.core.readable import printable
 
@@ -16,7 +17,8 @@ def aborted(command: str, folder: str | os.PathLike[str] | None) -> str:
         return "aborted"
     if not has_saved(folder):
         return "aborted; nothing was saved"
-    return printable(f"aborted; go on with: jaxopt-lab {command} --resume {folder}")
+    place = shlex.quote(os.fspath(folder))
+    return printable(f"aborted; go on with: jaxopt-lab {command} --resume {place}")
 
 
 def failed(error: OSError, folder: str | os.PathLike[str] | None) -> str:

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import os
 import pathlib
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TextIO, TypeVar
 
@@ -102,7 +103,7 @@ class Folder(abc.ABC, Generic[C]):
             if (self.path / config_name).exists():
                 raise InputError(
                     f"{self.path} already holds a {kind}: continue it with --resume "
-                    f"{self.path}, or give another --run-dir"
+                    f"{shlex.quote(str(self.path))}, or give another --run-dir"
                 )
 
     def require_there(self, purpose: str = "") -> None:

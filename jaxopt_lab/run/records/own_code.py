@@ -4,6 +4,7 @@ import functools
 import inspect
 import json
 import pathlib
+import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -60,8 +61,8 @@ def _not_there(path: pathlib.Path, missing: list[tuple[str, str, dict[str, str]]
     module = next((file for _, _, files in missing for file in files), "FILE.py")
     shown = ", ".join(f'"{table}": [{", ".join(names)}]' for table, names in tables.items())
     lines.append(
-        f"give them by --module {module}, by the script that made it, or in Python within "
-        f"`with jaxopt_lab.extended({{{shown}}}):`"
+        f"give them by --module {shlex.quote(module)}, by the script that made it, or in Python "
+        f"within `with jaxopt_lab.extended({{{shown}}}):`"
     )
     return "\n".join(lines)
 

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -139,7 +140,7 @@ def read_run(
         if found is None:
             raise InputError(
                 f"{folder.path} has ended, and what it kept is gone from {folder.kept}: "
-                f"--resume {folder.path} writes it again"
+                f"--resume {shlex.quote(str(folder.path))} writes it again"
             )
         name, at = summary["kept"], summary.get("kept_step", found[0])
         why = f"step {at:,}, the {name} that it kept; {how_it_stands(folder)}"

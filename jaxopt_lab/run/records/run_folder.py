@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -120,8 +121,8 @@ class RunFolder(Resumable[Config]):
         if state := broken(self.path, {self.summary.name}).get(self.summary.name):
             how = "is missing" if state == "missing" else "is not what the run wrote"
             raise InputError(
-                f"{self.summary} {how} ({SEAL} has its SHA-256): --resume {self.path} writes it "
-                "again"
+                f"{self.summary} {how} ({SEAL} has its SHA-256): "
+                f"--resume {shlex.quote(str(self.path))} writes it again"
             )
         return read_json(self.summary) if self.summary.exists() else {}
 
@@ -162,7 +163,7 @@ class RunFolder(Resumable[Config]):
         if not whole:
             warnings.warn(
                 f"{self.metrics} is not what was written: its numbers may be wrong, and rows may "
-                f"be missing; --resume {self.path} writes what it can again",
+                f"be missing; --resume {shlex.quote(str(self.path))} writes what it can again",
                 DamageWarning,
                 stacklevel=3,
             )

@@ -142,8 +142,9 @@ def _of_sweep(
     data = None if data is None else as_dataset(data)
     last = len(plan.runs) - 1
     if member is None or not 0 <= member <= last:
+        got = "" if member is None else f", got {member}"
         raise InputError(
-            f"{folder.path} is a sweep: name one of its runs by --member, 0 to {last}, got {member}"
+            f"{folder.path} is a sweep: name one of its runs by --member, 0 to {last}{got}"
         )
     if step is not None:
         raise InputError(f"{folder.path} is a sweep, which keeps no step {step}: leave it out")

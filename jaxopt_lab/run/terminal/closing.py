@@ -1,5 +1,6 @@
 """What is said before a run and after it."""
 
+import shlex
 import shutil
 from typing import Any
 
@@ -94,7 +95,7 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
         "finished": f"finished: {result}",
         "early_stopping": f"stopped early at step {summary['steps']:,}: {result}",
         "interrupted": f"interrupted at step {summary['steps']:,}"
-        + (f"; continue with --resume {folder.path}" if folder else ""),
+        + (f"; continue with --resume {shlex.quote(str(folder.path))}" if folder else ""),
         "diverged": _divergence(summary),
     }[stopped_by]
     terminal.closing_table(title, rows, good=stopped_by in ("finished", "early_stopping"))
