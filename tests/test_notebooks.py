@@ -197,7 +197,7 @@ for cell in notebook.cells:
         cell.source = cell.source.replace(old, new)
 error = ""
 try:
-    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=1800, kernel_name="python3").execute()
 except CellExecutionError as stopped:
     error = stopped.evalue
 cells = {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
