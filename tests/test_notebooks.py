@@ -1,6 +1,7 @@
-"""The notebook for Colab and Kaggle: well formed, and it runs from top to bottom."""
+"""The notebooks, for a TPU and of the course: well formed, and they run from top to bottom."""
 
 import ast
+import itertools
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import zipfile
 import numpy as np
 import pytest
 import rich.console
+from pages import blocks
 from processes import environment
 
 from jaxopt_lab.engine import Chunk
@@ -23,6 +25,7 @@ from jaxopt_lab.run.terminal.progress import Progress
 
 ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOK = ROOT / "scripts" / "colab_tpu.ipynb"
+COURSE = ROOT / "scripts" / "course.ipynb"
 CONSTRAINTS = ROOT / "scripts" / "constraints-colab.txt"
 CELLS = json.loads(NOTEBOOK.read_text())["cells"]
 CODE = {cell["id"]: "".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"}
@@ -33,17 +36,107 @@ def plain(text):
     return " ".join(re.sub(r"\x1b\[[\d;]*m", "", text).split())
 
 
-def test_it_is_whole_and_holds_no_output():
-    notebook = json.loads(NOTEBOOK.read_text())
+@pytest.mark.parametrize("path", [NOTEBOOK, COURSE], ids=lambda path: path.stem)
+def test_it_is_whole_and_holds_no_output(path):
+    notebook = json.loads(path.read_text())
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-    ids = [cell["id"] for cell in CELLS]
-    assert len(set(ids)) == len(ids) and all(re.fullmatch(r"[\w-]{1,64}", each) for each in ids)
-    for cell, following in zip(CELLS, [*CELLS[1:], None], strict=True):
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", each) for each in ids)
+    for cell in notebook["cells"]:
         assert cell["cell_type"] in ("markdown", "code")
         if cell["cell_type"] == "code":
             assert cell["outputs"] == [] and cell["execution_count"] is None
-        elif following and cell["id"] != "title":
-            assert following["cell_type"] == "code", "a word on each cell, and a cell for each word"
+
+
+def test_a_word_on_each_cell_and_a_cell_for_each_word():
+    for cell, following in itertools.pairwise(CELLS):
+        if cell["cell_type"] == "markdown" and cell["id"] != "title":
+            assert following["cell_type"] == "code"
+
+
+def test_the_course_is_its_page_and_alone_has_all_that_it_needs():
+    command = [sys.executable, ROOT / "scripts" / "make_course.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    cells = json.loads(COURSE.read_text())["cells"]
+    assert [cell for cell in CELLS if "source" in cell["id"] or "install" in cell["id"]] == cells[
+        1:5
+    ]
+    code = {"".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
+    ran = blocks("docs/course.md", "python", "sh", "toml")
+    assert ran and {block.text.strip("\n") for block in ran} <= code
+    words = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    assert not re.search(r"!\[|\]\((?!https?:)|configs/", words)
+    pictures = re.findall(r"figures/(\w+)\.png", (ROOT / "docs" / "course.md").read_text())
+    assert [c["id"] for c in cells if "picture-" in c["id"]] == [f"picture-{p}" for p in pictures]
+
+
+PAGE = """# Title
+
+Words.
+
+Of the page alone.
+
+## 1. Chapter
+
+### One
+
+See [the other](other.md), [elsewhere](https://a.b), `configs/digits_mlp.toml`, $a [b](c)$.
+
+```python
+1
+```
+
+```sh
+jaxopt-lab list
+```
+
+```toml
+# net.toml
+seed = 0
+```
+
+```
+to be read
+```
+
+![A step](figures/step_size.png)
+
+### One
+
+Twice.
+"""
+
+
+def test_what_becomes_of_a_page(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    from make_course import notebook
+
+    cells = {cell["id"]: "".join(cell["source"]) for cell in notebook(PAGE)["cells"]}
+    assert cells["title"].startswith("# Title\n\nWords.\n\nRun ") and "alone" not in cells["title"]
+    words = "See the other, [elsewhere](https://a.b), `digits_mlp`, $a [b](c)$."
+    picture = cells["picture-step_size"]
+    assert list(cells.items())[-7:] == [
+        ("one", f"## 1. Chapter\n\n### One\n\n{words}"),
+        ("one-code", "1"),
+        ("one-code-2", "%%bash -e\njaxopt-lab list"),
+        ("one-code-3", "%%writefile net.toml\n# net.toml\nseed = 0"),
+        ("one-2", "```\nto be read\n```"),
+        ("picture-step_size", picture),
+        ("one-3", "### One\n\nTwice."),
+    ]
+    # The function with all that it takes of its chapter, and the modules that chapters share.
+    assert picture.startswith("# @title A step\n") and picture.endswith("\n\n\nstep_size()")
+    for taken in (
+        "import numpy as np\n",
+        "from paths import valley, walk\n",
+        "\n# The largest",
+        "VALLEY",
+    ):
+        assert taken in picture
+    assert "batch_size" not in picture and "training" not in picture
+    assert [name for name in cells if "write-" in name] == ["write-drawing", "write-paths"]
 
 
 @pytest.mark.parametrize("cell", CODE)
@@ -104,7 +197,7 @@ for cell in notebook.cells:
         cell.source = cell.source.replace(old, new)
 error = ""
 try:
-    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=1800, kernel_name="python3").execute()
 except CellExecutionError as stopped:
     error = stopped.evalue
 cells = {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
@@ -170,9 +263,10 @@ def check_whole(outputs):
 
 @pytest.fixture(scope="module", name="kernel")
 def _kernel(tmp_path_factory):
-    """This environment with what runs notebooks beside it, and two CPU devices."""
-    python = [sys.executable]
-    return Kernel(tmp_path_factory.mktemp("kernel"), python, environment(devices=2))
+    """This environment with what runs notebooks beside it, and two CPU devices, in odd folders."""
+    folder = tmp_path_factory.mktemp("a kernel")
+    own = {"TMPDIR": str(folder)}
+    return Kernel(folder, [sys.executable], environment(devices=2), given=own)
 
 
 def test_runs_from_top_to_bottom_and_after_a_lost_session(kernel):
@@ -193,6 +287,15 @@ def test_runs_from_top_to_bottom_and_after_a_lost_session(kernel):
     assert not (kernel.folder / "runs" / "digits" / "config.toml").exists()
     error, outputs = kernel.run(*before, "lost")
     assert not error and "finished: test accuracy" in outputs["lost"].text
+
+
+def test_the_course_runs_from_top_to_bottom_and_draws_its_pictures(kernel):
+    error, outputs = kernel.run(notebook=COURSE)
+    assert not error
+    for cell, shown in outputs.items():
+        assert shown or cell in ("source", "install", "pictures")
+        pictures = [out for out in shown if "image/png" in out.get("data", {})]
+        assert len(pictures) == cell.startswith("picture-")
 
 
 def test_stops_with_a_message(kernel):

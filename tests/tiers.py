@@ -429,6 +429,7 @@ SLOW = {
         "test_runs_from_top_to_bottom_and_after_a_lost_session",
         "test_runs_on_colabs_versions_and_leaves_them_alone",
         "test_stops_with_a_message",
+        "test_the_course_runs_from_top_to_bottom_and_draws_its_pictures",
     },
 }
 

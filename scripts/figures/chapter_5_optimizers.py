@@ -7,7 +7,7 @@ import tempfile
 
 import jax
 import numpy as np
-from drawing import COLORS, ROOT, line, panels
+from drawing import COLORS, line, panels
 from matplotlib.figure import Figure
 from paths import valley, walk
 
@@ -155,7 +155,7 @@ def sgdr_snapshots() -> Figure:
     figure, ((left, right),) = panels(2, width=4.4, height=3, width_ratios=(3, 2))
     cycles, length = 5, 4
     config = jaxopt_lab.load_config(
-        ROOT / "configs" / "digits_nesterov_sgdr_snapshots.toml",
+        "digits_nesterov_sgdr_snapshots",
         [
             "model.name=mlp",  # without batch statistics, which would be measured for each member
             "control.0.members=5",

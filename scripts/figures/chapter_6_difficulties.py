@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from drawing import COLORS, line, panels
-from matplotlib.figure import Figure
 from training import digits, train
 
 from jaxopt_lab import diagnostics, losses, nn, optimizers
 from jaxopt_lab.nn.activations import ACTIVATIONS
+from jaxopt_lab.plots.panels import Figure
 
 
 def activations() -> Figure:

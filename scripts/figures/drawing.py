@@ -9,13 +9,11 @@ from collections.abc import Callable, Mapping
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image
 
-from jaxopt_lab.plots.panels import bare
+from jaxopt_lab.plots.panels import Figure, bare
 
-ROOT = pathlib.Path(__file__).parents[2]
-FOLDER = ROOT / "docs" / "figures"
+FOLDER = pathlib.Path(__file__).parents[2] / "docs" / "figures"
 
 # Told apart in gray too, with LINES; Okabe and Ito's, in an order of falling darkness.
 COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9")

@@ -9,16 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 import optax
-from drawing import ROOT
 
 import jaxopt_lab
 from jaxopt_lab import data, optimizers, schedules
 
 
 def train(config: str, *changes: str) -> jaxopt_lab.Result:
-    """Train `configs/<config>.toml` with `changes`, such as "train.epochs=5"."""
-    loaded = jaxopt_lab.load_config(ROOT / "configs" / f"{config}.toml", changes)
-    return jaxopt_lab.train(loaded, progress=False)
+    """Train a configuration that ships, by its name, with `changes`, such as "train.epochs=5"."""
+    return jaxopt_lab.train(jaxopt_lab.load_config(config, changes), progress=False)
 
 
 def digits(count: int | None = None, *, test: bool = False) -> dict[str, np.ndarray]:
