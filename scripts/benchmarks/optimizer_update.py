@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import optax
 from racing import Turn, medians, parser_of, record
 
-from jaxopt_lab import optimizers
+from jaxopt_lab import control, optimizers
 
 try:
     import torch  # pyright: ignore[reportMissingImports]
@@ -56,6 +56,12 @@ METHODS: dict[str, tuple[Any, Any, Any, int]] = {
         optimizers.nadamw(1e-3),
         optax.nadamw(1e-3),
         ("NAdam", {"decoupled_weight_decay": True, "weight_decay": 0.01}),
+        2,
+    ),
+    "clip+adam": (
+        optax.chain(control.clip_by_global_norm(1.0), optimizers.adam(1e-3)),
+        optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3)),
+        None,
         2,
     ),
 }
@@ -106,7 +112,7 @@ def traffic(accumulators: int, shapes: list[tuple[int, ...]]) -> Turn:
 
 
 def with_torch(method: Any, shapes: list[tuple[int, ...]]) -> Turn | None:
-    if torch is None:
+    if torch is None or method is None:
         return None
     name, arguments = (method, {}) if isinstance(method, str) else method
     params = [torch.nn.Parameter(torch.randn(s) * 0.1) for s in shapes]
