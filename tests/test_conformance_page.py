@@ -51,6 +51,7 @@ def test_the_script_finds_the_known_defects():
         assert re.search(found, text)
 
 
+@pytest.mark.slow  # 10 s
 def test_the_script_over_three():
     text = matrix_of("identity", "monitor", "masked")
     assert list(rows(text)) == ["identity", "monitor"] and "`masked`: a wrapper" in text

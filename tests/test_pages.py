@@ -13,7 +13,7 @@ from jaxopt_lab.config.checks import parse_linear_config
 from jaxopt_lab.config.parse import parse_config
 from jaxopt_lab.config.sweep import load_sweep, parse_sweep
 
-QUICK = ["README.md", "docs/quickstart_compose.md"]
+QUICK = ["README.md"]
 """Whose Python blocks take seconds; with `-m slow` those of all pages run, and their commands."""
 
 RUN = {name(page) for page in PAGES if any(not b.reason for b in blocks(page, "python", "sh"))}

@@ -94,6 +94,7 @@ class Asked(html.parser.HTMLParser):
 @pytest.fixture(scope="module", name="built")
 def _built(tmp_path_factory):
     """The site, built as its readers build it: a warning is an error."""
+    pytest.importorskip("sphinx_book_theme", reason="needs the extra docs")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-d", folder / "trees", DOCS]
     subprocess.run([*command, folder / "site"], check=True)

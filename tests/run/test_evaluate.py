@@ -180,6 +180,7 @@ def test_what_cannot_be_evaluated_is_told(tmp_path, capsys):
     assert "--samples must be >= 1" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # 10 s
 def test_a_sweep_is_evaluated_by_its_best_run_or_by_the_one_that_is_named(tmp_path, capsys):
     plan = parse_sweep(
         {"data": {"name": "digits"}} | CHEAP | {"sweep": {"optimizer.learning_rate": [1e-9, 0.1]}}
