@@ -1,5 +1,8 @@
 """Text that may hold anything, for a terminal and for a person."""
 
+import os
+import shlex
+
 LONGEST_LINE, LONGEST = 1000, 5000
 """Letters of a line, and of a whole text."""
 
@@ -20,6 +23,11 @@ def readable(text: str) -> str:
 def _cut(text: str, most: int) -> str:
     left = len(text) - most
     return text if left <= 0 else f"{text[: most - 40]} ... ({left + 40:,} more letters)"
+
+
+def as_typed(path: str | os.PathLike[str]) -> str:
+    """A path as a shell takes it: in quotes where it holds a space and the like."""
+    return shlex.quote(os.fspath(path))
 
 
 def is_control(character: str) -> bool:

@@ -116,8 +116,7 @@ def find_not_finite(
     place = whole_beside(state)
     if place is not None:  # each of several processes looks at a copy of its own
         state = jax.jit(lambda s: s, out_shardings=place)(state)
-        state = jax.tree.map(lambda x: x.addressable_data(0), state)
-        state = jax.tree.map(on_host, state)
+        state = jax.tree.map(lambda x: on_host(x.addressable_data(0)), state)
     found = next(_suspects(experiment, state, first_use, place), None)
     return found and NotFinite(int(state.step) + 1, *found)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.testing import augmentation as a
-from jaxopt_lab.testing.promise import NotLookedAtError, Plan, checking, promise
+from jaxopt_lab.testing.promise import NotLookedAtError, Plan, checking, plan_of, promise
 
 
 @dataclass(frozen=True)
@@ -149,4 +149,4 @@ def check_augmentation(
 
     kinds = tuple(np.dtype(dtype) for dtype in dtypes)
     subject = _Subject(apply, tuple(shape), kinds, out and np.dtype(out), draws)
-    return Plan(name or getattr(op, "__name__", None) or type(op).__name__, subject, skip or {})
+    return plan_of(op, subject, name, skip)

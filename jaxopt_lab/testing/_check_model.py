@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.testing import model as m
-from jaxopt_lab.testing.promise import NotLookedAtError, Plan, checking, promise
+from jaxopt_lab.testing.promise import NotLookedAtError, Plan, checking, plan_of, promise
 
 
 @dataclass(frozen=True)
@@ -158,5 +158,5 @@ def check_model(
     if len(shape) < 2 or shape[0] < 2:
         text = f"must be that of a batch of two samples or more, (2, 28, 28, 1), got {shape!r}"
         raise ArgumentError("check_model", {"shape": text})
-    told = name or getattr(model, "name", None) or type(model).__name__
-    return Plan(told, _Subject(model, tuple(shape), outputs, draws), skip or {})
+    subject = _Subject(model, tuple(shape), outputs, draws)
+    return plan_of(model, subject, name or getattr(model, "name", None), skip)

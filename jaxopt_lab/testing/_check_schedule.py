@@ -12,7 +12,7 @@ from jaxopt_lab.core.errors import ArgumentError
 from jaxopt_lab.core.types import Schedule
 from jaxopt_lab.testing import schedule as s
 from jaxopt_lab.testing.compare import close, holds
-from jaxopt_lab.testing.promise import NotLookedAtError, Plan, checking, promise
+from jaxopt_lab.testing.promise import NotLookedAtError, Plan, checking, plan_of, promise
 
 
 @dataclass(frozen=True)
@@ -131,5 +131,4 @@ def check_schedule(
     made = schedule if arguments is None else schedule(**arguments)
     function = None if arguments is None else schedule
     subject = _Subject(made, function, dict(arguments or {}), places, peak)
-    told = name or getattr(schedule, "__name__", None) or type(schedule).__name__
-    return Plan(told, subject, skip or {})
+    return plan_of(schedule, subject, name, skip)

@@ -10,7 +10,7 @@ from jaxopt_lab.core.registry import nearest
 from jaxopt_lab.core.signatures import signature_of
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.testing.extras import NAMES, Extras, standard, waves_loss
-from jaxopt_lab.testing.promise import Plan, checking
+from jaxopt_lab.testing.promise import Plan, checking, plan_of
 from jaxopt_lab.testing.subject import Subject
 from jaxopt_lab.testing.transformation_promises import PROMISES
 from jaxopt_lab.testing.trees import usual_params
@@ -101,8 +101,7 @@ def check_transformation(
         rtol=rtol,
         atol=atol,
     )
-    told = name or getattr(tx, "__name__", None) or type(tx).__name__
-    return Plan(told, subject, skip or {})
+    return plan_of(tx, subject, name, skip)
 
 
 def _filled(function: Callable[..., Any], rate: str, given: Mapping[str, Any]) -> dict[str, Any]:

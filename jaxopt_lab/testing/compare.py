@@ -14,11 +14,6 @@ def holds(condition: Any, promise: str) -> None:
         raise AssertionError(promise)
 
 
-def shapes(tree: Any) -> Any:
-    """The tree with `(shape, dtype)` in the place of every leaf."""
-    return jax.tree.map(lambda x: (x.shape, x.dtype), tree)
-
-
 def _leaves(tree: Any) -> list[tuple[str, Any]]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return [(path_name(path) or "the root", leaf) for path, leaf in leaves]

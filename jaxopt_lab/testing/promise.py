@@ -148,6 +148,12 @@ class Plan:
     skip: Mapping[str, str]
 
 
+def plan_of(thing: Any, subject: Any, name: str | None, skip: Mapping[str, str] | None) -> Plan:
+    """The plan for a thing, which is told by its own name unless another is given."""
+    told = name or getattr(thing, "__name__", None) or type(thing).__name__
+    return Plan(told, subject, skip or {})
+
+
 def checking(
     promises: tuple[Promise, ...],
 ) -> Callable[[Callable[P, Plan]], Callable[P, Report]]:

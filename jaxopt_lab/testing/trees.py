@@ -1,5 +1,6 @@
 """Parameters of every form that a user's may have."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -63,7 +64,4 @@ def containers() -> dict[str, Any]:
 
 
 def _spread(shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
-    size = 1
-    for side in shape:
-        size *= side
-    return jnp.linspace(-1, 1, size, dtype=dtype).reshape(shape)
+    return jnp.linspace(-1, 1, math.prod(shape), dtype=dtype).reshape(shape)

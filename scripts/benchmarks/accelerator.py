@@ -21,7 +21,6 @@ Parts:
 
 import argparse
 import functools
-import inspect
 import json
 import math
 import os
@@ -107,6 +106,7 @@ def families(tiny: bool) -> dict[str, dict[str, tuple[Callable[..., Any], tuple[
     import optax
 
     from jaxopt_lab import augment, linalg, linear, losses, nn, optimizers, schedules, second_order
+    from jaxopt_lab.core.signatures import takes
 
     key = jax.random.key(0)
     x = jax.random.normal(jax.random.fold_in(key, 1), (64, 16))
@@ -151,10 +151,10 @@ def families(tiny: bool) -> dict[str, dict[str, tuple[Callable[..., Any], tuple[
 
     first = {n: steps_of(make(0.01)) for n, make in optimizers.OPTIMIZERS.items()}
     orders = second_order.SECOND_ORDER
+    given = {"learning_rate": 0.01, "damping": 0.1}
     second = {
-        name: curved(make(**{k: v for k, v in given.items() if k in arguments_of(make)}))
+        name: curved(make(**{k: v for k, v in given.items() if takes(make, k)}))
         for name, make in orders.items()
-        for given in [{"learning_rate": 0.01, "damping": 0.1}]
     }
     rates = {
         "cosine_decay": schedules.cosine_decay(100, peak=0.1),
@@ -206,10 +206,6 @@ def families(tiny: bool) -> dict[str, dict[str, tuple[Callable[..., Any], tuple[
             ),
         },
     }
-
-
-def arguments_of(function: Callable[..., Any]) -> list[str]:
-    return list(inspect.signature(function).parameters)
 
 
 def network_of(network: Any, images: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -453,12 +449,18 @@ PARTS: dict[str, tuple[Callable[[bool], Iterator[Row]], float]] = {
 def in_own_process(part: str, tiny: bool, seconds: float) -> dict[str, Any]:
     """What a part found, and why it found no more."""
     command = [sys.executable, __file__, "--only", part, *(["--tiny"] if tiny else [])]
-    if tiny and "JAX_PLATFORMS" not in os.environ:
-        command = ["env", "JAX_PLATFORMS=cpu", *command]
+    environment = {"JAX_PLATFORMS": "cpu"} | os.environ if tiny else os.environ
     begun = time.perf_counter()
     why = ""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
         out = done.stdout
         if done.returncode:
             why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

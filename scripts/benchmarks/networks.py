@@ -14,7 +14,6 @@ Parts:
            CPU, against forms that are matrix products
 """
 
-import os
 import time
 from functools import partial
 from typing import Any
@@ -170,7 +169,7 @@ PARTS = {
 def main() -> None:
     parser = parser_of(__doc__, PARTS, "two rounds")
     options = parser.parse_args()
-    print(f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, jax {jax.__version__}")
+    print(jax.devices()[0].device_kind)
     for name in options.parts or PARTS:
         part, rounds = PARTS[name]
         part(2 if options.quick else rounds)

@@ -40,7 +40,6 @@ def main() -> None:
         kind, runs, steps = options.worker
         print(json.dumps({"seconds": WORKERS[kind](int(runs), int(steps))}))
         return
-    print(f"{os.cpu_count()} cores")
     for part in options.parts or PARTS:
         PARTS[part](1 if options.quick else 3)
 

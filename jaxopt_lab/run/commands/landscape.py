@@ -5,7 +5,6 @@ import functools
 import math
 import os
 import pathlib
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Positive
+from jaxopt_lab.core.readable import as_typed
 from jaxopt_lab.core.types import Batch, Model, Params
 from jaxopt_lab.data import as_dataset
 from jaxopt_lab.diagnostics import (
@@ -102,7 +102,7 @@ def measure_landscape(
         raise InputError(f"landscape: --extent must be > 0 and finite, got {extent}")
     for run in runs:
         if (pathlib.Path(run) / SWEEP).exists():
-            best = shlex.quote(str(pathlib.Path(run) / "best.toml"))
+            best = as_typed(pathlib.Path(run) / "best.toml")
             raise InputError(
                 f"landscape: {run} is a sweep: train one of its runs by itself, the best by "
                 f"`jaxopt-lab train {best}`, and give that folder"

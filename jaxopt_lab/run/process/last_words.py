@@ -3,9 +3,8 @@
 import itertools
 import os
 import pathlib
-import shlex
 
-from jaxopt_lab.core.readable import printable
+from jaxopt_lab.core.readable import as_typed, printable
 
 # Manifests of checkpoints, and of a sweep the runs that have ended.
 _SAVED = ("checkpoints/**/step-*.json", "progress/*/step-*.json", "runs.jsonl")
@@ -17,7 +16,7 @@ def aborted(command: str, folder: str | os.PathLike[str] | None) -> str:
         return "aborted"
     if not has_saved(folder):
         return "aborted; nothing was saved"
-    place = shlex.quote(os.fspath(folder))
+    place = as_typed(folder)
     return printable(f"aborted; go on with: jaxopt-lab {command} --resume {place}")
 
 

@@ -2,13 +2,13 @@
 
 import os
 import pathlib
-import shlex
 import time
 from collections.abc import Callable
 
 import jax
 
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.readable import as_typed
 
 # Beyond so many seconds a trace is too large for those who draw it.
 SECONDS = 10.0
@@ -68,7 +68,7 @@ class Profile:
         jax.profiler.stop_trace()
         found = sorted(self._folder.rglob("perfetto_trace.json.gz")) if self._folder else ()
         if found:
-            shown = shlex.quote(str(self._folder))
+            shown = as_typed(self._folder)
             self._say(
                 f"a trace is in {self._folder}: tensorboard --logdir {shown} (with xprof "
                 f"installed), or open {found[-1]} at ui.perfetto.dev"

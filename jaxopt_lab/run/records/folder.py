@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import os
 import pathlib
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TextIO, TypeVar
 
@@ -15,6 +14,7 @@ from jaxopt_lab.config.signature import require_format
 from jaxopt_lab.config.start import SWEEP
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import lock, remove_temporary, write_atomically
+from jaxopt_lab.core.readable import as_typed
 from jaxopt_lab.run.records.json_file import read_json
 from jaxopt_lab.run.records.own_code import write_own_code
 from jaxopt_lab.run.records.seal import (
@@ -103,7 +103,7 @@ class Folder(abc.ABC, Generic[C]):
             if (self.path / config_name).exists():
                 raise InputError(
                     f"{self.path} already holds a {kind}: continue it with --resume "
-                    f"{shlex.quote(str(self.path))}, or give another --run-dir"
+                    f"{as_typed(self.path)}, or give another --run-dir"
                 )
 
     def require_there(self, purpose: str = "") -> None:

@@ -4,7 +4,6 @@ import functools
 import inspect
 import json
 import pathlib
-import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from jaxopt_lab.config.own import own_names
 from jaxopt_lab.core.errors import InputError, OwnCodeWarning
 from jaxopt_lab.core.files import sha256_of, write_atomically
 from jaxopt_lab.core.own import module_of, own
+from jaxopt_lab.core.readable import as_typed
 
 
 def write_own_code(path: pathlib.Path, configs: Iterable[Mapping[str, Any]]) -> None:
@@ -61,7 +61,7 @@ def _not_there(path: pathlib.Path, missing: list[tuple[str, str, dict[str, str]]
     module = next((file for _, _, files in missing for file in files), "FILE.py")
     shown = ", ".join(f'"{table}": [{", ".join(names)}]' for table, names in tables.items())
     lines.append(
-        f"give them by --module {shlex.quote(module)}, by the script that made it, or in Python "
+        f"give them by --module {as_typed(module)}, by the script that made it, or in Python "
         f"within `with jaxopt_lab.extended({{{shown}}}):`"
     )
     return "\n".join(lines)

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.source import without_data
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.readable import as_typed
 from jaxopt_lab.core.tree import is_trained, take
 from jaxopt_lab.core.types import Model, ModelState, Params
 from jaxopt_lab.engine import Experiment, Finish, TrainState, checkpoint, statistics_of
@@ -140,7 +140,7 @@ def read_run(
         if found is None:
             raise InputError(
                 f"{folder.path} has ended, and what it kept is gone from {folder.kept}: "
-                f"--resume {shlex.quote(str(folder.path))} writes it again"
+                f"--resume {as_typed(folder.path)} writes it again"
             )
         name, at = summary["kept"], summary.get("kept_step", found[0])
         why = f"step {at:,}, the {name} that it kept; {how_it_stands(folder)}"

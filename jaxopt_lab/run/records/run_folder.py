@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.config.start import CHECKPOINTS, KEPT, SUMMARY
 from jaxopt_lab.core.errors import DamageWarning, InputError
+from jaxopt_lab.core.readable import as_typed
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import LINEAR_MODEL, SPLIT, Resumable
 from jaxopt_lab.run.records.json_file import read_json, write_json
@@ -122,7 +122,7 @@ class RunFolder(Resumable[Config]):
             how = "is missing" if state == "missing" else "is not what the run wrote"
             raise InputError(
                 f"{self.summary} {how} ({SEAL} has its SHA-256): "
-                f"--resume {shlex.quote(str(self.path))} writes it again"
+                f"--resume {as_typed(self.path)} writes it again"
             )
         return read_json(self.summary) if self.summary.exists() else {}
 
@@ -163,7 +163,7 @@ class RunFolder(Resumable[Config]):
         if not whole:
             warnings.warn(
                 f"{self.metrics} is not what was written: its numbers may be wrong, and rows may "
-                f"be missing; --resume {shlex.quote(str(self.path))} writes what it can again",
+                f"be missing; --resume {as_typed(self.path)} writes what it can again",
                 DamageWarning,
                 stacklevel=3,
             )

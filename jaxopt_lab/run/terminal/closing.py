@@ -1,12 +1,12 @@
 """What is said before a run and after it."""
 
-import shlex
 import shutil
 from typing import Any
 
 import jax
 
 from jaxopt_lab.config.schema import Config
+from jaxopt_lab.core.readable import as_typed
 from jaxopt_lab.engine import Experiment, TrainState, checkpoint
 from jaxopt_lab.engine.finishing import statistics_batches
 from jaxopt_lab.engine.watched import needs_statistics
@@ -95,7 +95,7 @@ def verdict(terminal: Progress, summary: dict[str, Any], folder: RunFolder | Non
         "finished": f"finished: {result}",
         "early_stopping": f"stopped early at step {summary['steps']:,}: {result}",
         "interrupted": f"interrupted at step {summary['steps']:,}"
-        + (f"; continue with --resume {shlex.quote(str(folder.path))}" if folder else ""),
+        + (f"; continue with --resume {as_typed(folder.path)}" if folder else ""),
         "diverged": _divergence(summary),
     }[stopped_by]
     terminal.closing_table(title, rows, good=stopped_by in ("finished", "early_stopping"))

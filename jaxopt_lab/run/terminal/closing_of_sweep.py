@@ -1,8 +1,7 @@
 """What is said after a sweep."""
 
-import shlex
-
 from jaxopt_lab.config.sweep import Sweep
+from jaxopt_lab.core.readable import as_typed
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
 from jaxopt_lab.run.records.sweep_result import SweepResult
 from jaxopt_lab.run.records.sweep_view import ranking
@@ -18,7 +17,7 @@ def closing_table(terminal: Progress, plan: Sweep, result: SweepResult) -> None:
     count = f"{ended:,} of {len(result.runs):,} runs in {result.seconds:.1f} s"
     title = {"finished": f"finished: {count}", "interrupted": f"interrupted: {count} have ended"}
     if result.stopped_by == "interrupted" and result.run_dir:
-        title["interrupted"] += f"; go on with --resume {shlex.quote(str(result.run_dir))}"
+        title["interrupted"] += f"; go on with --resume {as_typed(result.run_dir)}"
     terminal.say("")
     terminal.columns(title[result.stopped_by], names, rows[:MOST_ROWS])
     if len(rows) > MOST_ROWS:
