@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import errno
+import gc
 import io
 import pathlib
 import re
@@ -34,6 +35,10 @@ def main(arguments: Sequence[str] | None = None, extend: Mapping[str, Any] | Non
       The exit code.
     """
     alone = arguments is None
+    if alone:
+        # What is imported and traced stays: Python need not look through it for garbage each time
+        # that there is a little more of it, which takes a sixth of the time to a first step.
+        gc.set_threshold(100_000, 20, 100)
     # While nothing can be saved, as in compiling, SIGTERM and SIGHUP end a command as Ctrl-C does.
     with ending_at_once(of_process=alone) as ends:
         try:

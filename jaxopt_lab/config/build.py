@@ -149,13 +149,15 @@ def assemble(
         return state
 
     def evaluator(in_loop: bool, forward: Forward, attacked: bool = True, final: bool = False):
-        key = stream_key(jax.random.key(config.seed), Stream.ADVERSARY)
+        attacking, key = attack if attacked else None, None
+        if attacking is not None:
+            key = stream_key(jax.random.key(config.seed), Stream.ADVERSARY)
         return make_evaluate(
             forward,
             objective,
             whole={**measures.whole, **measures.final} if final else measures.whole,
             in_loop=in_loop,
-            attack=attack if attacked else None,
+            attack=attacking,
             attack_key=key,
         )
 

@@ -2,9 +2,11 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
+from jax.stages import Lowered
 
 from jaxopt_lab.core.tree import all_finite
 from jaxopt_lab.core.types import ModelState, Params
@@ -15,7 +17,7 @@ from jaxopt_lab.engine.compiled_steps import (
     compile_steps,
     fits_on_device,
 )
-from jaxopt_lab.engine.devices import DATA, init_placed, replicated
+from jaxopt_lab.engine.devices import DATA, replicated
 from jaxopt_lab.engine.evaluation import goes_in_loop
 from jaxopt_lab.engine.experiment import Experiment
 from jaxopt_lab.engine.finishing import Finish, finish
@@ -60,15 +62,18 @@ class OneRun:
           InputError: where the run needs more memory than there is.
         """
         del runs
-        state = self.first_state()
-        self.compile(state)
-        return state
+        lowered, shapes, seed = self._first_state()
+        # Side by side, as the compiler holds no lock of Python's.
+        with ThreadPoolExecutor(1) as beside:
+            compiled = beside.submit(lowered.compile)
+            self.compile(shapes)
+        return compiled.result()(seed)
 
     def compile(self, state: TrainState, fusions: str | None = None) -> None:
         """Compile the steps for states like `state`.
 
         Args:
-          state: that the run begins with, or goes on from.
+          state: that the run begins with, or goes on from; its shapes, and where they are to be.
           fusions: of `engine.fusions`, to go on as the run was; None for those of the experiment.
 
         Raises:
@@ -102,14 +107,26 @@ class OneRun:
         Raises:
           InputError: where it needs more memory than there is.
         """
+        lowered, _, seed = self._first_state()
+        return lowered.compile()(seed)
+
+    def _first_state(self) -> tuple[Lowered, TrainState, np.uint32]:
+        """A program, what it makes of a seed, and the seed."""
         experiment, layout = self.experiment, self._layout
-        key = jax.random.key(experiment.seed)
-        traced = jit_once(experiment.init).trace(key)
+        seed, places = np.uint32(experiment.seed), None if layout is None else self._places
+        # The key is made within it, where it takes no program of its own.
+        init = lambda seed: experiment.init(jax.random.key(seed))  # noqa: E731
+        traced = jit_once(init, out_shardings=places).trace(seed)
         devices = 1 if layout is None else layout.devices
         require_state(traced.out_info, jax.local_devices()[0], devices=devices)
-        if layout is None:
-            return traced.lower().compile()(key)
-        return init_placed(experiment.init, experiment.seed, self._places)
+        shapes = traced.out_info
+        if places is not None:
+            shapes = jax.tree.map(
+                lambda s, place: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=place),
+                shapes,
+                places,
+            )
+        return traced.lower(), shapes, seed
 
     @property
     def in_loop(self) -> bool:

@@ -98,10 +98,11 @@ def compile_steps(
       InputError: where a step needs more memory than there is; where that can be told, before it is
         compiled.
     """
-    # Traced once, for what it needs and for the loop, and no program of its own within it.
+    # Traced once, for what it needs and for the loop, and no program of its own within it: so it is
+    # given its number wherever it is called.
     step = jax.jit(step, inline=True)
     on_host = not all(isinstance(v, jax.Array) for v in data.values())
-    program = traced(step, state, batches.shapes(data))
+    program = traced(step, state, batches.shapes(data), np.int32(0))
     needs, device = needs_of_program(program, state), jax.local_devices()[0]
     devices = 1 if mesh is None else mesh.size
     require_fit(needs, state, device, devices=devices)
@@ -179,19 +180,20 @@ def _one_by_one(step, probe, state, data, batches, host, jit, fits):
         return batches.order(key, epoch, examples)
 
     def dispatched(function, **how):
-        """`(state, order, k) -> function(state, batch of step k)`, compiled."""
+        """`(state, k) -> function(state, batch of step k, k)`, compiled."""
         if host is not None:
-            compiled = fits(jit(function, **how).lower(state, host.of_zeros()).compile())
+            lowered = jit(function, **how).lower(state, host.of_zeros(), np.int32(0))
+            compiled = fits(lowered.compile())
 
             def one(state, k):
                 key = state.key
                 batch = host.batch(k, lambda epoch: order_at(key, epoch), busy=state)
-                return compiled(state, batch)
+                return compiled(state, batch, np.int32(k))
 
             return one
 
         def on_device(state, data, order, k):
-            return function(state, batches.take(data, order, k))
+            return function(state, batches.take(data, order, k), k)
 
         order = jax.eval_shape(order_of, state.key, 0)
         lowered = jit(on_device, **how).lower(state, data, order, np.int32(0))
@@ -204,7 +206,10 @@ def _one_by_one(step, probe, state, data, batches, host, jit, fits):
     nothing = {}
     if probe is not None:
         nothing = jax.device_get(nothing_measured(probe, state, batches.shapes(data)))
-        measure = dispatched(probe.measure, out_shardings=(_places(state.probe), None))
+        measure = dispatched(
+            lambda state, batch, _: probe.measure(state, batch),
+            out_shardings=(_places(state.probe), None),
+        )
 
     # The order of the epoch in progress, kept between calls.
     cache: dict[int, Any] = {}

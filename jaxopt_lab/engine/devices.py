@@ -1,6 +1,6 @@
 """A mesh of devices, and what lies on all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +8,6 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.engine.compilation import jit_once
 
 RUN, DATA, MODEL = "run", "data", "model"
 
@@ -88,8 +87,3 @@ def whole_beside(tree: Any) -> NamedSharding | None:
         if isinstance(place, NamedSharding) and not place.is_fully_addressable:
             return NamedSharding(place.mesh, PartitionSpec())
     return None
-
-
-def init_placed(init: Callable[[jax.Array], Any], seed: int, places: Any) -> Any:
-    """The first state of a run where it is to lie, on devices of other processes too."""
-    return jit_once(lambda s: init(jax.random.key(s)), out_shardings=places)(np.uint32(seed))

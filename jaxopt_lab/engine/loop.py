@@ -43,7 +43,7 @@ def make_run_steps(
         examples = len(data["y"])
         steps_per_epoch = batches.steps(examples)
         batch = batches.shapes(data)
-        shapes = jax.eval_shape(step, state, batch)[1]
+        shapes = jax.eval_shape(step, state, batch, start)[1]
         rows = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
         if probe is not None:
             rows |= nothing_measured(probe, state, batch, (capacity,))

@@ -82,14 +82,18 @@ def needs_of(step: Callable[..., Any], state: TrainState, batch: Batch) -> Needs
     return needs_of_program(traced(step, state, batch), state)
 
 
-def traced(step: Callable[..., Any], state: TrainState, batch: Batch) -> ClosedJaxpr:
+def traced(step: Callable[..., Any], *given: Any) -> ClosedJaxpr:
     """The program of a step, for arrays or their shapes.
+
+    Args:
+      step: from `make_step`.
+      *given: that it is called with: a state, a batch, and perhaps the step's number.
 
     Raises:
       InputError: where a size in it is beyond int32.
     """
     try:
-        return jax.make_jaxpr(step)(state, batch)
+        return jax.make_jaxpr(step)(*given)
     except OverflowError as error:
         raise InputError(
             f"a size in the configuration makes one that is beyond what JAX counts ({error}): "

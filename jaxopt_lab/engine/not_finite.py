@@ -28,11 +28,6 @@ from jaxopt_lab.engine.state import TrainState
 FirstUse = Callable[..., list[str]]
 
 
-def _no_nan(tree: Any) -> jax.Array:
-    numbers = [~jnp.isnan(x).any() for x in jax.tree.leaves(tree) if is_trained(x)]
-    return jnp.stack(numbers).all()
-
-
 class NotFinite(NamedTuple):
     """The first number of a run that is not finite.
 
@@ -59,10 +54,25 @@ def make_is_good(first: TrainState) -> Callable[[TrainState], bool]:
     def model_of(state):
         return state.params, state.model_state
 
-    test = jit_once(all_finite)
+    test = _of_each(lambda np, x: np.isfinite(x).all())
     if not test(model_of(first)):
-        test = jit_once(_no_nan)
-    return lambda state: bool(test(model_of(state)))
+        test = _of_each(lambda np, x: ~np.isnan(x).any())
+    return lambda state: test(model_of(state))
+
+
+def _of_each(holds: Callable[[Any, Any], Any]) -> Callable[[Any], bool]:
+    """`tree -> whether it holds of each leaf that can be trained`, of `holds(numpy, leaf)`.
+
+    One program; of arrays in a CPU's own memory none, as it takes longer to compile than to run.
+    """
+
+    def leaves(tree):
+        return filter(is_trained, jax.tree.leaves(tree))
+
+    if jax.default_backend() == "cpu" and jax.process_count() == 1:
+        return lambda tree: all(bool(holds(np, np.asarray(x))) for x in leaves(tree))
+    found = jit_once(lambda tree: jnp.array([holds(jnp, x) for x in leaves(tree)], bool).all())
+    return lambda tree: bool(found(tree))
 
 
 def first_lost_step(
