@@ -78,6 +78,15 @@ class Sweep:
     def __repr__(self) -> str:
         return f"<Sweep of {len(self.runs):,} runs over {', '.join(self.axes) or 'seeds'}>"
 
+    @functools.cached_property
+    def by_setting(self) -> list[list[int]]:
+        """The runs that differ in their seed alone, side by side."""
+        found: dict[str, list[int]] = {}
+        for run, (values, _) in enumerate(self.runs):
+            key = repr({k: v for k, v in values.items() if k != "seed"})
+            found.setdefault(key, []).append(run)
+        return list(found.values())
+
 
 def load_sweep(
     path: str | os.PathLike[str],

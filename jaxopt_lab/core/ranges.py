@@ -123,6 +123,14 @@ def hints(function: Callable[..., Any]) -> dict[str, Any]:
 
     One that cannot be resolved, as a name that only a type checker imports, is left out.
     """
+    try:
+        return dict(_hints(function))
+    except TypeError:  # it has no hash
+        return _hints.__wrapped__(function)
+
+
+@functools.lru_cache(maxsize=1024)  # each run of a sweep asks again
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     plain = inspect.unwrap(function)
     if isinstance(plain, types.FunctionType):
         with contextlib.suppress(Exception):  # whatever an annotation raises where it is evaluated

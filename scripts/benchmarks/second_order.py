@@ -8,7 +8,7 @@ Parts:
   autoencoder  steps and seconds to a fixed training loss on the deep autoencoder
   mlp          the same on a perceptron that classifies
   step         milliseconds of a step on the autoencoder at batch 1,000, amortized, with factors
-               every 5 steps and inverses every 20
+               every 5 steps and inverses every 20; Shampoo and SOAP with a basis every 20
 
 Every method has the same number of settings to try (TRIALS), with the same first parameters and the
 same batches. The training loss, of all images, is taken every CHECK steps. The fixed loss is the
@@ -322,6 +322,8 @@ def a_step(name: str, rounds: int, quick: bool) -> None:
         contenders["kfac"] = turn_of(
             sized, second_order.kfac(**settings, every=PERIOD, factors_every=5)
         )
+        for make in (second_order.shampoo, second_order.soap):
+            contenders[make.__name__] = turn_of(sized, make(1e-3, every=PERIOD))
         other = peer(sized, PERIOD, 5, settings)
         if other:
             contenders["kfac-jax"] = other.turn()

@@ -1,5 +1,6 @@
 """What one run has measured."""
 
+import itertools
 from collections.abc import Collection
 from typing import Any
 
@@ -31,7 +32,9 @@ def rows_of(chunk: Chunk, run: int = 0, *, every: Collection[int] = (1,)) -> lis
     """
     taken = int(chunk.steps[run])
     steps = np.arange(chunk.start + 1, taken + 1)
-    rows = np.flatnonzero(np.any([steps % each == 0 for each in every], axis=0))
+    rows = slice(max(0, len(steps)))
+    if 1 not in every:
+        rows = np.flatnonzero(np.any([steps % each == 0 for each in every], axis=0))
     found = [{STEP: steps[rows]} | {k: v[run, rows] for k, v in chunk.rows.items()}]
     if chunk.evaluation is not None and taken == chunk.end:
         measured = {k: v[run : run + 1] for k, v in chunk.evaluation.items()}
@@ -55,6 +58,7 @@ class History:
           most: rows to hold at a time; past it every second goes, and so on. None for all.
         """
         self._columns: dict[str, _Column] = {}
+        self._later: list[tuple[Chunk, int]] = []
         self._most = most
         self.thinned: bool = False
         for name, values in (columns or {}).items():
@@ -62,9 +66,12 @@ class History:
         self.steps: int = int(self.last(STEP) or 0)
 
     def add(self, chunk: Chunk, run: int = 0) -> None:
-        """Add a chunk, in which this run has the given place."""
-        for rows in rows_of(chunk, run):
-            self.add_rows(rows)
+        """Add a chunk, in which this run has the given place.
+
+        It is held as it is, without the state, and taken apart when a column is asked for: hundreds
+        of runs would otherwise wait for each other between their steps.
+        """
+        self._later.append((chunk._replace(state=None), run))
         self.steps = int(chunk.steps[run])
 
     def add_rows(self, rows: Columns) -> None:
@@ -94,10 +101,20 @@ class History:
 
     def columns(self) -> Columns:
         """A NumPy column a name: `step`, `loss`, ..., `eval_step`, `val_loss`, ..."""
+        parts = [rows for chunk, run in self._later for rows in rows_of(chunk, run)]
+        self._later = []
+        parts.sort(key=lambda rows: EVAL_STEP in rows)
+        for names, alike in itertools.groupby(parts, tuple):
+            together = list(alike)
+            self.add_rows({k: np.concatenate([rows[k] for rows in together]) for k in names})
         return {name: column.values() for name, column in self._columns.items()}
 
     def last(self, name: str) -> float | None:
         """The newest value of a metric."""
+        for chunk, run in reversed(self._later):
+            for rows in reversed(rows_of(chunk, run)):
+                if len(rows.get(name, ())):
+                    return float(rows[name][-1])
         column = self._columns.get(name)
         return None if column is None else column.last
 

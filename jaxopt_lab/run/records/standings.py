@@ -48,6 +48,8 @@ class Standings:
 
     def add(self, runs: Sequence[int], chunk: Chunk) -> None:
         """Add a chunk of these runs."""
+        # Copies, as what the program gives has room for more steps than were taken.
+        chunk = chunk._replace(rows={name: rows.copy() for name, rows in chunk.rows.items()})
         for place, run in enumerate(runs):
             self.histories[run].add(chunk, place)
 

@@ -65,26 +65,29 @@ def ranked(plan: Sweep, records: Sequence[RunRecord | None], monitor: str) -> li
     without one are last, and before them those of which some seeds are missing. With halving,
     those that were trained longest come first.
     """
-    planned: dict[str, list[int]] = {}
-    for run, (values, _) in enumerate(plan.runs):
-        key = repr({k: v for k, v in values.items() if k != "seed"})
-        planned.setdefault(key, []).append(run)
-    found = []
-    for runs in planned.values():
+    sign, found = _sign(monitor), []
+    for runs in plan.by_setting:
         there = {run: record for run in runs if (record := records[run]) is not None}
         if there:
-            mean = float(np.mean([score(record, monitor) for record in there.values()]))
+            scores = [_value(record, monitor) for record in there.values()]
+            mean = sign * (float(np.mean(scores)) if len(scores) > 1 else scores[0])
             steps = max(record.steps for record in there.values())
             shorter = -steps if plan.settings.halving else 0
             order = (math.isnan(mean), len(there) < len(runs), shorter, mean)
-            sign = -1 if better(monitor) == "max" else 1
             found.append((order, Setting(tuple(there), sign * mean)))
     return [setting for _, setting in sorted(found, key=lambda pair: pair[0])]
 
 
 def score(record: RunRecord | None, monitor: str) -> float:
     """A run's metric as a number that is better the lower; NaN where it has none."""
+    return _sign(monitor) * _value(record, monitor)
+
+
+def _sign(monitor: str) -> int:
+    return -1 if better(monitor) == "max" else 1
+
+
+def _value(record: RunRecord | None, monitor: str) -> float:
     if record is None or record.stopped_by == "diverged":
         return float("nan")
-    value = record.metrics.get(monitor, float("nan"))
-    return -value if better(monitor) == "max" else value
+    return record.metrics.get(monitor, float("nan"))
