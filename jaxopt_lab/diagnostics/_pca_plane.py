@@ -10,6 +10,7 @@ from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.ranges import NonNegative, Range, checked
 from jaxopt_lab.core.tree import is_trained, take, widen
 from jaxopt_lab.core.types import Params
+from jaxopt_lab.linalg.one_by_one import svd
 
 
 class PCAPlane(NamedTuple):
@@ -71,7 +72,7 @@ def pca_plane(
         )
     wide = widen(leaves)
     x = jnp.concatenate([wide[i].reshape(len(wide[i]), -1) for i in trained], 1)
-    _, s, rows = jnp.linalg.svd(x - x.mean(0, keepdims=True), full_matrices=False)
+    _, s, rows = svd(x - x.mean(0, keepdims=True))
     rows, moved = rows[:2], x - x[-1:]
     path = moved @ rows.T
     # The sign of a singular vector is arbitrary: the path comes from the positive side.

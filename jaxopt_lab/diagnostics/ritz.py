@@ -11,6 +11,7 @@ from jaxopt_lab.core.precision import full_precision
 from jaxopt_lab.core.tree import cast_like, is_trained, widen
 from jaxopt_lab.core.types import Params
 from jaxopt_lab.linalg import LanczosResult, Product
+from jaxopt_lab.linalg.one_by_one import eigh
 
 
 class Ritz(NamedTuple):
@@ -34,7 +35,7 @@ def ritz(found: LanczosResult) -> Ritz:
     diagonal, off = found.diagonal / scale, found.off_diagonal / scale
     # All real eigenvalues are within |alpha| + 2 |beta| <= 3: from 4, eigh mixes none with them.
     t = jnp.diag(jnp.where(there, diagonal, 4)) + jnp.diag(off, 1) + jnp.diag(off, -1)
-    values, vectors = jnp.linalg.eigh(t)
+    values, vectors = eigh(t)
     # LAPACK may give numbers for a matrix that holds NaN.
     values = jnp.where(jnp.isfinite(t).all(), scale * values, jnp.nan)
     return Ritz(values, vectors, jnp.arange(len(values)) < there.sum())

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_lab.linalg.one_by_one import eigvalsh
 from jaxopt_lab.linear.centered import Centered
 
 # Iterations between two looks at the certificate.
@@ -82,6 +83,6 @@ def soft_threshold(x: jax.Array, threshold: jax.typing.ArrayLike) -> jax.Array:
 def largest_eigenvalue(A: Centered) -> jax.Array:
     """Of `A^T A`."""
     if A.X.shape[0] >= A.X.shape[1]:
-        return jnp.linalg.eigvalsh(A.gram())[-1]
+        return eigvalsh(A.gram())[-1]
     whole = A.whole()
-    return jnp.linalg.eigvalsh(whole @ whole.T)[-1]
+    return eigvalsh(whole @ whole.T)[-1]

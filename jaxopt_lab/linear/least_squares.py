@@ -5,8 +5,8 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.scipy.linalg import cho_solve
 
+from jaxopt_lab.linalg.one_by_one import cho_solve, cholesky, svd, triangle
 from jaxopt_lab.linear.centered import Centered
 
 Method = Literal["auto", "cholesky", "svd"]
@@ -58,7 +58,7 @@ def by_cholesky(A: Centered, t: jax.Array, lam: jax.Array) -> tuple[jax.Array, j
             return t - whole @ back(x) - lam * x
 
     system = gram + lam * jnp.eye(len(gram), dtype=gram.dtype)
-    factor = (jnp.linalg.cholesky(system), True)
+    factor = cholesky(system)
 
     def still_changing(carry):
         _, change, size, step = carry
@@ -77,7 +77,7 @@ def by_cholesky(A: Centered, t: jax.Array, lam: jax.Array) -> tuple[jax.Array, j
 
     # A pivot is the share of its column that those before leave unexplained; rounding of the
     # Gram matrix makes noise of a small one. Not affected by the features' units.
-    pivots = jnp.diagonal(factor[0]) ** 2
+    pivots = jnp.diagonal(factor) ** 2
     least = 10 * eps * max(len(gram), n**0.5)
     trusted = jnp.all(pivots > least * jnp.diagonal(system)) & jnp.all(change <= size)
     return back(x), trusted
@@ -91,14 +91,14 @@ def reduced(A: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
     n, d = A.shape
     if n < d + t.shape[1] or t.shape[1] > d:
         return A, t
-    R = jnp.linalg.qr(jnp.concatenate([A, t], axis=1), mode="r")
+    R = triangle(jnp.concatenate([A, t], axis=1))
     return R[:d, :d], R[:d, d:]
 
 
 def decompose(A: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """`U^T t`, the singular values and `V^T` of `A = U S V^T`."""
     A, t = reduced(A, t)
-    u, s, vt = jnp.linalg.svd(A, full_matrices=False)
+    u, s, vt = svd(A)
     return u.T @ t, s, vt
 
 

@@ -13,6 +13,7 @@ from jaxopt_lab.core.ranges import Count, LearningRate, Positive, Range, checked
 from jaxopt_lab.core.rates import value_at
 from jaxopt_lab.core.types import ScalarOrSchedule
 from jaxopt_lab.linalg import dense
+from jaxopt_lab.linalg.one_by_one import eigh
 from jaxopt_lab.second_order.transformation import by_curvature, need_small, with_learning_rate
 
 Safeguard = Literal["absolute", "shift"]
@@ -97,7 +98,7 @@ def scale_by_newton(
         need_small("newton", g, max_params, "use newton_cg")
         flat, unravel = ravel_pytree(g)
         hessian = dense(curvature.operator("hessian"), g)
-        h, vectors = jnp.linalg.eigh((hessian + hessian.T) / 2)
+        h, vectors = eigh((hessian + hessian.T) / 2)
         least = smallest * jnp.abs(h).max()
         if safeguard == "absolute":
             h = jnp.maximum(jnp.abs(h), least)

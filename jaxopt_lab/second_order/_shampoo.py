@@ -25,6 +25,7 @@ from jaxopt_lab.core.tree import (
     zeros_accumulator,
 )
 from jaxopt_lab.core.types import Params
+from jaxopt_lab.linalg.one_by_one import eigh
 from jaxopt_lab.second_order.blocks import blocks_of, finite_or_zeros
 from jaxopt_lab.second_order.periodically import periodically
 from jaxopt_lab.second_order.sharing import shared_tree
@@ -214,7 +215,7 @@ def scale_by_shampoo(
 
 def _inverse_root(matrices: jax.Array, root: int, eps: jax.Array) -> jax.Array:
     """(M + e max(l) I)^(-1/root) of each of (blocks, m, m); the identity where M is zero."""
-    values, vectors = jnp.linalg.eigh(matrices)
+    values, vectors = jax.vmap(eigh)(matrices)
     largest = jnp.maximum(values[:, -1:], 0)
     values = jnp.maximum(values, 0) + eps * largest
     powers = jnp.where(largest > 0, values, 1) ** (-1 / root)

@@ -24,6 +24,7 @@ from jaxopt_lab.core.tree import (
     zeros_accumulator,
 )
 from jaxopt_lab.core.types import Params
+from jaxopt_lab.linalg.one_by_one import eigh, qr
 from jaxopt_lab.second_order.blocks import blocks_of, finite_or_zeros
 from jaxopt_lab.second_order.periodically import periodically
 from jaxopt_lab.second_order.sharing import shared_tree
@@ -192,9 +193,9 @@ def scale_by_soap(
 
 def _eigenbasis(matrices: jax.Array) -> jax.Array:
     """Eigenvectors as columns, that of the largest eigenvalue first, as a power iteration has."""
-    return jnp.flip(jnp.linalg.eigh(matrices)[1], -1)
+    return jnp.flip(jax.vmap(eigh)(matrices)[1], -1)
 
 
 def _power_iteration(matrices: jax.Array, basis: jax.Array) -> jax.Array:
     """One step of the power iteration from a basis near the eigenvectors."""
-    return jnp.linalg.qr(jnp.matmul(matrices, basis))[0]
+    return jax.vmap(qr)(jnp.matmul(matrices, basis))[0]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lab.core.tree import widen
+from jaxopt_lab.linalg.one_by_one import eigh
 
 
 def root_columns(
@@ -29,7 +30,7 @@ def root_columns(
             one = flat.reshape(1, *shape[1:]).astype(outputs.dtype)
             return output_loss(one, jax.tree.map(lambda y: y[None], label))[0]
 
-        values, vectors = jnp.linalg.eigh(jax.hessian(loss)(widen(z).reshape(-1)))
+        values, vectors = eigh(jax.hessian(loss)(widen(z).reshape(-1)))
         return vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
 
     columns = jnp.moveaxis(jax.vmap(root)(outputs, labels), -1, 0)

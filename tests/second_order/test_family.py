@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import re
 
 import jax
 import jax.numpy as jnp
@@ -87,6 +88,24 @@ def test_parameters_and_a_first_state_may_be_donated(name):
     params, _, _, state, _ = first(name)
     leaves = [x for x in jax.tree.leaves((params, state)) if isinstance(x, jax.Array) and x.size]
     assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves), "a leaf is another's"
+
+
+def test_a_cpu_is_given_one_matrix_at_a_time():
+    """As many batches at once as it has threads would wait for ever: `linalg.one_by_one`."""
+    params, curvature = problem()
+    grads, factoring = gradient(), set()
+    for name in so.SECOND_ORDER:
+
+        def update(rate, name=name):
+            tx = make(name, learning_rate=rate)
+            return tx.update(grads, tx.init(params), params, curvature=curvature)[0]
+
+        program = jax.jit(jax.vmap(update)).lower(jnp.full(3, 0.1)).as_text()
+        calls = re.findall(r"@lapack_\w+\(.*: \(tensor<((?:\d+x)*)f32>", program)
+        assert all(shape.count("x") == 2 for shape in calls), (name, calls)
+        assert "stablehlo.triangular_solve" not in program and "stablehlo.cholesky" not in program
+        factoring |= {name} if calls else set()
+    assert factoring >= {"newton", "block_natural_gradient", "kfac", "shampoo", "soap"}
 
 
 def given(params, step):
