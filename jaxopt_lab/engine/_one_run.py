@@ -53,6 +53,8 @@ class OneRun:
             self._places = layout.place(layout.state_specs(shapes, shapes.params))
         self._steps: CompiledSteps | None = None
         self._statistics: Callable[[Params], ModelState] | None = None
+        self._begun: tuple[TrainState, tuple[TrainState, dict[str, jax.Array]]] | None = None
+        self._evaluates_in_loop = False
         self.most: int = CAPACITY
 
     def start(self, runs: Sequence[int] = (0,)) -> TrainState:
@@ -166,7 +168,8 @@ class OneRun:
     ) -> tuple[TrainState, dict[str, np.ndarray], np.ndarray, np.ndarray]:
         """As of `Program`."""
         assert self._steps is not None, "start comes first"
-        state, rows = self._steps.advance(state, start, count)
+        self._begun = None
+        state, rows = self._steps.advance(state, start, count, self._behind(start + count))
         step, alive = int(state.step), True
         if step > start and not np.isfinite(rows["loss"][step - start - 1]):
             finite = bool(all_finite(state.params))
@@ -179,6 +182,30 @@ class OneRun:
 
     def evaluate(self, state: TrainState) -> tuple[TrainState, dict[str, np.ndarray]]:
         """As of `Program`."""
+        begun, self._begun = self._begun, None
+        if begun is None or begun[0] is not state:
+            begun = state, self._begin_evaluation(state)
+        after, values = begun[1]
+        return after, {name: np.asarray(value)[None] for name, value in values.items()}
+
+    def _behind(self, step: int) -> Callable[[TrainState], None] | None:
+        """What begins an evaluation that is due after a step, so that the device need not wait.
+
+        Not one that is a loop of the host's, nor the first, which compiles what evaluates: their
+        time would be taken for that of the steps.
+        """
+        experiment = self.experiment
+        due = step % experiment.evaluate_every == 0 or step == experiment.total_steps
+        if not (due and self._evaluates_in_loop):
+            return None
+
+        def begin(state):
+            self._begun = state, self._begin_evaluation(state)
+
+        return begin
+
+    def _begin_evaluation(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
+        """What `evaluate` gives, which may still be under way."""
         if self._evaluation is None:
             return state, {}
         experiment = self.experiment
@@ -189,11 +216,9 @@ class OneRun:
                 function, inputs = make_statistics(experiment, state)
                 self._statistics = functools.partial(jax.jit(function), inputs=inputs)
             model_state = self._statistics(params)
-        evaluate, batches = self._evaluation
+        evaluate, batches, self._evaluates_in_loop = self._evaluation
         held_out, trained = evaluate(params, model_state, batches)
-        state = with_evaluation(state, held_out)
-        values = held_out | trained
-        return state, {name: np.asarray(value)[None] for name, value in values.items()}
+        return with_evaluation(state, held_out), held_out | trained
 
     def finish(self, state: TrainState) -> list[Finish]:
         """As of `Program`."""
@@ -212,4 +237,4 @@ class OneRun:
         in_loop = all(goes_in_loop(self._may_loop, each) for each in batches)
         if in_loop:
             batches = jax.device_put(batches)
-        return self.experiment.evaluate_both(in_loop), batches
+        return self.experiment.evaluate_both(in_loop), batches, in_loop

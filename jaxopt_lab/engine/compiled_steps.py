@@ -32,8 +32,9 @@ class CompiledSteps(NamedTuple):
     """The steps of one run, compiled.
 
     Attributes:
-      advance: `(state, start, count) -> (state, rows)`; the state given is donated, the rows are
-        NumPy arrays of (count,).
+      advance: `(state, start, count, behind=None) -> (state, rows)`; the state given is donated,
+        the rows are NumPy arrays of (count,). What `behind(state)` begins follows the steps at
+        once, before anybody waits for them.
       most: the largest count of one call.
       in_loop: whether the steps of a call are one dispatch.
       may_loop: whether they would be if the data was on the device, and so whether batches of
@@ -42,7 +43,7 @@ class CompiledSteps(NamedTuple):
       host: what gives the batches of data on the host; None where it is on the device.
     """
 
-    advance: Callable[[TrainState, int, int], tuple[TrainState, dict[str, np.ndarray]]]
+    advance: Callable[..., tuple[TrainState, dict[str, np.ndarray]]]
     most: int
     in_loop: bool
     may_loop: bool
@@ -133,8 +134,8 @@ def _named(advance, meter):
     if meter is None:
         return advance
 
-    def named(state, start, count):
-        state, rows = advance(state, start, count)
+    def named(state, start, count, behind=None):
+        state, rows = advance(state, start, count, behind)
         return state, meter.named(rows, state.params)
 
     return named
@@ -159,8 +160,10 @@ def _looped(run_steps, state, data, jit, fits):
     run_steps = jit(run_steps, donate_argnums=0, out_shardings=(_places(state), None))
     compiled = fits(run_steps.lower(state, data, np.int32(0), np.int32(0)).compile())
 
-    def advance(state, start, count):
+    def advance(state, start, count, behind=None):
         state, rows = compiled(state, data, np.int32(start), np.int32(count))
+        if behind is not None:
+            behind(state)
         return state, {name: np.asarray(v)[:count] for name, v in rows.items()}
 
     return advance
@@ -221,7 +224,7 @@ def _one_by_one(step, probe, state, data, batches, host, jit, fits):
             cache[epoch] = order if host is None else _on_host(order, examples)
         return cache[epoch]
 
-    def advance(state, start, count):
+    def advance(state, start, count, behind=None):
         rows = []
         for k in range(start, start + count):
             found = nothing
@@ -230,6 +233,8 @@ def _one_by_one(step, probe, state, data, batches, host, jit, fits):
                 state = state._replace(probe=carried)
             state, row = one(state, k)
             rows.append(row | found)
+        if behind is not None:
+            behind(state)
         rows = jax.device_get(rows)
         return state, {name: np.array([row[name] for row in rows]) for name in rows[0]}
 

@@ -14,6 +14,9 @@ Columns = dict[str, np.ndarray]
 
 STEP, EVAL_STEP = "step", "eval_step"
 
+TOGETHER = 100
+"""Chunks that a history takes apart at once."""
+
 
 def thinned(values: np.ndarray, most: int) -> np.ndarray:
     """At most twice as many as `most` of the values of a column, evenly, the first among them."""
@@ -68,11 +71,13 @@ class History:
     def add(self, chunk: Chunk, run: int = 0) -> None:
         """Add a chunk, in which this run has the given place.
 
-        It is held as it is, without the state, and taken apart when a column is asked for: hundreds
-        of runs would otherwise wait for each other between their steps.
+        Some are held as they are and taken apart together, or when a column is asked for: one by
+        one that of hundreds of runs takes as long as their steps.
         """
-        self._later.append((chunk._replace(state=None), run))
+        self._later.append((chunk, run))
         self.steps = int(chunk.steps[run])
+        if len(self._later) == TOGETHER:
+            self.columns()
 
     def add_rows(self, rows: Columns) -> None:
         """Add rows of steps or of an evaluation."""

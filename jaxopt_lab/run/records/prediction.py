@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lab.config.signature import Signature
 from jaxopt_lab.core.declare import declared
 from jaxopt_lab.core.readable import printable
 from jaxopt_lab.core.types import Loss
-from jaxopt_lab.engine import jit_once
 
 
 class Prediction(NamedTuple):
@@ -59,7 +59,7 @@ def prediction_of(outputs: np.ndarray, signature: Signature, loss: Loss) -> Pred
     """What outputs (B, K) of a network say, by its loss."""
     outputs = outputs if outputs.dtype == np.float64 else outputs.astype(np.float32)
     response = declared(loss).response
-    found = outputs if response is None else np.asarray(jit_once(response)(outputs))
+    found = outputs if response is None else np.asarray(response(jnp.asarray(outputs)))
     classes = signature.classes
     if signature.targets == "numbers":
         numbers = found if signature.y_shape else found[:, 0]

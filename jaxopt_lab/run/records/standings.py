@@ -48,8 +48,10 @@ class Standings:
 
     def add(self, runs: Sequence[int], chunk: Chunk) -> None:
         """Add a chunk of these runs."""
-        # Copies, as what the program gives has room for more steps than were taken.
-        chunk = chunk._replace(rows={name: rows.copy() for name, rows in chunk.rows.items()})
+        # The histories keep it a while: without the state, and copies, as what a program gives has
+        # room for more steps than were taken.
+        rows = {name: values.copy() for name, values in chunk.rows.items()}
+        chunk = chunk._replace(state=None, rows=rows)
         for place, run in enumerate(runs):
             self.histories[run].add(chunk, place)
 
