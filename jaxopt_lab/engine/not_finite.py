@@ -54,16 +54,17 @@ def make_is_good(first: TrainState) -> Callable[[TrainState], bool]:
     def model_of(state):
         return state.params, state.model_state
 
-    test = _of_each(lambda np, x: np.isfinite(x).all())
+    test = _of_each(lambda xp, x: xp.isfinite(x).all())
     if not test(model_of(first)):
-        test = _of_each(lambda np, x: ~np.isnan(x).any())
+        test = _of_each(lambda xp, x: ~xp.isnan(x).any())
     return lambda state: test(model_of(state))
 
 
 def _of_each(holds: Callable[[Any, Any], Any]) -> Callable[[Any], bool]:
-    """`tree -> whether it holds of each leaf that can be trained`, of `holds(numpy, leaf)`.
+    """`tree -> whether it holds of each leaf that can be trained`, of `holds(xp, leaf)`.
 
-    One program; of arrays in a CPU's own memory none, as it takes longer to compile than to run.
+    With xp = `jnp` in one program; of arrays in a CPU's own memory with `np`, because a program
+    takes longer to compile than to run.
     """
 
     def leaves(tree):
