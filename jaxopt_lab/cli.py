@@ -778,10 +778,12 @@ def _draw(options: argparse.Namespace, what: str, draw: Callable[..., None]) -> 
     """Build what the configuration says, and draw a part of it to a PNG file."""
     from jaxopt_lab.config.build import build
     from jaxopt_lab.config.load import load_config
+    from jaxopt_lab.run.records.pictures import require_png_path
 
+    path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-{what}.png")
+    require_png_path(options.called, path)
     config = load_config(options.config, **_changes(options))
     experiment = build(config, data_dir=options.data_dir)
-    path = pathlib.Path(options.output or f"{pathlib.Path(options.config).stem}-{what}.png")
     draw(config, experiment, path)
     _say(f"wrote {path}")
     return DONE
@@ -943,7 +945,10 @@ def _diagnose(options: argparse.Namespace) -> int:
 
     from jaxopt_lab.run.commands.diagnose import diagnose, show
     from jaxopt_lab.run.records.diagnosis import write_diagnosis
+    from jaxopt_lab.run.records.page import require_pages
 
+    if not options.json:
+        require_pages()
     return _tell(options, diagnose(options.run, **_subject(options)), show, write_diagnosis)
 
 
@@ -953,7 +958,10 @@ def _spectrum(options: argparse.Namespace) -> int:
     use_compilation_cache()
 
     from jaxopt_lab.run.commands.spectrum import measure_curvature, show, write_spectrum
+    from jaxopt_lab.run.records.pictures import require_plots
 
+    if not options.json:
+        require_plots()
     found = measure_curvature(
         options.run, samples=options.samples, top=options.top, **_subject(options)
     )

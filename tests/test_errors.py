@@ -764,13 +764,38 @@ def test_what_ends_a_command(arguments, raised, said, code, monkeypatch, capsys)
     assert found == code and said in text and len(text.splitlines()) == 1
 
 
-def test_a_missing_extra_is_told_before_the_work(monkeypatch, capsys):
+OF_PLOTS = (
+    "plot-schedule c.toml",
+    "show-augment c.toml",
+    "show-data c.toml",
+    "find-lr c.toml",
+    "landscape gone",
+    "spectrum gone",
+    "evaluate gone --corruptions",
+)
+OF_PAGES = (
+    "train c.toml --run-dir without",
+    "sweep sweep.toml --run-dir without",
+    "linear linear.toml --run-dir without",
+    "diagnose gone",
+    "compare gone other",
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        *((each, "matplotlib") for each in OF_PLOTS + OF_PAGES),
+        *((each, "jinja2") for each in OF_PAGES),
+    ],
+)
+def test_a_missing_extra_is_told_before_the_work(arguments, missing, monkeypatch, capsys):
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "importlib.util.find_spec", lambda name: None if name == "matplotlib" else find(name)
+        "importlib.util.find_spec", lambda name: None if name == missing else find(name)
     )
-    said = 'this needs matplotlib, which is not installed: pip install "jaxopt_lab[lab]"'
-    require_said(words("train c.toml --run-dir without"), said, capsys)
+    said = f'this needs {missing}, which is not installed: pip install "jaxopt_lab[lab]"'
+    require_said(words(arguments), said, capsys)
 
 
 @pytest.mark.parametrize(

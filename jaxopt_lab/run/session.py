@@ -5,10 +5,11 @@ import os
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from jaxopt_lab.core.errors import InputError, require
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.process.interrupt import Interrupts, catch_interrupts
 from jaxopt_lab.run.records.folder import Folder
+from jaxopt_lab.run.records.page import require_pages
 from jaxopt_lab.run.terminal.progress import Progress
 
 C = TypeVar("C")
@@ -100,7 +101,7 @@ def open_session(
         assert config is not None
         yield Session(config, folder, resume, terminal)
         return
-    require("matplotlib", "lab")  # for the report: told before the work, not after it
+    require_pages()  # for the report
     if resume:
         folder.require_there(" to resume")
     if os.path.isfile(folder.path):

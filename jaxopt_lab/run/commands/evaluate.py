@@ -29,7 +29,7 @@ from jaxopt_lab.losses import categorical, expected_calibration_error
 from jaxopt_lab.run.records.json_file import write_json
 from jaxopt_lab.run.records.json_lines import finite
 from jaxopt_lab.run.records.loading import load_run
-from jaxopt_lab.run.records.pictures import write_figure
+from jaxopt_lab.run.records.pictures import require_plots, write_figure
 from jaxopt_lab.run.records.run import Run, with_own_statistics
 from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.sweep_folder import SweepFolder
@@ -88,6 +88,8 @@ def evaluate_runs(
       InputError: where a folder holds no run of a named model, or images that cannot be
         corrupted.
     """
+    if corruptions:
+        require_plots()
     terminal = terminal or Progress(show=False)
     results: dict[str, dict[str, Any]] = {}
     losses = {}

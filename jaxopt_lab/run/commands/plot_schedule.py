@@ -6,9 +6,9 @@ import jax
 import numpy as np
 
 from jaxopt_lab.config.schema import Config
-from jaxopt_lab.core.errors import InputError, require
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import Experiment
-from jaxopt_lab.run.records.pictures import require_png_path, write_figure
+from jaxopt_lab.run.records.pictures import write_figure
 
 
 def plot_schedule(config: Config, experiment: Experiment, path: pathlib.Path) -> None:
@@ -19,13 +19,11 @@ def plot_schedule(config: Config, experiment: Experiment, path: pathlib.Path) ->
       path: of the picture to write.
 
     Raises:
-      InputError: where the optimizer takes no rate, or `path` is no place for a file.
+      InputError: where the optimizer takes no rate.
     """
-    require("matplotlib", "lab")
     if experiment.learning_rate is None:
         name = config.optimizer.name
         raise InputError(f"plot-schedule: {name} takes no learning rate, there is nothing to draw")
-    require_png_path("plot-schedule", path)
     from jaxopt_lab.plots import learning_rate_curve  # here: matplotlib takes long to import
 
     steps = np.arange(experiment.total_steps)

@@ -7,10 +7,10 @@ import numpy as np
 
 from jaxopt_lab.config.augmentation import build_stages
 from jaxopt_lab.config.schema import Config
-from jaxopt_lab.core.errors import InputError, require
+from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import Experiment, channel_statistics
 from jaxopt_lab.engine.keys import Stream, stream_key
-from jaxopt_lab.run.records.pictures import require_png_path, write_figure
+from jaxopt_lab.run.records.pictures import write_figure
 
 SHOWN = 8
 DRAWN_FOR = 64  # a batch, of which the first are shown: mixers need partners
@@ -24,15 +24,13 @@ def show_augment(config: Config, experiment: Experiment, path: pathlib.Path) -> 
       path: of the picture to write.
 
     Raises:
-      InputError: where the configuration has no `[[augment]]`, or `path` is no place for a file.
+      InputError: where the configuration has no `[[augment]]`, or the samples are no images.
     """
-    require("matplotlib", "lab")
     if not config.augment:
         raise InputError("show-augment: the configuration has no [[augment]], nothing to draw")
     if experiment.train["x"].ndim != 4 or experiment.train["x"].shape[-1] not in (1, 3):
         shape = experiment.train["x"].shape[1:]
         raise InputError(f"show-augment: the samples have shape {shape}, which is no image to draw")
-    require_png_path("show-augment", path)
     from jaxopt_lab.plots import image_grid  # here: matplotlib takes long to import
 
     mean, _ = channel_statistics(experiment.train["x"])

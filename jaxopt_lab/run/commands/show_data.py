@@ -11,7 +11,6 @@ import numpy as np
 
 from jaxopt_lab.config.sections import DataConfig
 from jaxopt_lab.config.source import IMAGE_RANK, load_dataset, split_dataset
-from jaxopt_lab.core.errors import require
 from jaxopt_lab.core.rows import chunks, take_rows
 from jaxopt_lab.core.types import Split
 from jaxopt_lab.data import Dataset, targets_of
@@ -47,7 +46,6 @@ def show_data(
     Raises:
       InputError: where the data is missing or wrong, or `path` is no place for a file.
     """
-    require("matplotlib", "lab")
     require_png_path("show-data", path)
     with terminal.waiting("reading the data ..."):
         # As they came: what is missing is counted, not filled.

@@ -9,9 +9,9 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.readable import printable
-from jaxopt_lab.run.records.pictures import write_figure
+from jaxopt_lab.run.records.pictures import require_plots, write_figure
 
 TEMPLATES = pathlib.Path(__file__).parent / "pages"
 
@@ -60,12 +60,23 @@ class Section(NamedTuple):
         return any((self.plots, self.rows, self.samples, self.items, self.code))
 
 
+def require_pages() -> None:
+    """Make sure that pages and their plots can be made: told before the work, not after it.
+
+    Raises:
+      InputError: naming the extra where they cannot.
+    """
+    require_plots()
+    require("jinja2", "lab")
+
+
 def require_page_path(command: str, path: pathlib.Path, *, force: bool = False) -> None:
     """Make sure that a page can be written, and nothing is written over unless `force` is set.
 
     Raises:
       InputError: where it cannot.
     """
+    require_pages()
     if not path.parent.is_dir():
         raise InputError(f"{command}: {path.parent} is no folder; make it, or give another")
     if path.is_dir() or path.suffix != ".html":

@@ -6,16 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.errors import InputError, require
 from jaxopt_lab.core.files import write_atomically
 
 
-def require_png_path(command: str, path: pathlib.Path) -> None:
-    """Make sure that a picture can be written.
+def require_plots() -> None:
+    """Make sure that figures can be drawn: told before the work, not after it.
 
     Raises:
-      InputError: where the path names no PNG file, or one in a folder that is not there.
+      InputError: naming the extra where they cannot.
     """
+    require("matplotlib", "lab")
+
+
+def require_png_path(command: str, path: pathlib.Path) -> None:
+    """Make sure that a picture can be drawn and written.
+
+    Raises:
+      InputError: where the path names no PNG file, or one in a folder that is not there; where
+        matplotlib is not.
+    """
+    require_plots()
     if not path.parent.is_dir():
         raise InputError(f"{command}: {path.parent} is no folder; make it, or give another")
     if path.is_dir() or path.suffix != ".png":
