@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_lab.core import aligned
 from jaxopt_lab.core.ahead import Ahead
 from jaxopt_lab.core.cast import cast
 
@@ -84,6 +85,8 @@ def take_rows(values: Any, rows: Any) -> Any:
         return Rows(values.source, values.rows[rows], values.dtype)
     if is_lazy(values) and not isinstance(rows, slice):
         return Rows(values, rows)
+    if isinstance(values, np.ndarray) and isinstance(rows, np.ndarray) and rows.dtype != bool:
+        return aligned.rows_of(values, rows)
     return values[rows]
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxopt_lab.core import aligned
 from jaxopt_lab.core.errors import ArgumentError, InputError
 from jaxopt_lab.core.memory import IN_MEMORY
 from jaxopt_lab.core.rows import is_lazy, take_rows, workers_of
@@ -222,7 +223,8 @@ def _named(names: tuple[str, ...], rows: np.ndarray) -> list[Any]:
 def read_if_small(part: dict[str, Any]) -> dict[str, Any]:
     """Arrays by name, those on the disk read where they fit easily: the device then holds them."""
     return {
-        name: np.array(v) if is_lazy(v) and v.nbytes <= IN_MEMORY else v for name, v in part.items()
+        name: aligned.copy_of(v) if is_lazy(v) and v.nbytes <= IN_MEMORY else v
+        for name, v in part.items()
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxopt_lab.core.memory import give_back
 from jaxopt_lab.core.types import Program
 
 # How often the host looks up, to draw progress and to see an interrupt: a few times a second.
@@ -83,7 +84,8 @@ def fit(
     """
     if not donate:
         state = jax.tree.map(lambda x: x.copy() if isinstance(x, jax.Array) else x, state)
-    step, pace = start, steps_per_chunk or 1
+    step, pace, evaluated = start, steps_per_chunk or 1, False
+    give_back()  # what compiling left
     while step < total:
         marks = (evaluate_every, save_every, total)
         to_stop = min(every - step % every for every in marks if every)
@@ -101,6 +103,9 @@ def fit(
         if due and going.any():
             state, values = program.evaluate(state)
             evaluation = values or None
+            if not evaluated:
+                give_back()
+            evaluated = True
         measured = time.perf_counter() - begin
         yield Chunk(state, before, count, rows, steps, alive, evaluation, seconds, measured, waited)
         if not (alive & going).any():
