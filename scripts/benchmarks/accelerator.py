@@ -13,6 +13,7 @@ Parts:
             difference, relative to the largest number
   mlp       training steps of a perceptron of 4,096 units: share of the device's own best product
   resnet18  images a second of the network for CIFAR-10 at batch 512, in float32 and bfloat16
+  same      whether training compiled twice gives the same bytes: the largest difference
   runs      1, 16, 64 and 256 runs of the digits' perceptron at once
   augment   images a second, 32 x 32 x 3
   updates   of 25M parameters in 24 leaves: ours, optax's, and the time of their memory traffic
@@ -306,6 +307,31 @@ def resnet18(tiny: bool) -> Iterator[Row]:
         yield from torch_resnet18(rows, size, steps)
 
 
+def same(tiny: bool) -> Iterator[Row]:
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from jaxopt_lab import nn, optimizers
+
+    rows, steps = (8, 3) if tiny else (128, 200)
+    x = jax.random.normal(jax.random.key(1), (rows, 32, 32, 3))
+    batch = {"x": x, "y": jnp.arange(rows) % 10}
+    networks = {
+        "perceptron": nn.mlp(10, hidden=(128, 128)),
+        "cnn": nn.cnn(10, channels=(16, 32)),
+    }
+    for name, network in networks.items():
+        found = []
+        for _ in range(2):
+            jax.clear_caches()  # a compiler may choose by the clock
+            run, state, _ = training(network, batch, jnp.float32, steps, optimizers.adam(1e-3))
+            leaves = jax.tree.leaves(run(state, batch).params)
+            found.append(np.concatenate([np.ravel(leaf) for leaf in leaves]))
+        gap = float(np.abs(found[0] - found[1]).max())
+        yield f"{name}, {steps} steps", gap, "difference"
+
+
 def torch_resnet18(rows: int, size: int, steps: int) -> Iterator[Row]:
     """The same step in PyTorch, eager, its images with the channels last."""
     import torch
@@ -479,6 +505,7 @@ PARTS: dict[str, tuple[Callable[[bool], Iterator[Row]], float]] = {
     "smoke": (smoke, 120),
     "mlp": (mlp, 40),
     "resnet18": (resnet18, 80),
+    "same": (same, 60),
     "runs": (runs, 60),
     "augment": (augmenting, 60),
     "updates": (updates, 60),
