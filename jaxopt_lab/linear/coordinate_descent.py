@@ -1,5 +1,6 @@
 """Coordinate descent for least squares, on the Gram matrix."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -25,6 +26,39 @@ class _Round(NamedTuple):
     sweeps: jax.Array
 
 
+def certificate_of(
+    lengths: jax.Array,
+    start: jax.Array,
+    t: jax.Array,
+    lasso: jax.Array,
+    ridge: jax.Array,
+    count: int,
+) -> tuple[Callable[[jax.Array, jax.Array], jax.Array], jax.Array]:
+    """How far coefficients are from the optimum: that of `smooth_risk`, with a step for each.
+
+    Args:
+      lengths: G_jj, (d,), positive.
+      start: the gradient of the loss at zero, (d,).
+      t, lasso, ridge, count: as of `coordinate_descent`.
+
+    Returns:
+      `(w, gradient there) -> certificate`, and below which value it is rounding.
+    """
+
+    def size(step):
+        return jnp.sqrt((step**2 * lengths).sum())
+
+    def certificate(w, g):
+        stepped = soft_threshold(w - g / lengths, lasso / lengths) / (1 + ridge / lengths)
+        return size(w - stepped) / scale
+
+    scale = size(start / lengths)
+    scale = jnp.where(scale > 0, scale, 1)
+    # By Cauchy and Schwarz, no gradient sums terms of more than this.
+    terms = jnp.sqrt((t**2).sum() * lengths / count)
+    return certificate, jnp.finfo(lengths.dtype).eps * size(terms / lengths) / scale
+
+
 def coordinate_descent(
     A: Centered,
     t: jax.Array,
@@ -34,7 +68,8 @@ def coordinate_descent(
     *,
     count: int,
     tolerance: jax.typing.ArrayLike,
-    max_iterations: int,
+    max_iterations: jax.typing.ArrayLike,
+    known: tuple[jax.Array, jax.Array, jax.Array] | None = None,
 ) -> Optimum:
     """`argmin 1/(2 count) ||A w - t||^2 + lasso ||w||_1 + ridge/2 ||w||^2`, where A is tall.
 
@@ -52,6 +87,7 @@ def coordinate_descent(
       lasso, ridge: scalars >= 0.
       count: samples that the rows of A stand for.
       tolerance, max_iterations: of the certificate and of sweeps; the latter is rounded up to 10.
+      known: w to begin with, the gradient at zero and that at w, (d,) each; None to begin at zero.
 
     Returns:
       w (d,), and its certificate: that of `smooth_risk`, with a step size for each coordinate. A
@@ -68,21 +104,11 @@ def coordinate_descent(
     def gradient(w):
         return A.summed(lambda rows, t: (rows @ w - t) @ rows, t) / count
 
-    def size(step):
-        return jnp.sqrt((step**2 * lengths).sum())
-
-    def stepped(w, g):
-        return soft_threshold(w - g / lengths, lasso / lengths) / (1 + ridge / lengths)
-
-    def certificate(w, g):
-        return size(w - stepped(w, g)) / scale
-
-    start = gradient(jnp.zeros_like(lengths))
-    scale = size(start / lengths)
-    scale = jnp.where(scale > 0, scale, 1)
-    # By Cauchy and Schwarz, no gradient sums terms of more than this.
-    terms = jnp.sqrt((t**2).sum() * lengths / count)
-    rounding = jnp.finfo(gram.dtype).eps * size(terms / lengths) / scale
+    if known is None:
+        zero = jnp.zeros_like(lengths)
+        known = zero, (start := gradient(zero)), start
+    begin, start, there = known
+    certificate, rounding = certificate_of(lengths, start, t, lasso, ridge, count)
 
     def coordinate(carry, j):
         w, g = carry
@@ -119,8 +145,8 @@ def coordinate_descent(
 
     most = jnp.minimum(max_iterations, MOST_SWEEPS)
     one = jnp.ones([], gram.dtype)
-    zero = _Round(jnp.zeros_like(lengths), start, one, jnp.zeros([], jnp.int32))
-    found, _ = lax.while_loop(improving, again, (zero, one))
+    at = _Round(begin, there, one, jnp.zeros([], jnp.int32))
+    found, _ = lax.while_loop(improving, again, (at, one))
     # No more than rounding is no residual; but a round that made it less was worth its while.
     residual = jnp.where(found.residual <= rounding, 0, found.residual)
     return Optimum(found.w, residual, found.sweeps)

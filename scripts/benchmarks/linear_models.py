@@ -9,9 +9,9 @@ What makes the difference on CPU:
   parts that a cache holds: written down, the centered X took as long as the Gram matrix.
 - `A.T @ r` takes 10 times as long as `r @ A`, which reads A in its own order.
 - A path is bound by the QR; with R in hand, 100 lambdas are one small product.
-- The lasso is bound by the Gram matrix, which scikit-learn does without: its sweeps read X. Where
-  columns are correlated sweeps are many, and cost N/d times as much there. Logistic regression
-  reads X once an iteration, of which scikit-learn's L-BFGS needs fewer.
+- The lasso is bound by the Gram matrix of all columns, or of a quarter where that suffices; sweeps
+  of scikit-learn's read X. Where columns are correlated they cost N/d times as much.
+- Logistic regression reads X once an iteration, of which scikit-learn's L-BFGS needs fewer.
 
 OpenBLAS, under scikit-learn and under JAX's Cholesky, QR and SVD, spins while another process has a
 core: on a busy machine pin this one (`taskset -c 0`).
@@ -28,10 +28,12 @@ from sklearn import linear_model
 
 from jaxopt_lab import linear
 
+PAUSE = 0.25  # seconds, in which OpenBLAS's threads stop spinning
+
 
 def show(title: str, runs: dict[str, Turn], rounds: int) -> None:
     turns = {name: lambda run=run: jax.block_until_ready(run()) for name, run in runs.items()}
-    show_times(title, medians(turns, rounds))
+    show_times(title, medians(turns, rounds, pause=PAUSE))
 
 
 def main() -> None:
