@@ -78,6 +78,8 @@ evaluate_every = 5
 checkpoint_every = 5
 """
 TOLD = ("damaged", "missing", "is not what was written", "holds no checkpoint")
+CYCLES = ("cyclical", "sgdr")
+"""Schedules at whose minima snapshots are taken."""
 SLOW_SAVE = 0.003
 """Seconds that each sync of a file is made to last, so that kills fall into saves."""
 
@@ -345,7 +347,10 @@ def pairs(root: pathlib.Path, count: int | None, done: dict[str, str]) -> Iterat
 
 
 def _pairwise() -> Iterator[dict[str, str]]:
-    """Every pair of names of two of the four families, each in at least one run."""
+    """Every pair of names of two of the four families, each in at least one run.
+
+    A run of snapshots without cycles is refused: its other pairs come again in one that is not.
+    """
     families = ("optimizer", "augment", "schedule", "control")
     names = {family: [*FAMILIES[family].functions] for family in families}
     seen: set[tuple[str, str]] = set()
@@ -355,18 +360,25 @@ def _pairwise() -> Iterator[dict[str, str]]:
         for a in names[one]
         for b in names[other]
     }
-    draw = random.Random(0)
-    while wanted - seen:
-        # Begin with a pair that is still to come, and choose the best of some for the others.
-        first = min(wanted - seen)
-        runs = []
-        for _ in range(30):
-            run = {family: draw.choice(names[family]) for family in families}
-            run |= {f: name for f in families for name in first if name in names[f]}
-            runs.append((len(_pairs_of(run) - seen), run))
-        _, best = max(runs, key=lambda found: found[0])
-        seen |= _pairs_of(best)
-        yield best
+    refused = {(name, "snapshots") for name in names["schedule"] if name not in CYCLES}
+    draw, trained = random.Random(0), set[tuple[str, str]]()
+    for impossible in (set[tuple[str, str]](), refused):
+        while wanted - seen:
+            # Begin with a pair that is still to come, and choose the best of some for the others.
+            first = min(wanted - seen)
+            runs = []
+            for _ in range(30):
+                run = {family: draw.choice(names[family]) for family in families}
+                run |= {f: name for f in families for name in first if name in names[f]}
+                runs.append((len(_pairs_of(run) - seen), run))
+            runs = [found for found in runs if not _pairs_of(found[1]) & impossible]
+            if not runs:
+                continue
+            _, best = max(runs, key=lambda found: found[0])
+            seen |= _pairs_of(best)
+            trained |= set() if _pairs_of(best) & refused else _pairs_of(best)
+            yield best
+        seen = trained | refused
 
 
 def _pairs_of(run: dict[str, str]) -> set[tuple[str, str]]:
