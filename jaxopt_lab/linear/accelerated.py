@@ -22,10 +22,29 @@ class Optimum(NamedTuple):
     iterations: jax.Array
 
 
-def accelerated(
+class Step(NamedTuple):
+    """A step from y: where it leads, and `M (y - new)` of the metric M that it is taken in."""
+
+    new: jax.Array
+    fallen: jax.Array
+
+
+def proximal(
     gradient: Callable[[jax.Array], jax.Array],
     prox: Callable[[jax.Array], jax.Array],
     steps: jax.Array,
+) -> Callable[[jax.Array], Step]:
+    """`y -> prox(y - eta grad f(y))`, for step sizes eta of y's shape or broadcast to it."""
+
+    def step(y):
+        new = prox(y - steps * gradient(y))
+        return Step(new, (y - new) / steps)
+
+    return step
+
+
+def accelerated(
+    step: Callable[[jax.Array], Step],
     certificate: Callable[[jax.Array], jax.Array],
     start: jax.Array,
     tolerance: jax.typing.ArrayLike,
@@ -33,16 +52,14 @@ def accelerated(
 ) -> Optimum:
     """Minimize a smooth convex function plus one with a proximal map.
 
-        x_{k+1} = prox(y_k - eta grad f(y_k))
+        x_{k+1} = prox(y_k - M^-1 grad f(y_k))
         t_{k+1} = (1 + sqrt(1 + 4 t_k^2)) / 2
         y_{k+1} = x_{k+1} + (t_k - 1)/t_{k+1} (x_{k+1} - x_k)
 
     and the momentum restarts where it points uphill.
 
     Args:
-      gradient: of f.
-      prox: of the other function, for step sizes `steps`.
-      steps: eta, of x's shape or broadcast to it; at most 1/L in each coordinate's units.
+      step: from y_k; its metric M is at least the curvature of f everywhere.
       certificate: a scalar that is 0 at an optimum; looked at every 10 iterations.
       start: x_0.
       tolerance: stops at a certificate of this or less, or NaN.
@@ -54,8 +71,8 @@ def accelerated(
 
     def iteration(_, carry):
         x, y, t = carry
-        new = prox(y - steps * gradient(y))
-        uphill = ((y - new) * (new - x) / steps).sum() > 0
+        new, fallen = step(y)
+        uphill = (fallen * (new - x)).sum() > 0
         after = jnp.where(uphill, 1, (1 + jnp.sqrt(1 + 4 * t**2)) / 2)
         momentum = jnp.where(uphill, 0, (t - 1) / after)
         return new, new + momentum * (new - x), after
@@ -82,7 +99,12 @@ def soft_threshold(x: jax.Array, threshold: jax.typing.ArrayLike) -> jax.Array:
 
 def largest_eigenvalue(A: Centered) -> jax.Array:
     """Of `A^T A`."""
-    if A.X.shape[0] >= A.X.shape[1]:
+    if is_tall(A):
         return eigvalsh(A.gram())[-1]
     whole = A.whole()
     return eigvalsh(whole @ whole.T)[-1]
+
+
+def is_tall(A: Centered) -> bool:
+    """Whether `A^T A` is the smaller of its products with itself."""
+    return A.X.shape[0] >= A.X.shape[1]

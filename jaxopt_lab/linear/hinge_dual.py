@@ -6,7 +6,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxopt_lab.linear.accelerated import Optimum, accelerated, largest_eigenvalue, soft_threshold
+from jaxopt_lab.linear.accelerated import (
+    Optimum,
+    accelerated,
+    largest_eigenvalue,
+    proximal,
+    soft_threshold,
+)
 from jaxopt_lab.linear.centered import Centered
 
 
@@ -62,7 +68,8 @@ def hinge_dual(
         risk = jax.nn.relu(1 - s * (scores + b)).mean() + lasso * jnp.abs(w).sum()
         return risk + ridge * (w**2).sum() - a.mean()
 
-    optimum = accelerated(gradient, project, step, gap, jnp.zeros(n, rows.dtype), **stop)
+    start = jnp.zeros(n, rows.dtype)
+    optimum = accelerated(proximal(gradient, project, step), gap, start, **stop)
     w = primal(optimum.x)
     b = best_intercept(rows @ w, s) if intercept else jnp.zeros([], w.dtype)
     return w[:, None], b[None], optimum

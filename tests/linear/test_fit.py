@@ -325,3 +325,29 @@ def test_parts_of_the_rows_far_from_zero_add_up(n, d):
     np.testing.assert_allclose(found.model.coef, expected.coef_, rtol=0, atol=1e-5)
     plain = Ridge(1.0, solver="svd").fit(X.astype(float), y.astype(float))
     np.testing.assert_allclose(ridge(X, y, 1.0).coef, plain.coef_, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "squared_hinge", "softmax"])
+def test_correlated_features_cost_no_more_iterations(loss):
+    rng = np.random.default_rng(0)
+    alone = rng.normal(size=(600, 20))
+    mixed = alone.copy()
+    for j in range(1, 20):
+        mixed[:, j] = 0.99 * mixed[:, j - 1] + 0.02 * mixed[:, j]
+    y = (alone[:, :3].sum(1) + rng.logistic(size=600) > 0).astype(int)
+    found = [fit(X.astype(np.float32), y, loss=loss, lam=1e-3) for X in (alone, mixed)]
+    assert all(each.converged for each in found)
+    assert found[1].iterations <= 1.5 * found[0].iterations + 10
+
+
+@pytest.mark.parametrize("penalty", ["l2", "none"])
+def test_features_that_are_given_twice_share_their_weight(penalty):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 40)).astype(np.float32)
+    y = (X @ rng.normal(size=40) + rng.logistic(size=2000) > 0).astype(int)
+    given = {"lam": 1e-6} if penalty == "l2" else {}
+    found = fit(np.concatenate([X, X[:, :20]], 1), y, loss="logistic", penalty=penalty, **given)
+    assert found.converged
+    coef = found.model.coef
+    # Float32 eigenvectors part them by a few units in the last place of the largest.
+    np.testing.assert_allclose(coef[:20], coef[40:], rtol=0, atol=3e-6)
