@@ -37,6 +37,7 @@ ALLOWED = {
     ("jaxopt_lab/run/process/own_module.py", "exec_module"): "--module, the user's own word",
     ("jaxopt_lab/run/process/own_module.py", "spec_from_file_location"): "the same",
     ("jaxopt_lab/__init__.py", "import_module"): "names of this package, from a table of its own",
+    ("jaxopt_lab/core/memory.py", "ctypes.CDLL"): "of None: the C library that the process has",
     ("scripts/benchmarks/augmentation.py", "import_module"): "peers, which the script itself names",
 }
 

@@ -54,7 +54,7 @@ def give_back() -> None:
 @functools.cache
 def _trim():
     try:
-        return ctypes.CDLL(None).malloc_trim
+        return ctypes.CDLL(None).malloc_trim  # of this process: no file is named
     except (AttributeError, OSError, TypeError):  # another C library, Windows
         return None
 
