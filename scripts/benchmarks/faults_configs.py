@@ -85,7 +85,7 @@ def trained(text: str) -> tuple[str, float, float, str]:
             words = said.read()
     if not came:
         came = KINDS.get(code, "failed")
-        if code == 1 and "diverged at or before step" in words:
+        if code == 1 and "diverged at " in words:
             came = "diverged"
     if "Traceback" in words:
         came = "failed"
