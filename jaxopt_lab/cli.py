@@ -977,7 +977,7 @@ def _landscape(options: argparse.Namespace) -> int:
     from jaxopt_lab.run.records.pictures import require_png_path
 
     path = pathlib.Path(options.output or "landscape.png")
-    require_png_path("landscape", path)
+    require_png_path("landscape", path, drawn=not options.json)
     found = measure_landscape(
         options.runs,
         samples=options.samples,

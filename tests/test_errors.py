@@ -799,6 +799,19 @@ def test_a_missing_extra_is_told_before_the_work(arguments, missing, monkeypatch
 
 
 @pytest.mark.parametrize(
+    "arguments", ["landscape gone", "spectrum gone", "diagnose gone", "compare gone other"]
+)
+def test_what_only_prints_needs_no_extra(arguments, monkeypatch, capsys):
+    find = importlib.util.find_spec
+    missing = ("matplotlib", "jinja2")
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name in missing else find(name)
+    )
+    code, said = said_by(words(f"{arguments} --json"), capsys)
+    assert code == 2 and "gone" in said and "not installed" not in said
+
+
+@pytest.mark.parametrize(
     "arguments", ["verify gone --json", "runs gone --json", "compare a --json"]
 )
 def test_what_is_wrong_is_no_part_of_the_json(arguments, capsys):

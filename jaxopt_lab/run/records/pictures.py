@@ -19,14 +19,15 @@ def require_plots() -> None:
     require("matplotlib", "lab")
 
 
-def require_png_path(command: str, path: pathlib.Path) -> None:
-    """Make sure that a picture can be drawn and written.
+def require_png_path(command: str, path: pathlib.Path, *, drawn: bool = True) -> None:
+    """Make sure that a picture can be written and, where it is to be `drawn`, drawn.
 
     Raises:
       InputError: where the path names no PNG file, or one in a folder that is not there; where
         matplotlib is not.
     """
-    require_plots()
+    if drawn:
+        require_plots()
     if not path.parent.is_dir():
         raise InputError(f"{command}: {path.parent} is no folder; make it, or give another")
     if path.is_dir() or path.suffix != ".png":
