@@ -304,7 +304,34 @@ def resnet18(tiny: bool) -> Iterator[Row]:
         yield f"{dtype.__name__}: training", rows * steps / seconds, "images/s"
         yield f"{dtype.__name__}: of the best product", flops * steps / seconds / best, "share"
     if importlib.util.find_spec("torch"):
-        yield from torch_resnet18(rows, size, steps)
+        yield from resnet18_in_torch(rows, size, steps)
+
+
+def resnet18_in_torch(rows: int, size: int, steps: int) -> Iterator[Row]:
+    """The same step in PyTorch, eager, its images with the channels last."""
+    import torch
+    from peer_resnet import torch_resnet18
+
+    if not torch.cuda.is_available():
+        return
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True  # as XLA
+    torch.backends.cudnn.benchmark = True
+    model = torch_resnet18().cuda().to(memory_format=torch.channels_last)
+    sgd = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True, fused=True)
+    x = torch.randn(rows, 3, size, size, device="cuda").to(memory_format=torch.channels_last)
+    y = torch.arange(rows, device="cuda") % 10
+
+    def run(dtype):
+        for _ in range(steps):
+            with torch.autocast("cuda", dtype, enabled=dtype != torch.float32):
+                loss = torch.nn.functional.cross_entropy(model(x), y)
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+        torch.cuda.synchronize()
+
+    for dtype in (torch.float32, torch.bfloat16):
+        yield f"{dtype}: PyTorch's training", rows * steps / timed(run, dtype), "images/s"
 
 
 def same(tiny: bool) -> Iterator[Row]:
@@ -330,33 +357,6 @@ def same(tiny: bool) -> Iterator[Row]:
             found.append(np.concatenate([np.ravel(leaf) for leaf in leaves]))
         gap = float(np.abs(found[0] - found[1]).max())
         yield f"{name}, {steps} steps", gap, "difference"
-
-
-def torch_resnet18(rows: int, size: int, steps: int) -> Iterator[Row]:
-    """The same step in PyTorch, eager, its images with the channels last."""
-    import torch
-    from peer_resnet import torch_resnet18
-
-    if not torch.cuda.is_available():
-        return
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True  # as XLA
-    torch.backends.cudnn.benchmark = True
-    model = torch_resnet18().cuda().to(memory_format=torch.channels_last)
-    sgd = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True, fused=True)
-    x = torch.randn(rows, 3, size, size, device="cuda").to(memory_format=torch.channels_last)
-    y = torch.arange(rows, device="cuda") % 10
-
-    def run(dtype):
-        for _ in range(steps):
-            with torch.autocast("cuda", dtype, enabled=dtype != torch.float32):
-                loss = torch.nn.functional.cross_entropy(model(x), y)
-            sgd.zero_grad()
-            loss.backward()
-            sgd.step()
-        torch.cuda.synchronize()
-
-    for dtype in (torch.float32, torch.bfloat16):
-        yield f"{dtype}: PyTorch's training", rows * steps / timed(run, dtype), "images/s"
 
 
 def runs(tiny: bool) -> Iterator[Row]:

@@ -376,7 +376,8 @@ def _pairwise() -> Iterator[dict[str, str]]:
                 continue
             _, best = max(runs, key=lambda found: found[0])
             seen |= _pairs_of(best)
-            trained |= set() if _pairs_of(best) & refused else _pairs_of(best)
+            if not _pairs_of(best) & refused:
+                trained |= _pairs_of(best)
             yield best
         seen = trained | refused
 
