@@ -3,9 +3,10 @@
     python scripts/benchmarks/augmentation.py [--batch 1024] [--quick] [--step]
 
 AugMix against the official pipeline in Pillow and NumPy, in two worker processes, and Keras' layer
-on JAX; crop and flip against dm_pix under vmap; rotation against augmax and kornia; RandAugment
-against kornia's. A peer that cannot be imported is named and left out. `--step` also times a
-ResNet-20 step with each and without, for what they add to it.
+on JAX; crop and flip against dm_pix under vmap, and against one pass over the images, which bounds
+them; rotation against augmax and kornia; RandAugment against kornia's. A peer that cannot be
+imported is named and left out. `--step` also times a ResNet-20 step with each and without, for what
+they add to it.
 
 What made the difference on CPU:
 - Each operation computes its own part of the shuffled batch: under `vmap` a branch costs all of
@@ -112,9 +113,12 @@ def contestants(images: np.ndarray, pool: Any) -> dict[str, dict[str, Turn]]:
             "Pillow, 2 processes": lambda: pool.map(pillow_batch, halves),
         },
         "crop + flip": {"ours": with_jax(augment.batched(crop_flip), floats)},
+        "crop + flip, bytes": {"ours": with_jax(augment.batched(crop_flip), x)},
         "rotate": {"ours": with_jax(augment.batched(augment.random_rotate(30.0)), floats)},
         "rand_augment": {"ours": with_jax(augment.batched(augment.rand_augment()), floats)},
     }
+    for task, given in (("crop + flip", floats), ("crop + flip, bytes", x)):
+        tasks[task]["x + 1, a bound"] = with_jax(lambda _, x: x + 1, given)
     if keras is not None:
         layer = keras.layers.AugMix(value_range=(0, 1), seed=0)
         tasks["augmix"]["Keras on JAX"] = lambda: jax.block_until_ready(
@@ -127,7 +131,8 @@ def contestants(images: np.ndarray, pool: Any) -> dict[str, dict[str, Turn]]:
             padded = jnp.pad(image, ((4, 4), (4, 4), (0, 0)))
             return pix.random_flip_left_right(flip, pix.random_crop(crop, padded, image.shape))
 
-        tasks["crop + flip"]["dm_pix"] = with_jax(per_image(crop_and_flip), floats)
+        for task, given in (("crop + flip", floats), ("crop + flip, bytes", x)):
+            tasks[task]["dm_pix"] = with_jax(per_image(crop_and_flip), given)
     if augmax is not None:
         turn = augmax.Chain(augmax.Rotate((-30, 30), p=1.0))
         tasks["rotate"]["augmax"] = with_jax(per_image(turn), floats)
