@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import jaxopt_lab
-from jaxopt_lab.core.readable import printable, readable
+from jaxopt_lab.core.readable import in_a_line, readable
 from jaxopt_lab.run.process.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from jaxopt_lab.run.process.interrupt import EndsAtOnce, ending_at_once, leave_quietly
 from jaxopt_lab.run.terminal.streams import give_streams, let_go
@@ -92,7 +92,7 @@ def _main(
         let_go(sys.stdout)
         return DONE
     except OSError as error:
-        _say_aside(failed(error, getattr(options, "taken", None)))
+        _say_aside(failed(error, options.called, getattr(options, "taken", None)))
         # A name that no file can have is wrong whatever the machine does.
         return WRONG_INPUT if error.errno == errno.ENAMETOOLONG else FAILED
 
@@ -575,7 +575,8 @@ def _train(options: argparse.Namespace) -> int:
                 from jaxopt_lab.run.commands.prolong import prolong
 
                 said = prolong(options.resume, run_dir, epochs=options.epochs, steps=options.steps)
-                _say("\n".join(said))
+                for line in said:
+                    _say(line)
         result = train(
             config,
             run_dir,
@@ -687,17 +688,18 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
 @contextlib.contextmanager
 def _run_dir(options: argparse.Namespace, longer: bool = False) -> Iterator[str | pathlib.Path]:
     """The folder that was asked for, or the next free one, which is this command's from then on."""
-    from jaxopt_lab.run.records.folder import new_folder
+    from jaxopt_lab.run.records.folder import new_folder, require_name
 
     resumed = getattr(options, "resume", None)
-    if longer and resumed and not options.run_dir:
+    if longer and resumed and options.run_dir is None:
         path = pathlib.Path(resumed)
         folder = new_folder(re.sub(r"-\d+$", "", path.name) or path.name, path.parent)
-    elif asked := options.run_dir if longer else resumed or options.run_dir:
+    elif (asked := options.run_dir if longer or resumed is None else resumed) is not None:
         folder = contextlib.nullcontext(asked)
     else:
         folder = new_folder(pathlib.Path(options.config).stem)
     with folder as taken:
+        require_name(taken)
         options.taken = taken
         yield taken
 
@@ -921,7 +923,8 @@ def _export(options: argparse.Namespace) -> int:
     use_compilation_cache()
     network = _network(options)
     written = export(network, options.to, options.output, force=options.force)
-    _say(f"{options.run}: {network.why}\nwrote {written}")
+    _say(f"{options.run}: {network.why}")
+    _say(f"wrote {written}")
     return DONE
 
 
@@ -989,8 +992,8 @@ def _landscape(options: argparse.Namespace) -> int:
 
 
 def _say(text: str) -> None:
-    """Print text that holds names, which may hold anything."""
-    print(printable(text))
+    """Print a line that holds names, which may hold anything."""
+    print(in_a_line(text))
 
 
 def _subject(options: argparse.Namespace) -> dict[str, Any]:
@@ -1051,7 +1054,7 @@ def _configs(options: argparse.Namespace) -> int:
     if options.copy is None:
         list_configs(Progress())
     else:
-        print(f"wrote {readable(str(copy_config(options.copy)))}")
+        _say(f"wrote {copy_config(options.copy)}")
     return DONE
 
 

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -235,8 +236,11 @@ def test_a_full_disk_exits_1_and_keeps_what_was_saved(tmp_path):
     assert not list((tmp_path / "run" / "checkpoints").glob(".*.tmp"))
 
 
-def test_what_cannot_be_written_at_the_end_is_told_all_the_same(tmp_path, capsys):
-    (tmp_path / "run" / "report.html").mkdir(parents=True)
+def test_what_cannot_be_written_at_the_end_is_told_all_the_same(monkeypatch, capsys):
+    def written(folder, *given):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.report))
+
+    monkeypatch.setattr("jaxopt_lab.run.commands.train.write_report", written)
     assert run("train", "config.toml", "--run-dir", "run") == 1
     out, error = capsys.readouterr()
     assert "finished: test accuracy" in out

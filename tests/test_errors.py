@@ -53,7 +53,7 @@ from jaxopt_lab.linear import best_strength
 from jaxopt_lab.run.commands.doctor import Finding
 from jaxopt_lab.run.process import exit_codes
 from jaxopt_lab.run.records.difference import Difference
-from jaxopt_lab.run.records.folder import new_folder
+from jaxopt_lab.run.records.folder import new_folder, require_name
 from jaxopt_lab.run.records.json_file import read_json
 from jaxopt_lab.run.records.soundness import Fault
 
@@ -558,9 +558,12 @@ CALLED = [
     (lambda: list(in_pieces("a,y\n1,u\n2\n")), "line 3 has 1 values, the header names 2"),
     (lambda: new_folder("a", pathlib.Path("text.txt")).__enter__(), "give another --run-dir"),
     (lambda: read_json(written("[1]")), "expected a JSON object, got a list"),
-    (lambda: read_json(written("[" * 100_000)), "no JSON, it is damaged"),
+    (lambda: read_json(written("[" * 100_000)), "is damaged, no JSON: maximum"),
     (lambda: data.image_folder("programs", size=2), "EPS, which is a program and not an image"),
-    (lambda: read_json(written("{")), "no JSON, it is damaged"),
+    (lambda: read_json(written("{")), "; put it back from a copy"),
+    (lambda: read_json(pathlib.Path("empty")), "is no file: move it away, or put back a copy"),
+    (lambda: require_name(""), "give the name of a folder for the run, got ''"),
+    (lambda: require_name("a\0b"), r"a folder for the run, got 'a\x00b'"),
     (lambda: best_strength(np.ones(1), np.full(1, np.nan)), "no lambda gave a finite score"),
 ]
 
@@ -742,10 +745,10 @@ def test_every_error_has_its_row(run, monkeypatch, capsys):
         (
             "train c.toml",
             OSError(28, "No space left on device", "runs/\x1b[31ma"),
-            "No space left on device (runs/\\x1b[31ma)\n",
+            "No space left on device (runs/\\x1b[31ma): make room, and try again\n",
             1,
         ),
-        ("doctor", PermissionError(13, "Permission denied", "a"), "Permission denied (a)\n", 1),
+        ("doctor", PermissionError(13, "Denied", "a"), "Denied (a): make it writable", 1),
         ("doctor", InputError("mend it"), "mend it\n", 2),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,

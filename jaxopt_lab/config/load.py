@@ -15,6 +15,7 @@ from jaxopt_lab.config.sections import DataConfig, LinearConfig
 from jaxopt_lab.config.shipped import file_of
 from jaxopt_lab.config.toml import TomlError, read_toml
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.readable import shortened
 from jaxopt_lab.core.registry import nearest
 
 MOST_BYTES = 10_000_000
@@ -78,9 +79,9 @@ def read_tables(
     directory.
     """
     path = file_of(pathlib.Path(path))
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise InputError(f"{path}: no regular file; give the path of a TOML configuration")
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path}: no regular file; give the path of a TOML configuration")
         if path.stat().st_size > MOST_BYTES:
             size = path.stat().st_size
             raise InputError(
@@ -97,7 +98,8 @@ def read_tables(
         raise InputError(f"{path}: a folder; give the path of a TOML file in it") from None
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read: {error.strerror}; give a file that you may read"
+            f"{shortened(str(path))}: cannot be read: {error.strerror}; give a file that you may "
+            "read"
         ) from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None

@@ -9,6 +9,7 @@ from jaxopt_lab.config.sections import LISTS
 from jaxopt_lab.config.tables import FAMILIES
 from jaxopt_lab.config.toml import TomlError, TooLargeError, read_toml
 from jaxopt_lab.core.errors import InputError
+from jaxopt_lab.core.readable import shortened
 from jaxopt_lab.core.registry import nearest
 
 Say = Callable[[str], None]
@@ -33,7 +34,7 @@ def override(
       InputError: naming what was given, and what was expected.
     """
     # From the back, so that the numbers of a list are those of the file.
-    removals = [(_keys(path, f"--unset {path}"), path) for path in unset]
+    removals = [(_keys(path, f"--unset {shortened(path)}"), path) for path in unset]
     for keys, path in sorted(removals, key=lambda pair: [_order(k) for k in pair[0]], reverse=True):
         _remove(tables, keys, f"--unset {path}")
     changes = [_parsed(text) for text in overrides]
@@ -146,7 +147,7 @@ def _order(key: str) -> tuple[int, str]:
 
 def _parsed(text: str) -> tuple[tuple[str, ...], Any, str]:
     """The path, the value and how it was given, of `a.b=value`."""
-    source = f"--set {text}"
+    source = f"--set {shortened(text)}"
     path, equals, value = text.partition("=")
     keys = _keys(path if equals else "", source, "table.key=value, optimizer.momentum=0.9")
     return keys, parsed_value(value, source, path.strip()), source
@@ -168,6 +169,7 @@ def parsed_value(text: str, source: str, path: str) -> Any:
             return text
         option = source.split()[0]
         quoted = text.replace('"', "").replace("'", "")
+        text, quoted = shortened(text), shortened(quoted)
         raise InputError(
             f"{source}: {text!r} is no TOML value. A shell takes quotes away; for a text keep them "
             f"within others: {option} '{path}=\"{quoted}\"'"

@@ -23,6 +23,7 @@ from jaxopt_lab.config.schema import Config
 from jaxopt_lab.config.sections import MOST_SEED
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.ranges import Count, Range
+from jaxopt_lab.core.readable import shortened
 from jaxopt_lab.core.registry import nearest
 
 
@@ -116,10 +117,11 @@ def load_sweep(
         raise ConfigError(str(path), [("sweep", f"must be a table, [sweep], got {own!r}")])
     for item in grid:
         name, equals, text = item.partition("=")
+        source = f"--grid {shortened(item)}"
         if not equals or "." not in name:
             example = '"optimizer.learning_rate=[1e-3, 1e-2]"'
-            raise InputError(f"--grid {item}: expected table.key=values, {example} for one")
-        own[name.strip()] = parsed_value(text, f"--grid {item}", name.strip())
+            raise InputError(f"{source}: expected table.key=values, {example} for one")
+        own[name.strip()] = parsed_value(text, source, name.strip())
     return parse_sweep(tables, source=str(path), say=say)
 
 

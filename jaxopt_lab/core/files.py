@@ -11,8 +11,6 @@ import time
 from collections.abc import Iterator
 from typing import IO, Any, BinaryIO
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
 
 def sha256_of(path: pathlib.Path) -> str:
     """The SHA-256 of a file, in hex.
@@ -55,7 +53,7 @@ def written_atomically(path: pathlib.Path) -> Iterator[BinaryIO]:
         except BaseException as error:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-            if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            if isinstance(error, OSError) and error.filename is None:
                 error.filename = str(path)
             raise
     _sync_folder(path.parent)

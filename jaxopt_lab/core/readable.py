@@ -1,10 +1,11 @@
 """Text that may hold anything, for a terminal and for a person."""
 
 import os
+import re
 import shlex
 
-LONGEST_LINE, LONGEST = 1000, 5000
-"""Letters of a line, and of a whole text."""
+LONGEST_GIVEN, LONGEST_LINE, LONGEST = 200, 1000, 5000
+"""Letters of what was given, of a line, and of a whole text."""
 
 
 def printable(text: str) -> str:
@@ -14,10 +15,25 @@ def printable(text: str) -> str:
     return "".join(c if c in "\n\t" or not is_control(c) else _written(c) for c in text)
 
 
+def in_a_line(text: str) -> str:
+    """Text that is printable, its line breaks written out too: no name can begin a line."""
+    return printable(text).replace("\n", _written("\n"))
+
+
 def readable(text: str) -> str:
-    """Text that is printable, and cut where a person has stopped reading."""
-    lines = [_cut(line, LONGEST_LINE) for line in printable(text).split("\n")]
+    """Text that is printable, and cut where a person has stopped reading.
+
+    Its lines after the first are indented; a line break before another letter came with a name,
+    and is written out.
+    """
+    whole = re.sub(r"\n(?! )", lambda found: _written(found[0]), printable(text))
+    lines = [_cut(line, LONGEST_LINE) for line in whole.split("\n")]
     return _cut("\n".join(lines), LONGEST)
+
+
+def shortened(text: str) -> str:
+    """What was given, where a message begins with it or repeats it: a few words of it."""
+    return _cut(text, LONGEST_GIVEN)
 
 
 def _cut(text: str, most: int) -> str:

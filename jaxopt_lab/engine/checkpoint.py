@@ -138,6 +138,12 @@ def vouched_beside(folder: pathlib.Path) -> dict[int, dict[str, Any]]:
     return {step: manifest["beside"] for step, manifest in found if manifest is not None}
 
 
+def other_formats(folder: pathlib.Path) -> dict[int, int]:
+    """The format of each checkpoint that has another one than this version reads."""
+    found = {_step_of(path): _format_of(path) for path in _manifests(folder)}
+    return {step: n for step, n in found.items() if n is not None and n != FORMAT}
+
+
 def beside_of(folder: pathlib.Path, step: int) -> dict[str, Any]:
     """What the checkpoint of a step vouches for beside its arrays.
 
@@ -251,6 +257,7 @@ def _newest(
         if step is not None and _step_of(path) != step:
             continue
         if (manifest := _verified(path)) is None:
+            _refuse_newer(path)
             damaged.append(path)
             continue
         whole = whole or (path, manifest)
@@ -262,11 +269,11 @@ def _newest(
         return whole
     if step is not None:
         raise InputError(f"{folder}: the checkpoint of step {step} is damaged; choose another")
-    formats = {_format_of(path) for path in _manifests(folder)} - {None, FORMAT}
-    if formats:
+    if formats := other_formats(folder):
         raise InputError(
             f"{folder}: the checkpoints are of another version of jaxopt_lab, of format "
-            f"{max(formats)}, where this one reads {FORMAT}: train it again, or use that version"
+            f"{max(formats.values())}, where this one reads {FORMAT}: train it again, or use that "
+            "version"
         )
     if found := [path.stem for path in _manifests(folder)]:
         raise InputError(
@@ -390,6 +397,20 @@ def _format_of(path: pathlib.Path) -> int | None:
         found = json.loads(path.read_bytes())["format"] if path.is_file() else None
         return found if type(found) is int else None
     return None
+
+
+def _refuse_newer(path: pathlib.Path) -> None:
+    """Refuse to go around what a newer version wrote, which would be overwritten."""
+    newer = False
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        manifest = json.loads(path.read_bytes()) if path.is_file() else {}
+        whole = manifest.pop("manifest") == sha256_of_json(manifest)
+        newer = whole and manifest["format"] > FORMAT
+    if newer:
+        raise InputError(
+            f"{path} is of a newer version of jaxopt_lab, of format {_format_of(path)}, where this "
+            f"one reads {FORMAT}: use that version, or move the checkpoint away"
+        )
 
 
 def _verified(path: pathlib.Path) -> dict[str, Any] | None:

@@ -51,9 +51,9 @@ class Session(Generic[F, C]):
         if self.folder:
             distributed.require_seen(self.folder.config)
 
-    def say(self, text: str) -> None:
-        """Print a line."""
-        self.terminal.say(text)
+    def say(self, *lines: str) -> None:
+        """Print lines."""
+        self.terminal.say(*lines)
 
     def interrupts(self) -> contextlib.AbstractContextManager[Interrupts]:
         """While it is entered the first Ctrl-C or SIGTERM is a wish to stop, and a second aborts.

@@ -55,7 +55,9 @@ def full(monkeypatch, when, number=errno.ENOSPC):
     return failed
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EBUSY]
+)
 @pytest.mark.parametrize("ending", ["08.npz", "08.json"])
 def test_what_fails_at_a_save_is_told_there_and_older_ones_are_whole(
     number, ending, home, monkeypatch, capsys
@@ -64,7 +66,9 @@ def test_what_fails_at_a_save_is_told_there_and_older_ones_are_whole(
         full(patch, lambda path: path.name.endswith(ending), number)
         assert train("run") == 1
     error = capsys.readouterr().err
-    assert os.strerror(number) in error and error.endswith(": what was saved before is kept\n")
+    assert os.strerror(number) in error and f"step-000000{ending}" in error
+    assert ": what was saved before is kept; " in error
+    assert error.endswith(", and go on with: jaxopt-lab train --resume run\n")
     assert checkpoint.whole_steps(home / "run" / "checkpoints") == [4]
     assert not list((home / "run").rglob(".*.tmp"))
     assert cli.main(["train", "--resume", "run"]) == 0
@@ -81,7 +85,8 @@ def test_a_last_save_that_fails_is_no_success(home, monkeypatch, capsys):
 def test_what_was_saved_is_not_called_kept_where_nothing_was(monkeypatch, capsys):
     full(monkeypatch, lambda path: path.name.endswith("04.npz"))
     assert train("run") == 1
-    assert "kept" not in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "kept" not in error and error.endswith(": make room, and try again\n")
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])

@@ -173,8 +173,12 @@ def test_what_cannot_be_read_is_told(folder, tmp_path):
             jaxopt_lab.train(None, folder, resume=True, progress=False)
         signature.unlink()
         for read in (jaxopt_lab.load_run, lambda f: jaxopt_lab.train(None, f, resume=True)):
-            with pytest.raises(InputError, match="written by an older version of jaxopt_lab"):
+            with pytest.raises(InputError, match=r"signature\.json is missing: put it back"):
                 read(folder)
+        (folder / "seal.json").rename(folder / "aside")  # older versions wrote neither
+        with pytest.raises(InputError, match="written by an older version of jaxopt_lab"):
+            jaxopt_lab.load_run(folder)
+        (folder / "aside").rename(folder / "seal.json")
     finally:
         signature.write_text(json.dumps(whole))
         seal(folder, {"signature.json": None})

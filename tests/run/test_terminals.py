@@ -3,6 +3,8 @@
 import errno
 import io
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -57,3 +59,22 @@ def test_a_run_goes_on_when_its_terminal_is_closed():
     with terminal.waiting("compiling"):
         terminal.say("working")
     assert terminal.console.quiet
+
+
+POOR = {"TERM": "dumb", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_a_poor_terminal_gets_letters_that_it_has(tmp_path):
+    command = [sys.executable, "-m", "jaxopt_lab.cli", "train", "digits_mlp"]
+    command += ["--set", "train.epochs=1", "--run-dir", "\u043f\u0430"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=os.environ | POOR | {"COLUMNS": "20"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.decode("ascii")
+    assert "finished" in said and "report" in said
+    assert b"Traceback" not in done.stderr

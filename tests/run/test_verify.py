@@ -15,7 +15,8 @@ from jaxopt_lab.run.records.run_folder import RunFolder
 
 
 def vouched(folder):
-    names = ("config.toml", "signature.json", "seal.json", "metrics.jsonl", "summary.json")
+    names = ("config.toml", "signature.json", "split.json", "seal.json", "metrics.jsonl")
+    names += ("summary.json",)
     places = [folder / "checkpoints", folder / "kept"]
     return [folder / name for name in names] + [f for p in places for f in p.glob("step-*")]
 
@@ -78,6 +79,13 @@ def test_another_seed_and_other_intervals(small, run_copy, tmp_path, capsys):
     assert found.rows == 11 and found.checkpoints == (20,) and not found.same_config
     assert found.row_step is None
     jaxopt_lab.train(parse_config(small | {"seed": 1}), tmp_path / "seed", progress=False)
+    narrow = small | {"model": {"name": "mlp", "hidden": [4]}}
+    jaxopt_lab.train(parse_config(narrow), tmp_path / "narrow", progress=False)
+    wide = small | {"model": {"name": "mlp", "hidden": [8]}}
+    jaxopt_lab.train(parse_config(wide), tmp_path / "wide", progress=False)
+    assert main(["verify", str(tmp_path / "narrow"), str(tmp_path / "wide")]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "(4,) float32 in one and (8,) float32 in the other" in out
     assert main(["verify", str(run_copy), str(tmp_path / "seed")]) == 1
     out = " ".join(capsys.readouterr().out.split())
     assert "of different configurations" in out

@@ -12,7 +12,6 @@ from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.core.metrics import is_held_out
 from jaxopt_lab.run.records.comparison import Compared, Comparison, Setting
 from jaxopt_lab.run.records.json_file import read_json
-from jaxopt_lab.run.records.metrics_log import LoggedHistory
 from jaxopt_lab.run.records.overview import flat, overview_of
 from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.terminal.progress import Progress
@@ -84,7 +83,7 @@ def _read(path: pathlib.Path, name: str) -> Compared:
     if overview.best is not None:
         scores[overview.best[0]] = overview.best[1]
     seed = overview.tables.get("seed", 0)
-    return Compared(name, seed, overview, LoggedHistory(path / "metrics.jsonl"), scores)
+    return Compared(name, seed, overview, RunFolder(path).history(), scores)
 
 
 def _names(paths: Sequence[pathlib.Path]) -> list[str]:

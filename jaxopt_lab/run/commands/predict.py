@@ -96,7 +96,7 @@ def predict_files(
             count += len(block)
             advance(len(block))
     if not count:
-        raise InputError("\n".join(["predict: nothing could be read:", *faults.lines()]))
+        raise InputError("\n  ".join(["predict: nothing could be read:", *faults.lines()]))
     return Predicted(count, faults.texts, faults.count, tally.scores(), tally.count)
 
 

@@ -55,7 +55,7 @@ def prune(found: Sequence[Prunable]) -> None:
         if each.steps:
             folder = RunFolder(each.path)
             with folder.locked():
-                checkpoint.drop(folder.checkpoints, each.steps)
+                folder.drop(each.steps)
 
 
 def show_prunable(found: Sequence[Prunable], terminal: Progress) -> bool:

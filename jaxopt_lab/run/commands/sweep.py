@@ -99,7 +99,7 @@ def sweep(
             if group.source.start
         ]
         for lines in dict.fromkeys(map(tuple, begun)):
-            session.say("\n".join(lines))
+            session.say(*lines)
         classes = groups[0].source.signature.classes
         tracking = SweepTracking(plan, folder, classes, loggers)
         monitor = _monitor(plan.settings.monitor, populations)
@@ -126,7 +126,7 @@ def sweep(
         left = len(standings.left)
         # Where a sweep goes on, the rungs that thinned it out already are trained through.
         first = max((k for k, size in enumerate(sizes) if size >= left), default=0)
-        session.say(_opening(populations, len(plan.runs), left, folder))
+        session.say(*_opening(populations, len(plan.runs), left, folder))
         work = _work(plan, populations, sizes, first, left)
         bar, stopped_by = session.terminal.sweeping(work, standings.monitor), "finished"
         with session.interrupts() as interrupts, bar, contextlib.closing(rungs):
@@ -196,8 +196,8 @@ def _work(
 
 def _opening(
     populations: Sequence[Population], runs: int, left: int, folder: SweepFolder | None
-) -> str:
-    """What is about to be trained, on what, and where it is written."""
+) -> list[str]:
+    """What is about to be trained, on what, and where it is written, in lines."""
     devices = populations[0].mesh.devices.size
     kind = f"{devices} {jax.default_backend()} device{'s' if devices > 1 else ''}"
     programs = f"{len(populations)} program{'s' if len(populations) > 1 else ''}"
@@ -207,4 +207,4 @@ def _opening(
         lines.append(f"{runs - left:,} have ended already; {left:,} to go")
     if folder:
         lines.append(f"writing to {folder.path}")
-    return "\n".join(lines)
+    return lines

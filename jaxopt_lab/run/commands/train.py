@@ -23,9 +23,9 @@ from jaxopt_lab.run.process import distributed
 from jaxopt_lab.run.process.profile import Profile
 from jaxopt_lab.run.process.stopwatch import Stopwatch
 from jaxopt_lab.run.records.answers import look_at_test
-from jaxopt_lab.run.records.chosen_step import tell_of_damage, why_this_step
+from jaxopt_lab.run.records.chosen_step import tell_of_damage, tell_of_missing, why_this_step
 from jaxopt_lab.run.records.find_lost import find_lost
-from jaxopt_lab.run.records.fit import has_diverged
+from jaxopt_lab.run.records.fit import has_diverged, last_sound_step
 from jaxopt_lab.run.records.identity import identity_of
 from jaxopt_lab.run.records.report import write_report
 from jaxopt_lab.run.records.result import Result
@@ -124,7 +124,7 @@ def train(
         with session.terminal.waiting("compiling ..."), Stopwatch() as compiling:
             start, state = _first_state(session, program, identity, from_step)
         how = f"compiled in {compiling.seconds:.1f} s ({program.how}, {jax.default_backend()})"
-        session.say(opening(config, experiment, state, start, how, session.written))
+        session.say(*opening(config, experiment, state, start, how, session.written))
         # After all that may fail before a first step, so that a failure leaves no run behind.
         session.begin(config, source.signature, source.parts)
 
@@ -190,8 +190,9 @@ def train(
             writer.timings.add(run_seconds=time.perf_counter() - began)
             summary = summarize(experiment, state, writer, ended, stopped_by, lost)
             if stopped_by == "diverged" and session.folder:
+                until = last_sound_step(writer.log.outline()) if good else total
                 whole = checkpoint.whole_steps(session.folder.checkpoints)
-                summary["last_good"] = whole[0] if whole else None
+                summary["last_good"] = next((step for step in whole if step <= until), None)
             answers = None
             if ended and session.folder:  # in every process: each may hold a part of the parameters
                 kept = ended.params, ended.model_state
@@ -268,7 +269,9 @@ def _first_state(
         checkpoints, state, config_hash=identity, step=wanted, holds=session.folder.log_holds
     )
     if found is None:
-        session.say(f"{checkpoints} holds no checkpoint yet: starting over")
+        session.say(f"{checkpoints} holds no checkpoint: starting over")
+        if session.written:
+            tell_of_missing(session.folder, 0)
     else:
         beside = checkpoint.vouched_beside(checkpoints)
         if session.written:

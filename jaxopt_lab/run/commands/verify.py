@@ -92,6 +92,8 @@ def _in_words(found: Difference) -> list[str]:
         f"{found.evaluations:,} hashed states, {found.rows:,} rows of the logs and "
         f"{len(found.checkpoints):,} checkpoints that both have"
     )
+    if not found.compared:
+        return [*lines, "nothing could be compared: no row and no checkpoint is in both"]
     if found.same:
         return [*lines, f"the same to the bit: {counted}"]
     lines.append(f"they differ; compared were {counted}")
@@ -102,7 +104,9 @@ def _in_words(found: Difference) -> list[str]:
         lines.append(f"  the logs differ at step {found.row_step:,} first, in {names}")
     if found.leaf_step is not None:
         how = "which one of them lacks"
-        if found.leaf_size:
+        if found.leaf_forms:
+            how = " in one and ".join(found.leaf_forms) + " in the other"
+        elif found.leaf_size:
             how = (
                 f"{found.leaf_differs:,} of {found.leaf_size:,} numbers, at most by "
                 f"{found.leaf_most:.3g}"

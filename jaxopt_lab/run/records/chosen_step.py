@@ -38,8 +38,10 @@ def tell_of_damage(folder: RunFolder, step: int, beside: Mapping[int, Any]) -> N
       beside: of `checkpoint.vouched_beside`.
 
     Warns:
-      DamageWarning: where an older checkpoint is damaged, or the log is not what they vouch for.
+      DamageWarning: where an older checkpoint is damaged, the one that the run ended with is not
+        there, or the log is not what they vouch for.
     """
+    tell_of_missing(folder, step)
     place = folder.checkpoints
     there = [*checkpoint.steps(place), *checkpoint.unfinished_steps(place)]
     if lost := ", ".join(f"{s:,}" for s in sorted(there) if s < step and s not in beside):
@@ -67,6 +69,22 @@ def tell_of_damage(folder: RunFolder, step: int, beside: Mapping[int, Any]) -> N
         DamageWarning,
         stacklevel=2,
     )
+
+
+def tell_of_missing(folder: RunFolder, step: int) -> None:
+    """Say where a run goes on from a step though it had come to its end.
+
+    Warns:
+      DamageWarning: where the checkpoint that it ended with is not there.
+    """
+    ended, there = folder.ended_at, checkpoint.steps(folder.checkpoints)
+    if ended is not None and ended > step and ended not in there:
+        warnings.warn(
+            f"{folder.checkpoints}: the checkpoint of step {ended:,}, with which the run ended, is "
+            f"missing: the steps after {step:,} are taken again",
+            DamageWarning,
+            stacklevel=3,
+        )
 
 
 def how_it_stands(folder: RunFolder) -> str:

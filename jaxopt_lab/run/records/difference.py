@@ -27,7 +27,8 @@ class Difference(NamedTuple):
       leaf_step, leaf: the first of those that differs, and its first array that does, such as
         "params/Dense_0/kernel".
       leaf_differs, leaf_size, leaf_most: how many of its numbers differ, of how many, and at most
-        by how much.
+        by how much; 0 where the two are no arrays of one shape and dtype.
+      leaf_forms: the shape and dtype in each, where these differ.
     """
 
     same_config: bool
@@ -42,11 +43,18 @@ class Difference(NamedTuple):
     leaf_differs: int = 0
     leaf_size: int = 0
     leaf_most: float = 0.0
+    leaf_forms: tuple[str, ...] = ()
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is anything that both have."""
+        return bool(self.rows or self.checkpoints)
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs."""
-        return self.state_step is None and self.row_step is None and self.leaf_step is None
+        """Whether nothing differs of what both have, which is something."""
+        differs = (self.state_step, self.row_step, self.leaf_step) != (None, None, None)
+        return self.compared and not differs
 
 
 def difference_of(one: RunFolder, other: RunFolder) -> Difference:
@@ -120,7 +128,7 @@ def _first_leaf(one: RunFolder, other: RunFolder, step: int) -> dict[str, Any] |
             return {"leaf": name}
         a, b = mine[name], theirs[name]
         if a.shape != b.shape or a.dtype != b.dtype:
-            return {"leaf": name, "leaf_size": a.size, "leaf_differs": a.size}
+            return {"leaf": name, "leaf_forms": tuple(f"{x.shape} {x.dtype}" for x in (a, b))}
         if a.tobytes() != b.tobytes():
             return {"leaf": name, "leaf_size": a.size, **_how_far(a, b)}
     return None

@@ -7,8 +7,9 @@ import numpy as np
 
 from jaxopt_lab.core.metrics import SKIPPED
 from jaxopt_lab.diagnostics import FitVerdict, fit_verdict
-from jaxopt_lab.diagnostics.explosion import ending, exploded
+from jaxopt_lab.diagnostics.explosion import EXPLODED, ending, exploded
 from jaxopt_lab.engine import Experiment
+from jaxopt_lab.run.records.history import EVAL_STEP, STEP
 
 
 def judge_fit(
@@ -39,6 +40,17 @@ def has_diverged(history: Mapping[str, np.ndarray]) -> bool:
         if len(values) and (not np.isfinite(ending(values)) or exploded(values)):
             return True
     return False
+
+
+def last_sound_step(history: Mapping[str, np.ndarray]) -> int:
+    """The last step up to which no loss was what `has_diverged` calls diverged; 0 for none."""
+    found = []
+    for name, at in (("val_loss", EVAL_STEP), ("loss", STEP)):
+        if len(history.get(name, ())):
+            values = np.asarray(history[name], np.float64)
+            sound = np.isfinite(values) & (values <= EXPLODED * abs(values[0]))
+            found.append(int(history[at][sound][-1]) if sound.any() else 0)
+    return min(found, default=0)
 
 
 def without_skipped(history: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:

@@ -22,6 +22,9 @@ from jaxopt_lab.run.records.seal import (
     broken,
     require_whole,
     seal,
+    sealed,
+    unseal,
+    vouches_for,
 )
 
 C = TypeVar("C")
@@ -47,6 +50,7 @@ class Folder(abc.ABC, Generic[C]):
     config_name: ClassVar[str] = RUN
 
     def __init__(self, path: str | os.PathLike[str]):
+        require_name(path)
         self.path: pathlib.Path = pathlib.Path(path)
         self.config: pathlib.Path = self.path / self.config_name
         self.signature: pathlib.Path = self.path / "signature.json"
@@ -54,15 +58,17 @@ class Folder(abc.ABC, Generic[C]):
         self.plots: pathlib.Path = self.path / "plots"
         self.ends: tuple[str, ...] = ()
         self.report: pathlib.Path = self.path / "report.html"
+        self.seal_file: pathlib.Path = self.path / SEAL
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder: a second process that tries is refused. Freed when the process ends.
 
         Raises:
-          InputError: where another process holds it.
+          InputError: where another process holds it, or it has a pipe, say, in a file's place.
         """
         try:
+            self.require_files()
             new = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             held = open(self.path / LOCK, "a+")  # noqa: SIM115 - closed below
@@ -87,6 +93,30 @@ class Folder(abc.ABC, Generic[C]):
                 with contextlib.suppress(OSError):  # it may be gone by now
                     if new and [entry.name for entry in self.path.iterdir()] == [LOCK]:
                         _remove_empty(self.path)  # of what could not begin
+
+    def require_files(self) -> None:
+        """Refuse what would be waited for, or cannot be written: pipes, devices, folders as files.
+
+        A checkpoint that is one of the first two is damaged, and another is taken.
+
+        Raises:
+          InputError: naming the first of them.
+        """
+        own = {path: "file" if path.suffix else "folder" for path in self._places}
+        for place in [path for path, kind in own.items() if kind == "folder"]:
+            own |= {path: "file" for path in place.glob("**/step-*.*") if path.is_dir()}
+        for path, kind in {self.path / LOCK: "file", **own}.items():
+            is_one = path.is_dir() if kind == "folder" else path.is_file()
+            if os.path.lexists(path) and not is_one:
+                raise InputError(
+                    f"{path} is no {kind}, as the {self.kind}'s own is: move it away, or put back "
+                    f"a copy of the {kind}"
+                )
+
+    @property
+    def _places(self) -> list[pathlib.Path]:
+        """Where all that it names would be, there or not; a file has a suffix."""
+        return [x for x in vars(self).values() if isinstance(x, pathlib.Path) and x != self.path]
 
     @property
     def kind(self) -> str:
@@ -148,6 +178,8 @@ class Folder(abc.ABC, Generic[C]):
           InputError: where an older version wrote the folder, or one of another format.
         """
         if not self.signature.exists():
+            if vouches_for(self.path, self.signature.name):
+                raise InputError(f"{self.signature} is missing: put it back from a copy")
             raise InputError(
                 f"{self.path}: written by an older version of jaxopt_lab, which kept no "
                 f"{self.signature.name}: train it again, or read it with that version"
@@ -185,6 +217,8 @@ class Folder(abc.ABC, Generic[C]):
           DamageWarning: where there is no telling.
         """
         for name in require_whole(self.path, [path.name for path in self._begun]):
+            if not (self.path / name).exists():
+                raise InputError(f"{self.path / name} is missing: put it back from a copy")
             begin = f", or begin another with `train {self.config} --run-dir NEW`"
             raise InputError(
                 f"{self.path / name} is not what the {self.kind} wrote ({SEAL} has another "
@@ -204,7 +238,16 @@ class Folder(abc.ABC, Generic[C]):
 
     def seal_end(self) -> None:
         """Vouch for what was written until the end, as it is."""
-        seal(self.path, {name: None for name in self.ends if (self.path / name).exists()})
+        seal(self.path, dict.fromkeys(self.at_end()))
+
+    def unseal_end(self) -> None:
+        """Vouch no longer for what changes until the end."""
+        begun = {path.name for path in self._begun}
+        unseal(self.path, [name for name in sealed(self.path) if name not in begun])
+
+    def at_end(self) -> list[str]:
+        """The files for which the seal vouches from the end on."""
+        return [name for name in self.ends if (self.path / name).exists()]
 
     def _begin(self, text: str, configs: Iterable[Mapping[str, Any]]) -> None:
         self.plots.mkdir(parents=True, exist_ok=True)
@@ -253,8 +296,21 @@ class Resumable(Folder[C]):
             seal(self.path, {self.config.name: None})
 
 
+def require_name(path: str | os.PathLike[str]) -> None:
+    """Make sure that a folder can be called so.
+
+    Raises:
+      InputError: where it is called nothing, or with a NUL.
+    """
+    name = os.fspath(path)
+    if not name or "\0" in name:
+        raise InputError(f"give the name of a folder for the run, got {name!r}")
+
+
 def is_in_use(path: pathlib.Path) -> bool:
     """Whether a process holds the lock of a folder; False where that cannot be seen."""
+    if not (path / LOCK).is_file():  # a pipe would be waited for
+        return False
     try:
         with open(path / LOCK) as file:
             return not lock(file, patience=_A_LOOK)

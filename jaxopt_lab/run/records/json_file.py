@@ -8,6 +8,8 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.run.records.json_lines import finite
 
+_AGAIN = "put it back from a copy"
+
 
 def write_json(path: pathlib.Path, values: Any) -> None:
     """Write values as indented JSON, those that are not finite as null."""
@@ -22,11 +24,12 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
       InputError: where the file holds something else.
     """
     if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise InputError(f"{path}: no regular file")
+        raise InputError(f"{path} is no file: move it away, or put back a copy of the file")
     try:
         values = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: no JSON, it is damaged: {error}") from None
+        raise InputError(f"{path} is damaged, no JSON: {error}; {_AGAIN}") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path}: expected a JSON object, got a {type(values).__name__}")
+        got = type(values).__name__
+        raise InputError(f"{path} is damaged: expected a JSON object, got a {got}; {_AGAIN}")
     return values

@@ -61,7 +61,7 @@ def _not_there(path: pathlib.Path, missing: list[tuple[str, str, dict[str, str]]
     module = next((file for _, _, files in missing for file in files), "FILE.py")
     shown = ", ".join(f'"{table}": [{", ".join(names)}]' for table, names in tables.items())
     lines.append(
-        f"give them by --module {as_typed(module)}, by the script that made it, or in Python "
+        f"  give them by --module {as_typed(module)}, by the script that made it, or in Python "
         f"within `with jaxopt_lab.extended({{{shown}}}):`"
     )
     return "\n".join(lines)

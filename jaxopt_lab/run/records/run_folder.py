@@ -2,8 +2,9 @@
 
 import os
 import pathlib
+import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxopt_lab.config.dump import config_hash, to_tables, to_toml
@@ -19,7 +20,7 @@ from jaxopt_lab.run.records.folder import LINEAR_MODEL, SPLIT, Resumable
 from jaxopt_lab.run.records.json_file import read_json, write_json
 from jaxopt_lab.run.records.metrics_log import LoggedHistory
 from jaxopt_lab.run.records.own_code import require_own_code
-from jaxopt_lab.run.records.seal import SEAL, broken, unseal, vouches_for
+from jaxopt_lab.run.records.seal import SEAL, broken, sealed, unseal, vouches_for
 from jaxopt_lab.run.records.vouched_log import log_holds
 
 
@@ -55,6 +56,7 @@ class RunFolder(Resumable[Config]):
 
     def own_config(self) -> Config:
         self.require_there(" to resume")
+        self.require_files()
         self.own_signature()
         for place in (self.checkpoints, self.kept):
             place.mkdir(parents=True, exist_ok=True)
@@ -133,18 +135,40 @@ class RunFolder(Resumable[Config]):
         except InputError:
             return {}
 
+    def drop(self, steps: Iterable[int]) -> None:
+        """Remove checkpoints that nobody is to miss."""
+        steps = set(steps)
+        checkpoint.drop(self.checkpoints, steps)
+        unseal(self.path, map(self.manifest, steps))
+
     def forget_after(self, step: int) -> None:
         """Drop the checkpoints past a step, and the end of a run that had come further.
 
         What its seal says of the log and the end holds no longer.
         """
         self.seal_again()
-        unseal(self.path, self.ends)
+        self.unseal_end()
         checkpoint.drop_after(self.checkpoints, step)
         if self.last_summary().get("steps", 0) > step:
             self.summary.unlink()
             checkpoint.drop_after(self.kept, -1)
             checkpoint.drop_after(self.ensemble, -1)
+
+    def at_end(self) -> list[str]:
+        places = (self.checkpoints, self.kept, self.ensemble)
+        manifests = (path for place in places for path in sorted(place.glob(checkpoint.PATTERN)))
+        found = [path.relative_to(self.path).as_posix() for path in manifests]
+        return [*super().at_end(), *found]
+
+    @property
+    def ended_at(self) -> int | None:
+        """The step of the checkpoint that a run had at its end, there or not; None before."""
+        found = (re.fullmatch(rf"{CHECKPOINTS}/step-(\d+)\.json", n) for n in sealed(self.path))
+        return max((int(match[1]) for match in found if match), default=None)
+
+    def manifest(self, step: int) -> str:
+        """The name, within the folder, of what vouches for the checkpoint of a step."""
+        return f"{CHECKPOINTS}/step-{step:08d}.json"
 
     def log_holds(self, beside: Mapping[str, Any]) -> bool:
         """Whether the log begins as a checkpoint vouches for, `beside` its arrays."""

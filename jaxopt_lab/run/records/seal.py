@@ -42,9 +42,14 @@ def unseal(folder: pathlib.Path, names: Iterable[str]) -> None:
         _write(folder, {name: vouched[name] for name in vouched if name not in names})
 
 
+def sealed(folder: pathlib.Path) -> tuple[str, ...]:
+    """The files that the seal of a folder vouches for; none where it is not whole."""
+    return tuple(_read(folder) or ())
+
+
 def vouches_for(folder: pathlib.Path, name: str) -> bool:
     """Whether the seal of a folder is whole and vouches for a file."""
-    return name in (_read(folder) or {})
+    return name in sealed(folder)
 
 
 def broken(folder: pathlib.Path, names: Container[str] | None = None) -> dict[str, str]:

@@ -39,7 +39,7 @@ from jaxopt_lab.run.records.json_lines import (
 from jaxopt_lab.run.records.own_code import require_own_code
 from jaxopt_lab.run.records.same_fusions import XLA
 from jaxopt_lab.run.records.scores import numbers_of
-from jaxopt_lab.run.records.seal import unseal
+from jaxopt_lab.run.records.seal import broken
 from jaxopt_lab.run.records.sweep_records import RunRecord
 from jaxopt_lab.run.records.sweep_result import SweepResult
 
@@ -89,6 +89,7 @@ class SweepFolder(Resumable[Sweep]):
 
     def own_config(self) -> Sweep:
         self.require_there(" to resume")
+        self.require_files()
         self.own_version()
         self.require_as_begun()
         require_own_code(self.own_code)
@@ -146,6 +147,13 @@ class SweepFolder(Resumable[Sweep]):
             warnings.warn(
                 f"{self.runs}: line{many} {', '.join(lost)} {'are' if many else 'is'} damaged: "
                 f"the run{many} of which that was {'have' if many else 'has'} to be trained again",
+                DamageWarning,
+                stacklevel=3,
+            )
+        elif self.runs.name in broken(self.path, {self.runs.name}):
+            warnings.warn(
+                f"{self.runs} is not what was written when the sweep ended: runs that it lacks "
+                "have to be trained again",
                 DamageWarning,
                 stacklevel=3,
             )
@@ -229,8 +237,9 @@ class SweepFolder(Resumable[Sweep]):
         self.waves.mkdir(exist_ok=True)
         self.plots.mkdir(exist_ok=True)
         self.seal_again()
-        unseal(self.path, self.ends)
-        write_atomically(self.runs, "".join(map(vouched_line, self._rows().values())).encode())
+        rows = self._rows()
+        self.unseal_end()
+        write_atomically(self.runs, "".join(map(vouched_line, rows.values())).encode())
 
     def ended(self, plan: Sweep, templates: Mapping[int, Any]) -> dict[int, RunRecord]:
         """The runs that have ended; those whose files do not verify are left out, to run again."""

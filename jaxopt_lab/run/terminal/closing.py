@@ -25,8 +25,8 @@ def opening(
     start: int,
     how: str,
     folder: RunFolder | None,
-) -> str:
-    """What is about to be trained, on what, and where it is written."""
+) -> list[str]:
+    """What is about to be trained, on what, and where it is written, in lines."""
     parameters = sum(x.size for x in jax.tree.leaves(state.params))
     held = len(experiment.validation["y"]) if experiment.validation else 0
     lines = [
@@ -44,7 +44,7 @@ def opening(
         lines.append(_disk(config, experiment, state, folder))
     if start:
         lines.append(f"resuming at step {start:,} of {experiment.total_steps:,}")
-    return "\n".join(lines)
+    return lines
 
 
 def _disk(config: Config, experiment: Experiment, state: TrainState, folder: RunFolder) -> str:

@@ -13,7 +13,7 @@ import rich.table
 import rich.text
 
 from jaxopt_lab.core.metrics import SKIPPED, is_held_out, on_batch
-from jaxopt_lab.core.readable import printable
+from jaxopt_lab.core.readable import in_a_line, printable
 from jaxopt_lab.engine import Chunk
 from jaxopt_lab.run.records.scores import in_words
 from jaxopt_lab.run.records.sweep_records import Setting
@@ -37,7 +37,9 @@ class Progress:
         self.console: rich.console.Console = console or Console(quiet=not show)
         self._place: Place | None = None  # of a notebook, of which nobody needs the text any more
 
-    def say(self, text: str) -> None:
+    def say(self, *lines: str) -> None:
+        """Print lines, which hold names."""
+        text = "\n".join(map(in_a_line, lines))
         if not text and in_notebook(self.console):  # whose outputs stand apart as it is
             return
         self._print(self._shown(text))
