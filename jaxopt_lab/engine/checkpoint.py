@@ -139,9 +139,16 @@ def vouched_beside(folder: pathlib.Path) -> dict[int, dict[str, Any]]:
 
 
 def other_formats(folder: pathlib.Path) -> dict[int, int]:
-    """The format of each checkpoint that has another one than this version reads."""
+    """The format of each checkpoint that has another one than this version reads.
+
+    Where some are whole, one that is damaged may only seem to have it.
+    """
     found = {_step_of(path): _format_of(path) for path in _manifests(folder)}
-    return {step: n for step, n in found.items() if n is not None and n != FORMAT}
+    others = {step: n for step, n in found.items() if n is not None and n != FORMAT}
+    if others and whole_steps(folder):
+        sound = {_step_of(path) for path in _manifests(folder) if _manifest(path) is not None}
+        others = {step: n for step, n in others.items() if step in sound}
+    return others
 
 
 def beside_of(folder: pathlib.Path, step: int) -> dict[str, Any]:
@@ -401,26 +408,29 @@ def _format_of(path: pathlib.Path) -> int | None:
 
 def _refuse_newer(path: pathlib.Path) -> None:
     """Refuse to go around what a newer version wrote, which would be overwritten."""
-    newer = False
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        manifest = json.loads(path.read_bytes()) if path.is_file() else {}
-        whole = manifest.pop("manifest") == sha256_of_json(manifest)
-        newer = whole and manifest["format"] > FORMAT
-    if newer:
+    if (manifest := _manifest(path)) is not None and (_format_of(path) or 0) > FORMAT:
         raise InputError(
-            f"{path} is of a newer version of jaxopt_lab, of format {_format_of(path)}, where this "
-            f"one reads {FORMAT}: use that version, or move the checkpoint away"
+            f"{path} is of a newer version of jaxopt_lab, of format {manifest['format']}, where "
+            f"this one reads {FORMAT}: use that version, or move the checkpoint away"
         )
 
 
+def _manifest(path: pathlib.Path) -> dict[str, Any] | None:
+    """What a manifest says, of whichever format, where it is what was written; else None."""
+    wrong = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+    with contextlib.suppress(*wrong):
+        manifest = json.loads(path.read_bytes()) if path.is_file() else {}
+        if manifest.pop("manifest") == sha256_of_json(manifest):
+            return manifest
+    return None
+
+
 def _verified(path: pathlib.Path) -> dict[str, Any] | None:
+    if (manifest := _manifest(path)) is None:
+        return None
     try:
-        if not path.is_file():
-            return None
-        manifest = json.loads(path.read_bytes())
         whole = (
             manifest["format"] == FORMAT
-            and manifest.pop("manifest") == sha256_of_json(manifest)
             and _digest(_archive(path)) == manifest["sha256"]
             and path.stem == f"step-{manifest['step']:08d}"
             and isinstance(manifest["config"], str)

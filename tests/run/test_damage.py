@@ -186,6 +186,15 @@ def test_a_checkpoint_of_another_format_is_no_damage(run_copy, form):
         assert "step 20 is damaged, and that of step 15 is taken" in told[0]
 
 
+@pytest.mark.parametrize("text", ["5", "[]", '"a"', "null", "{}", '{"format": 7}', "[" * 99_999])
+def test_a_manifest_that_is_none_is_damage(run_copy, text):
+    path = run_copy / "checkpoints" / "step-00000020.json"
+    path.write_text(text)
+    (fault,) = jaxopt_lab.verify(run_copy).faults[str(run_copy)]
+    assert fault.state == "damaged" and "goes on from step 15" in fault.then
+    assert "step 20 is damaged, and that of step 15 is taken" in resumed(run_copy)[0]
+
+
 def test_a_comparison_tells_of_a_damaged_log(run_copy, small_run):
     log = run_copy / "metrics.jsonl"
     log.write_text(log.read_text().replace("0.", "0.1", 1))
