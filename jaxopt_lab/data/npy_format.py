@@ -9,7 +9,6 @@ import os
 import struct
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +19,12 @@ from numpy.lib import format as npy
 
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.memory import IN_MEMORY, require_memory
+from jaxopt_lab.core.npz import ENCRYPTED, NO_ZIP
 from jaxopt_lab.data.bounded import read_exactly
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # magic, ..., bytes of the name, bytes of the extra field
-_ENCRYPTED = 0x1
 _COMPRESSED_SHARE = 0.25  # of the machine's memory
-_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError)
+_DAMAGED = (*NO_ZIP, ValueError, RuntimeError)
 _KINDS = {"O": "Python objects", "V": "records", "c": "complex numbers", "M": "dates", "m": "times"}
 
 
@@ -99,7 +98,7 @@ def _read_member(
     member: zipfile.ZipInfo,
     where: str,
 ) -> np.ndarray:
-    if member.flag_bits & _ENCRYPTED:
+    if member.flag_bits & ENCRYPTED:
         raise InputError(f"{where}: encrypted; write it again without a password")
     with archive.open(member) as stream:
         header = _read_header(stream, where)

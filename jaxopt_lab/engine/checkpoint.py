@@ -16,7 +16,6 @@ import json
 import pathlib
 import shutil
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -245,7 +244,7 @@ def _told(path: pathlib.Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise InputError(f"{path} vouches for arrays that cannot be read: {told(error)}") from None
 
 

@@ -64,3 +64,29 @@ def test_nothing_is_unpickled(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.array([object()], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"), opened_npz(tmp_path / "a.npz") as file:
         file["a"]
+
+
+def test_one_array_is_no_archive(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones(3))
+    with pytest.raises(ValueError, match=r"no \.npz file"), opened_npz(tmp_path / "a.npy"):
+        pass
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_what_is_damaged_is_one_of_two_errors(save, tmp_path):
+    draw, path = np.random.default_rng(0), tmp_path / "a.npz"
+    save(path, **ARRAYS)
+    whole, refused = path.read_bytes(), 0
+    heads = [i for i in range(len(whole)) if whole[i : i + 2] == b"PK"]
+    for _ in range(400):
+        content = bytearray(whole)
+        for _ in range(draw.integers(1, 4)):
+            at = draw.choice([draw.integers(len(whole)), draw.choice(heads) + draw.integers(50)])
+            content[min(at, len(whole) - 1)] = draw.choice([0, 8, 14, 0x93, 0xFF, *whole[:4]])
+        path.write_bytes(content)
+        try:
+            with opened_npz(path) as file:
+                _ = [file[name] for name in file]
+        except (ValueError, OSError):
+            refused += 1
+    assert refused > 100

@@ -223,6 +223,27 @@ def test_a_mutated_file_is_read_or_refused(whole, count):
     assert refused
 
 
+# Places in a member's own header, and the same in the list at the end of a zip.
+FLAGS, METHOD, NAME = (7, 9), (8, 10), (30, 46)
+
+
+@pytest.mark.parametrize("whole", ["npz", "npz, compressed"], indirect=True)
+@pytest.mark.parametrize("where", ["own", "listed", "both"])
+def test_a_zip_may_say_anything_of_its_members(whole, where):
+    name, folder, files = whole
+    ((path, content),) = files.items()
+    own, listed = content.index(b"PK\x03\x04"), content.index(b"PK\x01\x02")
+    names = [{FLAGS: 8, NAME: letter} for letter in (0x93, 0xFF, 0x00, 0x2F)]
+    for change in [{METHOD: method} for method in (*range(1, 21), *range(93, 100))] + names:
+        changed = bytearray(content)
+        for (in_own, in_list), value in change.items():
+            for begin, at, here in ((own, in_own, "own"), (listed, in_list, "listed")):
+                if where in (here, "both"):
+                    changed[begin + at] = value
+        path.write_bytes(changed)
+        is_refused(lambda: FAMILY[name][1](folder))
+
+
 @pytest.mark.parametrize("whole", LOADERS, indirect=True)
 @pytest.mark.parametrize("kind", ["pipe", "device", "endless", "nothing", "folder", "loop"])
 def test_what_is_no_regular_file_is_refused_and_not_waited_for(whole, kind):

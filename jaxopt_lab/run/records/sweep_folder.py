@@ -6,7 +6,6 @@ import os
 import pathlib
 import shutil
 import warnings
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -353,7 +352,7 @@ def _read_wave(
     try:
         histories = _histories(place / "histories.npz", rows)
         found = checkpoint.read_arrays(place, wanted.__contains__) if tree else None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{place} is damaged") from error
     arrays = {} if found is None else found[1]
     if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in arrays.items()}:
