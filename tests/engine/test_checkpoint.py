@@ -3,11 +3,13 @@
 import contextlib
 import json
 import os
+import random
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from refusal import mutated, refused_well
 
 from jaxopt_lab.core.errors import DamageWarning, InputError
 from jaxopt_lab.core.files import sha256_of_json
@@ -75,6 +77,29 @@ def test_what_is_no_regular_file_is_passed_over(tmp_path, kind, suffix):
     path.symlink_to("/dev/zero") if kind == "link" else os.mkfifo(path)
     with pytest.warns(DamageWarning, match="of step 2 is damaged"):
         assert restore(tmp_path)[0] == 1
+
+
+@pytest.mark.parametrize("count", [100, pytest.param(7000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("what", ["bytes", "archive", "manifest"])
+def test_a_mutated_checkpoint_is_restored_or_refused(tmp_path, what, count):
+    """Its bytes, or what it holds with the right hashes, as who means harm would."""
+    save(tmp_path, 1, some_tree())
+    files = {path: path.read_bytes() for path in tmp_path.glob("step-*")}
+    archive, path = tmp_path / "step-00000001.npz", tmp_path / "step-00000001.json"
+    draw, refused = random.Random(what), 0
+    for _ in range(count):
+        changed = {"archive": archive, "manifest": path}.get(what) or draw.choice(list(files))
+        changed.write_bytes(mutated(files[changed], draw))
+        if what != "bytes":
+            with contextlib.suppress(ValueError, AttributeError, TypeError):
+                manifest = json.loads(path.read_bytes())
+                manifest.pop("manifest", None)
+                manifest |= {"sha256": checkpoint._digest(archive)}
+                path.write_text(json.dumps(manifest | {"manifest": sha256_of_json(manifest)}))
+        refused += refused_well(lambda: restore(tmp_path))
+        for each, content in files.items():
+            each.write_bytes(content)
+    assert refused > count // 4
 
 
 @pytest.mark.parametrize("arrays", [b"no archive at all", None])
