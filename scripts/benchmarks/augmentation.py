@@ -4,9 +4,9 @@
 
 AugMix against the official pipeline in Pillow and NumPy, in two worker processes, and Keras' layer
 on JAX; crop and flip against dm_pix under vmap, and against one pass over the images, which bounds
-them; rotation against augmax and kornia; RandAugment against kornia's. A peer that cannot be
-imported is named and left out. `--step` also times a ResNet-20 step with each and without, for what
-they add to it.
+them; rotation against augmax and kornia; RandAugment, Mixup and CutMix against kornia's. A peer
+that cannot be imported is named and left out. `--step` also times a ResNet-20 step with each and
+without, for what they add to it.
 
 What made the difference on CPU:
 - Each operation computes its own part of the shuffled batch: under `vmap` a branch costs all of
@@ -117,6 +117,11 @@ def contestants(images: np.ndarray, pool: Any) -> dict[str, dict[str, Turn]]:
         "rotate": {"ours": with_jax(augment.batched(augment.random_rotate(30.0)), floats)},
         "rand_augment": {"ours": with_jax(augment.batched(augment.rand_augment()), floats)},
     }
+    # A share of its own for each image, as kornia draws them; labels are mixed too.
+    batch = {"x": floats, "y": jnp.eye(10)[jnp.arange(len(images)) % 10]}
+    for name, mix in (("mixup", augment.mixup), ("cutmix", augment.cutmix)):
+        tasks[name] = {"ours": with_jax(mix(per_sample=True), batch)}
+        tasks[name]["x + 1, a bound"] = with_jax(lambda _, x: x + 1, floats)
     for task, given in (("crop + flip", floats), ("crop + flip, bytes", x)):
         tasks[task]["x + 1, a bound"] = with_jax(lambda _, x: x + 1, given)
     if keras is not None:
@@ -142,6 +147,11 @@ def contestants(images: np.ndarray, pool: Any) -> dict[str, dict[str, Turn]]:
         policy = kornia.augmentation.auto.RandAugment(n=2, m=9)
         tasks["rotate"]["kornia"] = lambda: rotate(nchw)
         tasks["rand_augment"]["kornia"] = lambda: policy(nchw)
+        labels, how = torch.arange(len(images)) % 10, {"p": 1.0, "data_keys": ["input", "class"]}
+        mixup = kornia.augmentation.RandomMixUpV2(**how)
+        cutmix = kornia.augmentation.RandomCutMixV2(use_correct_lambda=True, **how)
+        tasks["mixup"]["kornia"] = lambda: mixup(nchw, labels)
+        tasks["cutmix"]["kornia"] = lambda: cutmix(nchw, labels)
     return tasks
 
 
