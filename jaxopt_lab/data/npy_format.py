@@ -148,7 +148,7 @@ def _read_header(stream: Any, where: str) -> Header:
             if version not in read:  # 3.0 is of records with names beyond latin-1
                 raise InputError(f"{where}: holds records, expected numbers: save plain arrays")
             shape, fortran, dtype = read[version](cast(Any, counted))
-    except (InputError, *_DAMAGED, OSError):
+    except (InputError, *NO_ZIP, OSError):
         raise
     except Exception as error:  # whatever NumPy's parser says of a damaged header
         brief = str(error).partition("\n")[0]
