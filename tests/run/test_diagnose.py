@@ -18,7 +18,7 @@ from jaxopt_lab.run.commands.evaluate import evaluate_runs
 from jaxopt_lab.run.commands.landscape import measure_landscape
 from jaxopt_lab.run.commands.spectrum import measure_curvature
 from jaxopt_lab.run.records.diagnosis import write_diagnosis
-from jaxopt_lab.run.records.fit import judge_fit
+from jaxopt_lab.run.records.fit import judge_fit, last_sound_step
 from jaxopt_lab.run.records.subject import find_subject
 from jaxopt_lab.run.terminal.progress import Progress
 
@@ -224,3 +224,20 @@ def test_runs_of_two_networks_have_no_line_between_them(runs, tmp_path):
     jaxopt_lab.train(parse_config(tables), tmp_path / "run", progress=False)
     with pytest.raises(InputError, match=r"another network than .*run 0: there is no line"):
         measure_landscape([runs[0], tmp_path / "run"])
+
+
+@pytest.mark.parametrize(
+    ("loss", "val_loss", "more", "step"),
+    [
+        ([2, 1, 3, 50], [2, 1], {}, 3),
+        ([2, 1, 3, 4], [2, 90], {}, 2),
+        ([2, np.inf], [2], {}, 1),
+        ([np.nan, 2, 1], [2], {}, 0),
+        ([np.nan, 2, 1, 60], [], {"skipped": np.ones(4)}, 3),  # the first was left out
+        ([], [], {}, 0),
+    ],
+)
+def test_up_to_which_step_no_loss_had_diverged(loss, val_loss, more, step):
+    history = {"step": np.arange(1, len(loss) + 1), "loss": np.array(loss, np.float32)} | more
+    history |= {"eval_step": 2 * np.arange(1, len(val_loss) + 1), "val_loss": np.array(val_loss)}
+    assert last_sound_step(history) == step

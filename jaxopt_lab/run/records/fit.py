@@ -44,7 +44,7 @@ def has_diverged(history: Mapping[str, np.ndarray]) -> bool:
 
 def last_sound_step(history: Mapping[str, np.ndarray]) -> int:
     """The last step up to which no loss was what `has_diverged` calls diverged; 0 for none."""
-    found = []
+    history, found = without_skipped(history), []
     for name, at in (("val_loss", EVAL_STEP), ("loss", STEP)):
         if len(history.get(name, ())):
             values = np.asarray(history[name], np.float64)
