@@ -15,7 +15,6 @@ from jaxopt_lab.config.sections import DataConfig, LinearConfig
 from jaxopt_lab.config.shipped import file_of
 from jaxopt_lab.config.toml import TomlError, read_toml
 from jaxopt_lab.core.errors import InputError
-from jaxopt_lab.core.readable import shortened
 from jaxopt_lab.core.registry import nearest
 
 MOST_BYTES = 10_000_000
@@ -98,8 +97,7 @@ def read_tables(
         raise InputError(f"{path}: a folder; give the path of a TOML file in it") from None
     except OSError as error:
         raise InputError(
-            f"{shortened(str(path))}: cannot be read: {error.strerror}; give a file that you may "
-            "read"
+            f"{path}: cannot be read: {error.strerror}; give a file that you may read"
         ) from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None

@@ -34,9 +34,11 @@ def override(
       InputError: naming what was given, and what was expected.
     """
     # From the back, so that the numbers of a list are those of the file.
-    removals = [(_keys(path, f"--unset {shortened(path)}"), path) for path in unset]
-    for keys, path in sorted(removals, key=lambda pair: [_order(k) for k in pair[0]], reverse=True):
-        _remove(tables, keys, f"--unset {path}")
+    sources = [(path, f"--unset {shortened(path)}") for path in unset]
+    removals = [(_keys(path, source), source) for path, source in sources]
+    removals.sort(key=lambda pair: [_order(k) for k in pair[0]], reverse=True)
+    for keys, source in removals:
+        _remove(tables, keys, source)
     changes = [_parsed(text) for text in overrides]
     for keys, value, source in sorted(changes, key=lambda change: change[0][-1] != "name"):
         put(tables, keys, value, source, say)

@@ -407,10 +407,11 @@ def _format_of(path: pathlib.Path) -> int | None:
 
 def _refuse_newer(path: pathlib.Path) -> None:
     """Refuse to go around what a newer version wrote, which would be overwritten."""
-    if (manifest := _manifest(path)) is not None and (_format_of(path) or 0) > FORMAT:
+    form = (_manifest(path) or {}).get("format")
+    if type(form) is int and form > FORMAT:
         raise InputError(
-            f"{path} is of a newer version of jaxopt_lab, of format {manifest['format']}, where "
-            f"this one reads {FORMAT}: use that version, or move the checkpoint away"
+            f"{path} is of a newer version of jaxopt_lab, of format {form}, where this one reads "
+            f"{FORMAT}: use that version, or move the checkpoint away"
         )
 
 

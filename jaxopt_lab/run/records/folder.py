@@ -15,7 +15,7 @@ from jaxopt_lab.config.start import SWEEP
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import lock, remove_temporary, write_atomically
 from jaxopt_lab.core.readable import as_typed
-from jaxopt_lab.run.records.json_file import read_json
+from jaxopt_lab.run.records.json_file import AGAIN, read_json
 from jaxopt_lab.run.records.own_code import write_own_code
 from jaxopt_lab.run.records.seal import (
     SEAL,
@@ -104,7 +104,9 @@ class Folder(abc.ABC, Generic[C]):
         """
         own = {path: "file" if path.suffix else "folder" for path in self._places}
         for place in [path for path, kind in own.items() if kind == "folder"]:
-            own |= {path: "file" for path in place.glob("**/step-*.*") if path.is_dir()}
+            # Its own, and those of a folder in it; no further: Orbax's folders are deep.
+            found = itertools.chain(place.glob("step-*.*"), place.glob("*/step-*.*"))
+            own |= {path: "file" for path in found if path.is_dir()}
         for path, kind in {self.path / LOCK: "file", **own}.items():
             is_one = path.is_dir() if kind == "folder" else path.is_file()
             if os.path.lexists(path) and not is_one:
@@ -179,7 +181,7 @@ class Folder(abc.ABC, Generic[C]):
         """
         if not self.signature.exists():
             if vouches_for(self.path, self.signature.name):
-                raise InputError(f"{self.signature} is missing: put it back from a copy")
+                raise InputError(f"{self.signature} is missing: {AGAIN}")
             raise InputError(
                 f"{self.path}: written by an older version of jaxopt_lab, which kept no "
                 f"{self.signature.name}: train it again, or read it with that version"
@@ -218,7 +220,7 @@ class Folder(abc.ABC, Generic[C]):
         """
         for name in require_whole(self.path, [path.name for path in self._begun]):
             if not (self.path / name).exists():
-                raise InputError(f"{self.path / name} is missing: put it back from a copy")
+                raise InputError(f"{self.path / name} is missing: {AGAIN}")
             begin = f", or begin another with `train {self.config} --run-dir NEW`"
             raise InputError(
                 f"{self.path / name} is not what the {self.kind} wrote ({SEAL} has another "

@@ -8,7 +8,8 @@ from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.core.files import write_atomically
 from jaxopt_lab.run.records.json_lines import finite
 
-_AGAIN = "put it back from a copy"
+AGAIN = "put it back from a copy"
+"""What to do about a file that nothing writes again."""
 
 
 def write_json(path: pathlib.Path, values: Any) -> None:
@@ -28,8 +29,8 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged, no JSON: {error}; {_AGAIN}") from None
+        raise InputError(f"{path} is damaged, no JSON: {error}; {AGAIN}") from None
     if not isinstance(values, dict):
         got = type(values).__name__
-        raise InputError(f"{path} is damaged: expected a JSON object, got a {got}; {_AGAIN}")
+        raise InputError(f"{path} is damaged: expected a JSON object, got a {got}; {AGAIN}")
     return values

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from jaxopt_lab.core.errors import InputError
 from jaxopt_lab.engine import checkpoint
 from jaxopt_lab.run.records.folder import RUN, SWEEP
+from jaxopt_lab.run.records.json_file import AGAIN
 from jaxopt_lab.run.records.json_lines import read_vouched_lines
 from jaxopt_lab.run.records.run_folder import RunFolder
 from jaxopt_lab.run.records.seal import broken
@@ -37,7 +38,6 @@ _OF_FILE = {
     "sweep.csv": "--resume writes it again",
     "best.toml": "--resume writes it again",
 }
-_AGAIN = "put it back from a copy"
 
 
 def faults_of(path: pathlib.Path) -> list[Fault]:
@@ -51,9 +51,7 @@ def faults_of(path: pathlib.Path) -> list[Fault]:
     for name, folder in ((RUN, RunFolder(path)), (SWEEP, SweepFolder(path))):
         if folder.config.exists() or (name in broken(path)):
             states = broken(path)
-            found = [
-                Fault(f, s, _OF_FILE.get(f, _AGAIN)) for f, s in states.items() if "/" not in f
-            ]
+            found = [Fault(f, s, _OF_FILE.get(f, AGAIN)) for f, s in states.items() if "/" not in f]
             is_run = isinstance(folder, RunFolder)
             more = _of_run(folder, states) if is_run else _of_sweep(folder)
             # What the second says of the same file says more.
